@@ -1,0 +1,1 @@
+"""Devices and the few operations that have a kernel for each."""

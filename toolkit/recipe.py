@@ -1,0 +1,227 @@
+"""The whole configuration of a method: data about the method only, never paths or devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from toolkit.errors import InputError, UsageError, nearest
+from toolkit.normalise import Normalise
+from toolkit.plugins.catalogue import Catalogue, Family
+from toolkit.prediction import Head
+from toolkit.specs import Loss, Network, PostProcessor
+
+SCHEMA = "toolkit.recipe/1"
+SPECS: dict[str, Family] = {
+    "network": "networks",
+    "loss": "losses",
+    "auxiliary": "losses",
+    "postprocess": "postprocessors",
+}
+"""Sections of a recipe that hold a spec, and the family it comes from."""
+
+
+class Section(BaseModel):
+    """A part of a recipe that belongs to the core."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Input(Section):
+    """What the network sees of an image."""
+
+    channels: tuple[Annotated[int, Field(ge=0)], ...] | Literal["all", "grey", "haematoxylin"] = (0,)
+    """Channel numbers, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark."""
+    spacing_um: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
+
+
+class Tiling(Section):
+    """The lattice of windows on which the network always runs."""
+
+    window: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
+    """Shape of a window in voxels, `(Z)YX`, a multiple of the network's stride."""
+    overlap: tuple[Annotated[int, Field(ge=0)], ...] | Annotated[int, Field(ge=0)] = 64
+    """Voxels that neighbouring windows share; one number for all axes or one per axis."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Tiling:
+        if any(o >= w for o, w in zip(self.overlaps, self.window, strict=True)):
+            raise ValueError("overlap must be smaller than window on every axis")
+        return self
+
+    @property
+    def overlaps(self) -> tuple[int, ...]:
+        """The overlap per axis."""
+        return self.overlap if isinstance(self.overlap, tuple) else (self.overlap,) * len(self.window)
+
+
+class Training(Section):
+    """How the network is trained."""
+
+    crop: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
+    """Shape of a crop in voxels, `(Z)YX`."""
+    batch: Annotated[int, Field(ge=1)] = 4
+    """Crops per step."""
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["poly", "constant", "cosine"] = "poly"
+    """`poly`: (1 − step/steps)^0.9, as in the EmbedSeg paper."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises linearly from 0."""
+    steps: Annotated[int, Field(ge=1)] = 20000
+    seed: int = 0
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights that validation and the result use; 0 for none."""
+    augment: tuple[str, ...] = ("flip", "rotate", "intensity")
+    """Augmentations in order; see `toolkit.training.augment`."""
+    crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of crops that are centred where objects overlap or nearly touch."""
+
+
+class Recipe(Section):
+    """A method. `Recipe.parse` builds it from plain data, because which class a section has is for plugins to say."""
+
+    schema_: Literal["toolkit.recipe/1"] = Field(default=SCHEMA, alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
+    """Name of the method or model."""
+    input: Input = Input()
+    normalise: Normalise = Normalise()
+    network: SerializeAsAny[Network]
+    loss: SerializeAsAny[Loss]
+    auxiliary: SerializeAsAny[Loss] | None = None
+    """A second loss with heads of its own."""
+    postprocess: SerializeAsAny[PostProcessor]
+    tiling: Tiling = Tiling()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if len(self.training.crop) != self.ndim:
+            raise ValueError(f"training.crop has {len(self.training.crop)} axes and tiling.window has {self.ndim}")
+        stride = self.network.stride(self.ndim)
+        for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
+            if any(n % s for n, s in zip(shape, stride, strict=True)):
+                raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            raise ValueError("loss and auxiliary have heads of one name")
+        return self
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes: 2 or 3."""
+        return len(self.tiling.window)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The loss and, if there is one, the auxiliary loss."""
+        return (self.loss,) if self.auxiliary is None else (self.loss, self.auxiliary)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads of the network, from all losses."""
+        return tuple(head for loss in self.losses for head in loss.heads(self.ndim))
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:
+        """Validate plain data, with the classes that the catalogue knows; `owner` is the plugin to look in first.
+
+        Raises `UsageError` with the path of what is wrong, such as `postprocess.seed: input should be less than 1`.
+        """
+        data = dict(data)
+        for section, family in SPECS.items():
+            raw = data.get(section)
+            if raw is None or not isinstance(raw, Mapping):
+                continue
+            if "kind" not in raw:
+                raise UsageError("a kind is missing", f"{section}.kind", f"name a {family[:-1]}")
+            kind = catalogue.find(family, str(raw["kind"]), owner)
+            bare = str(raw["kind"]).rpartition(":")[2]
+            data[section] = _validated(kind, {**raw, "kind": bare}, section)
+        return _validated(cls, data, "")
+
+    @classmethod
+    def load(
+        cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()
+    ) -> Recipe:
+        """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf8"))
+        except FileNotFoundError as error:
+            raise InputError("no such recipe file", path, "check the path") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError("this recipe is not valid YAML", path, " ".join(str(error).split())[:200]) from error
+        if not isinstance(data, dict):
+            raise InputError("this recipe is not a mapping", path, "see docs/recipes.md for a whole one")
+        return cls.parse(changed(data, changes), catalogue, owner)
+
+    def changed(self, changes: Sequence[str], catalogue: Catalogue, owner: str | None = None) -> Recipe:
+        """This recipe with `--set` changes applied."""
+        return self.parse(changed(self.plain(), changes), catalogue, owner) if changes else self
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain data (dicts, lists, numbers, strings)."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def dump(self) -> str:
+        """The recipe as YAML; `Recipe.parse(yaml.safe_load(text), catalogue)` gives it back."""
+        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+
+
+def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Plain recipe data with changes `a.b=value` applied; values are YAML.
+
+    `x.kind=K` resets section x to the defaults of K; `x=K` on a section that holds a spec is short for it.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for change in changes:
+        path, equals, text = change.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys) or len(keys) > 2:
+            raise UsageError("not a change of the form section.field=value", f"--set {change}", "see seg show RECIPE")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError("the value is not valid YAML", f"--set {change}", "quote it") from error
+        section = keys[0]
+        if len(keys) == 1 and section in SPECS and isinstance(value, str):
+            keys, value = [section, "kind"], value
+        if len(keys) == 1:
+            result[section] = value
+        elif keys[1] == "kind":
+            result[section] = {"kind": value}
+        else:
+            inside = result.get(section) or {}
+            if not isinstance(inside, Mapping):
+                raise UsageError("this section has no fields", f"--set {change}", "set the section itself")
+            result[section] = {**inside, keys[1]: value}
+    return result
+
+
+def _validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(p) for p in first["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
+        where = ".".join(filter(None, [section, *path])) or "recipe"
+        if first["type"] == "extra_forbidden":
+            raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
+        what = str(first["msg"])
+        raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
+
+
+def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Names that are valid below `path`."""
+    for step in path:
+        field = model.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return [f.alias or name for name, f in model.model_fields.items()]

@@ -1,0 +1,75 @@
+"""Algebra of runs: sets of voxels written as half-open intervals of raster indices that never cross a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def of_labels(labels: NDArray[np.integer]) -> tuple[Ints, Ints, NDArray[np.integer]]:
+    """Maximal runs of equal positive labels in raster order: `(start, length, label)`."""
+    flat, width = np.ascontiguousarray(labels).reshape(-1), labels.shape[-1]
+    if flat.size == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), flat
+    border = np.empty(flat.size, bool)
+    np.not_equal(flat[1:], flat[:-1], out=border[1:])
+    border[::width] = True
+    start = np.flatnonzero(border)
+    length = np.diff(start, append=flat.size)
+    keep = flat[start] > 0
+    return start[keep], length[keep], flat[start[keep]]
+
+
+def voxels(start: Ints, length: Ints) -> Ints:
+    """Raster indices of all voxels of the runs, in the order of the runs."""
+    ends = np.cumsum(length)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(start - (ends - length), length)
+
+
+def unite(start: Ints, length: Ints, owner: Ints, width: int) -> tuple[Ints, Ints, Ints]:
+    """Sort runs by owner and position and join those that overlap or touch within one row and owner."""
+    order = np.lexsort((start, owner))
+    start, end, owner = start[order], (start + length)[order], owner[order]
+    if len(start) == 0:
+        return start, end - start, owner
+    span = int(end.max()) + 1
+    reach = np.maximum.accumulate(owner * span + end)
+    here = owner * span + start
+    fresh = np.ones(len(start), bool)
+    fresh[1:] = (here[1:] > reach[:-1]) | ((here[1:] == reach[:-1]) & (start[1:] % width == 0))
+    first = np.flatnonzero(fresh)
+    joined_end = np.maximum.reduceat(end, first)
+    return start[first], joined_end - start[first], owner[first]
+
+
+def overlaps(
+    a_start: Ints, a_length: Ints, b_start: Ints, b_length: Ints, chunk: int = 4_000_000
+) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Pairs of a run of `a` and a run of `b` that share voxels: chunks of `(index in a, index in b, shared voxels)`.
+
+    Both sides may overlap themselves and come in any order. Time is linear in the number of pairs, plus sorting.
+    """
+    order = np.argsort(a_start, kind="stable")
+    begin, end = a_start[order], (a_start + a_length)[order]
+    # `reach` never falls, so the first run that can still touch b is found by bisection even if runs of a overlap.
+    reach = np.maximum.accumulate(end) if len(end) else end
+    low = np.searchsorted(reach, b_start, side="right")
+    high = np.searchsorted(begin, b_start + b_length, side="left")
+    count = np.maximum(high - low, 0)
+    ends = np.cumsum(count)
+    at = 0
+    while at < len(count):
+        before = int(ends[at - 1]) if at else 0
+        stop = max(at + 1, int(np.searchsorted(ends, before + chunk, side="right")))
+        j = np.repeat(np.arange(at, stop), count[at:stop])
+        i = voxels(low[at:stop], count[at:stop])
+        shared = np.minimum(end[i], (b_start + b_length)[j]) - np.maximum(begin[i], b_start[j])
+        keep = shared > 0
+        if keep.any():
+            yield order[i[keep]], j[keep], shared[keep]
+        at = stop
