@@ -1,0 +1,1 @@
+"""Models: what they are, where they are kept, how foreign ones are read."""

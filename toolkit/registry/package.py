@@ -1,0 +1,152 @@
+"""A model: recipe and weights, wherever they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import ModelError, UsageError, nearest
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.prediction import Head
+from toolkit.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = "best.safetensors"
+"""Name of the weights in the folder of a training run."""
+RECIPE = "recipe.yaml"
+"""Name of the recipe in the folder of a training run."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPackage:
+    """Recipe and weights of a trained method.
+
+    `owner` is the plugin whose names the recipe uses first; `sha256` is the digest of the weights; `build` gives the
+    network in evaluation mode, `(B, C, *S) -> {head: (B, channels, *S)}` of raw outputs; `heads` are its outputs.
+    `reference` finds the same model again in another process: pass it to `load`.
+    """
+
+    name: str
+    recipe: Recipe
+    owner: str | None
+    sha256: str
+    source: Path
+    reference: str
+    heads: tuple[Head, ...]
+    build: Callable[[], torch.nn.Module]
+    version: str = "1.0"
+    licence: str = "unknown"
+
+    def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
+        """The same network with another recipe around it; raises `UsageError` if the network would differ."""
+        if (recipe.network, recipe.heads) != (self.recipe.network, self.recipe.heads):
+            raise UsageError(
+                f"network and heads are fixed by {heads_from}",
+                self.name,
+                "change only input, normalise, postprocess and tiling, or train anew",
+            )
+        return replace(self, recipe=recipe)
+
+
+def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
+    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, or the
+    name of a model that a plugin ships.
+
+    Raises `ModelError` if it is damaged or its plugin is absent, `UsageError` if there is no such model.
+    """
+    path = Path(reference)
+    if path.is_dir() and (path / RECIPE).is_file():
+        return _from_files(path / RECIPE, path / WEIGHTS, catalogue, owner, reference)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return _from_files(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
+    plugin, recipe = catalogue.locate("recipes", reference, owner)
+    weights = recipe.with_suffix(".safetensors")
+    if not weights.is_file():
+        shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
+        raise UsageError("this method ships no trained model", reference,
+                         f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}")  # fmt: skip
+    return _from_files(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
+
+
+def _from_files(
+    recipe_file: Path, weights: Path, catalogue: Catalogue, owner: str | None, reference: str
+) -> ModelPackage:
+    if not weights.is_file():
+        raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
+    card = recipe_file.with_suffix(".md")
+    recipe = Recipe.load(recipe_file, catalogue, owner)
+    return ModelPackage(
+        name=recipe.name,
+        recipe=recipe,
+        owner=owner,
+        sha256=file_digest(weights),
+        source=recipe_file,
+        reference=reference,
+        heads=recipe.heads,
+        build=lambda: build(recipe, weights),
+        licence=_licence(card),
+    )
+
+
+def _licence(card: Path) -> str:
+    """The line `licence: …` of a model card."""
+    lines = card.read_text(encoding="utf8").splitlines() if card.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("licence:")), "unknown")
+
+
+def channels(recipe: Recipe) -> int:
+    """How many channels the network sees."""
+    chosen = recipe.input.channels
+    if chosen == "all":
+        raise UsageError("the number of channels is unknown", "input.channels=all", "list them: input.channels=[0,1]")
+    return 1 if isinstance(chosen, str) else len(chosen)
+
+
+def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
+    """The recipe's network with these weights, in evaluation mode.
+
+    Raises `ModelError` if a tensor is absent, left over or of another shape: wrong weights never pass in silence.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        module.load_state_dict(state, strict=True)
+    except (SafetensorError, OSError) as error:
+        raise ModelError("the weights are damaged", weights, str(error)) from error
+    except RuntimeError as error:
+        raise ModelError("the weights do not fit the recipe's network", weights,
+                         " ".join(str(error).split())[:300]) from error  # fmt: skip
+    return module.eval()
+
+
+def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
+    """Write the weights as safetensors, atomically; `half` stores floating tensors in 16 bits."""
+    from safetensors.torch import save_file
+
+    state: dict[str, Any] = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    partial = path.with_name(path.name + ".partial")
+    save_file(state, partial)
+    partial.replace(path)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stored_names(catalogue: Catalogue) -> Sequence[str]:
+    """Names of all models that plugins ship."""
+    recipes = catalogue.collect("recipes")
+    return sorted(name for name, path in recipes.items() if path.with_suffix(".safetensors").is_file())
