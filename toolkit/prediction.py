@@ -8,7 +8,7 @@ from typing import Any, Literal
 from toolkit.tiles import Box
 
 Activation = Literal["none", "sigmoid", "softmax", "tanh"]
-Transform = Literal["scalar", "vector", "patch", "affinity"]
+Transform = Literal["scalar", "vector", "extent", "patch", "affinity"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Head:
 
     `activation` is applied by the predictor, after test-time augmentation has averaged the raw outputs.
     `transform` says how the channels turn when the image is flipped or rotated: `scalar` channels stay; `vector` has one
-    channel per spatial axis in `(Z)YX` order; `patch` has one channel per offset of an odd-sized box `patch`, in C
+    channel per spatial axis in `(Z)YX` order, and so has `extent`, which is never negative and keeps its sign; `patch` has one channel per offset of an odd-sized box `patch`, in C
     order; `affinity` has one channel per offset in `offsets`.
     """
 
@@ -27,6 +27,8 @@ class Head:
     transform: Transform = "scalar"
     patch: tuple[int, ...] | None = None
     offsets: tuple[tuple[int, ...], ...] | None = None
+    initial: float | None = None
+    """Raw output of an untrained network everywhere; None leaves it to chance."""
 
 
 @dataclass(frozen=True, eq=False)

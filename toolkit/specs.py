@@ -79,7 +79,7 @@ class Loss(Spec):
 
     @abstractmethod
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
-        """Arrays `(channels, *truth.shape)` for `build()`; pure NumPy, it runs in loader workers.
+        """Arrays for `build()`, maps `(channels, *truth.shape)` or tables; pure NumPy, it runs in loader workers.
 
         Arrays of one name may differ in their first axis between crops: a batch pads it with zeros.
         """
@@ -135,6 +135,9 @@ class PostProcessor(Spec):
 class Metric(Spec):
     """A measure of agreement between truth and prediction."""
 
+    additive: ClassVar[bool] = False
+    """True if the pooled values of many images are those of one `Counts` that holds their sums."""
+
     @abstractmethod
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         """What one image contributes: numbers and lists of numbers, nothing else, so that they can be stored."""
@@ -145,3 +148,15 @@ class Metric(Spec):
 
         A key that ends in ` pooled` pools objects over images; the same key without it is the mean of images.
         """
+
+    def resampled(self, counts: Sequence[Counts], weights: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """The pooled values in bootstrap samples: `weights` `(samples, images)` says how often an image is in each."""
+        import numpy as np
+
+        if self.additive:
+            sums = {name: weights @ np.array([c[name] for c in counts]) for name in counts[0]}
+            found = [self.summarise([{name: s[k].tolist() for name, s in sums.items()}]) for k in range(len(weights))]
+        else:
+            images = np.arange(len(counts))
+            found = [self.summarise([counts[k] for k in np.repeat(images, row)]) for row in weights]
+        return {key: np.array([values[key] for values in found]) for key in found[0] if key.endswith(" pooled")}

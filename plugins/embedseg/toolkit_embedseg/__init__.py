@@ -1,0 +1,34 @@
+"""EmbedSeg (Lalit, Tomancak and Jug, 2021): objects as clusters of spatial embeddings around seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.plugins import hookimpl
+from toolkit.specs import Loss, Network, PostProcessor
+from toolkit_embedseg.cluster import EmbedSegClusters
+from toolkit_embedseg.loss import EmbedSegLoss
+from toolkit_embedseg.network import BranchedErfNet
+
+SEG_API = 1
+
+
+@hookimpl
+def seg_networks() -> Sequence[type[Network]]:
+    return (BranchedErfNet,)
+
+
+@hookimpl
+def seg_losses() -> Sequence[type[Loss]]:
+    return (EmbedSegLoss,)
+
+
+@hookimpl
+def seg_postprocessors() -> Sequence[type[PostProcessor]]:
+    return (EmbedSegClusters,)
+
+
+@hookimpl
+def seg_recipes() -> Sequence[Path]:
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))

@@ -1,0 +1,70 @@
+"""The loss against the published program's results."""
+
+import numpy as np
+import pytest
+import torch
+from toolkit.truth import Truth
+from toolkit_embedseg.loss import EmbedSegLoss
+from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
+
+from .oracles import oracle
+
+REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}
+
+
+@pytest.mark.parametrize("weight", [1, 10])
+@pytest.mark.parametrize(("case", "grid"), [("a", 1024), ("b", 60)])
+def test_loss_and_gradient_equal_those_of_the_published_program(case: str, grid: int, weight: int) -> None:
+    data = oracle("embedseg_loss_2d")
+    labels = data[f"{case}_labels"]
+    spec = EmbedSegLoss(grid=grid, foreground_weight=weight, **REFERENCE)
+    targets = spec.targets(Truth.from_layers(labels[None]))
+    # The oracle's centres are given; its program lists them by label as we do.
+    centres = np.argwhere(data[f"{case}_center"])
+    targets["centres"] = np.array([[labels[tuple(c)], *c] for c in centres], np.int32)
+    raw = torch.tensor(data[f"{case}_pred"])[None].requires_grad_()
+    heads = {"offsets": raw[:, [1, 0]], "bandwidth": raw[:, [3, 2]], "seediness": raw[:, 4:]}
+    terms = spec.build()(heads, {k: torch.from_numpy(v)[None] for k, v in targets.items()})
+    total = torch.stack(list(terms.values())).sum()
+    total.backward()
+    assert total.item() == pytest.approx(float(data[f"{case}_loss_fgw{weight}"]), abs=1e-5)
+    assert terms["instance"].item() == pytest.approx(float(data[f"{case}_inst_fgw{weight}"]), abs=1e-5)
+    assert terms["seed"].item() == pytest.approx(float(data[f"{case}_seed_fgw{weight}"]), abs=1e-5)
+    difference = np.abs(raw.grad[0].numpy() - data[f"{case}_grad_fgw{weight}"])
+    assert difference[2:].max() < 1e-5
+    # Where two errors tie, a Lovász loss has many subgradients, and rounding decides which one a program gives.
+    unique = ~_tied(data[f"{case}_pred"], labels, centres, grid)
+    assert unique.mean() > 0.15  # the second case is mostly saturated: memberships of exactly 0 or 1
+    assert difference[:2, unique].max() < 1e-5
+
+
+def _tied(raw: np.ndarray, labels: np.ndarray, centres: np.ndarray, grid: int) -> np.ndarray:
+    """Pixels whose error for some object is that of another pixel up to the rounding of float32."""
+    yx = np.stack(np.meshgrid(*map(np.arange, labels.shape), indexing="ij")).astype(float)
+    tied = np.zeros(labels.shape, bool)
+    for centre in centres:
+        inside = labels == labels[tuple(centre)]
+        inverse = np.exp(10 * raw[[3, 2]][:, inside].mean(1, dtype=float))
+        gap = (yx - centre[:, None, None]) / (grid - 1) + np.tanh(raw[[1, 0]].astype(float))
+        phi = np.exp(-(inverse[:, None, None] * gap**2).sum(0))
+        error = np.where(inside, 2 - 2 * phi, 2 * phi).ravel()
+        order = np.argsort(error)
+        close = np.diff(error[order]) < 4e-7
+        flat = np.zeros(error.size, bool)
+        flat[order[1:]] |= close
+        flat[order[:-1]] |= close
+        tied |= flat.reshape(labels.shape) & ((error > 1e-5).reshape(labels.shape))
+    return tied
+
+
+@pytest.mark.parametrize("surrogate", [lovasz_hinge, lovasz_softmax])
+def test_lovasz_losses_are_zero_for_a_perfect_mask_and_bounded_by_twice_the_worst(surrogate) -> None:
+    inside = torch.tensor([True, True, False, False])
+    assert float(surrogate(inside.float(), inside)) == 0
+    assert float(surrogate((~inside).float(), inside)) in (1, 2)
+
+
+def test_lovasz_softmax_of_a_hard_mask_is_one_minus_its_iou() -> None:
+    inside = torch.tensor([True] * 6 + [False] * 6)
+    phi = torch.tensor([1.0] * 4 + [0.0] * 2 + [1.0] * 3 + [0.0] * 3)
+    assert float(lovasz_softmax(phi, inside)) == pytest.approx(1 - 4 / 9)

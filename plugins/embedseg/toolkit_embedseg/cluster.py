@@ -1,0 +1,109 @@
+"""From embeddings to instances: seeds, from the surest on, collect the pixels that embed themselves near them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from toolkit.errors import UsageError
+from toolkit.gpu.backend import Backend
+from toolkit.instances import Instances
+from toolkit.prediction import Head, Prediction
+from toolkit.specs import Pass, PostProcessor, Search
+from toolkit.tiles import Box
+from toolkit_embedseg.geometry import units
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Foreground pixels of a part of an image, in raster order of that part: all that clustering needs.
+
+    `index` raster index in the image of `shape`; `offset` `(P, D)` in units of the embedding; `inverse` `(P, D)` =
+    1/(2σ²) in the same units; `seediness` `(P,)`.
+    """
+
+    shape: tuple[int, ...]
+    index: NDArray[np.int64]
+    offset: NDArray[np.float32]
+    inverse: NDArray[np.float32]
+    seediness: NDArray[np.float32]
+
+
+class EmbedSegClusters(PostProcessor):
+    """Greedy clustering of the EmbedSeg paper (§2, App. B). Exact: any blocks give the same instances.
+
+    S = pixels with seediness > `foreground`. Repeat: the surest pixel of S with seediness > `seed` is a seed; the
+    pixels of S with φ > .5 around its embedding, with its bandwidth, are an instance and leave S. Equal seediness goes
+    to the first pixel in raster order. An instance's score is the seediness of its seed.
+    """
+
+    kind: Literal["embedseg"] = "embedseg"
+    exact: ClassVar[bool] = True
+
+    seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.95)] = 0.9
+    """Least seediness of a seed (paper: s_min = .9)."""
+    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
+    """Least seediness of an object's pixel (paper: s_fg = .5)."""
+    min_size: Annotated[int, Field(ge=1), Search(1, 60, step=1)] = 1
+    """Objects of fewer voxels are dropped; the paper takes the smallest object of training and validation data."""
+    grid: Annotated[int, Field(ge=2)] = 1024
+    """As in the loss: one unit of the embedding is grid − 1 voxels."""
+    anisotropy: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """As in the loss: voxel size relative to that of the last axis; empty means isotropic."""
+
+    def check(self, heads: Mapping[str, Head], ndim: int) -> None:
+        for name, channels in (("offsets", ndim), ("bandwidth", ndim), ("seediness", 1)):
+            if name not in heads or heads[name].channels != channels:
+                has = ", ".join(f"{h.name} ({h.channels})" for h in heads.values())
+                raise UsageError(f"embedseg clustering needs a head {name} of {channels} channels", f"the model has {has}",
+                                 "choose another post-processor: --set postprocess.kind=…")  # fmt: skip
+        units(self.grid, self.anisotropy, ndim)
+
+    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
+        whole = Prediction(
+            prediction.heads, Box.whole(prediction.box.shape), Box.whole(prediction.box.shape), prediction.box.shape
+        )
+        return self._cluster([self._points(whole, None, backend)], None, backend)
+
+    def passes(self) -> tuple[Pass, ...]:
+        return (Pass(self._points, self._cluster),)
+
+    def _points(self, prediction: Prediction, state: None, backend: Backend) -> Points:
+        """The foreground pixels of the block's core."""
+        own = prediction.crop(prediction.core)
+        seediness = backend.to_numpy(own["seediness"])[0]
+        inside = np.nonzero(seediness > self.foreground)
+        offset = backend.to_numpy(own["offsets"])[(slice(None), *inside)].T
+        bandwidth = backend.to_numpy(own["bandwidth"])[(slice(None), *inside)].T
+        where = tuple(axis + start for axis, start in zip(inside, own.box.start, strict=True))
+        return Points(
+            shape=prediction.shape,
+            index=np.ravel_multi_index(where, prediction.shape).astype(np.int64),
+            offset=np.ascontiguousarray(offset, np.float32),
+            # e^60 is a bandwidth far below a voxel; beyond float32 ends.
+            inverse=np.exp(np.clip(10 * bandwidth, -60, 60)).astype(np.float32),
+            seediness=seediness[inside],
+        )
+
+    def _cluster(self, parts: Sequence[Points], state: Any, backend: Backend) -> Instances:
+        from toolkit_embedseg.greedy import cluster
+
+        shape = parts[0].shape
+        index = np.concatenate([p.index for p in parts])
+        order = np.argsort(index, kind="stable")
+        index = index[order]
+        offset, inverse, seediness = (
+            np.concatenate([getattr(p, name) for p in parts])[order] for name in ("offset", "inverse", "seediness")
+        )
+        voxel = np.stack(np.unravel_index(index, shape), axis=1) if len(index) else np.zeros((0, len(shape)), np.int64)
+        step = np.array(units(self.grid, self.anisotropy, len(shape)))
+        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, self.seed)
+        size = np.bincount(label[label >= 0], minlength=len(seeds))
+        kept = (label >= 0) & (size[label] >= self.min_size) if len(seeds) else label >= 0
+        one = np.ones(int(kept.sum()), np.int64)
+        return Instances.from_runs(shape, index[kept], one, label[kept], seediness[seeds])

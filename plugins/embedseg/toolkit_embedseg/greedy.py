@@ -1,0 +1,85 @@
+# ruff: noqa: TID253
+# Imported only when a prediction is clustered, so Numba may be loaded here.
+"""The greedy clustering, on a grid of embeddings: identical to the sequential definition, without its cost.
+
+Embeddings are sorted into cells of CELL voxels; a seed visits only the cells that its ellipse φ > .5 meets. Everything
+has three axes; in 2-D the first has extent 1. P pixels, K instances.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+CELL = 8
+LN2 = float(np.log(2.0))
+
+
+def cluster(
+    voxel: NDArray[np.int64],
+    offset: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    seediness: NDArray[np.float32],
+    step: NDArray[np.float64],
+    shape: tuple[int, ...],
+    seed: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label (−1: none) of each pixel `(P,)` and the seed pixel of each instance `(K,)`.
+
+    `voxel` `(P, D)` in raster order, `offset` and `inverse` = 1/(2σ²) `(P, D)` in units of the embedding, `step` `(D,)`
+    the length of a voxel in these units. Seeds have seediness > `seed`.
+    """
+    voxel, offset, inverse = (_three(x) for x in (voxel, offset, inverse))
+    step, extent = np.array([1.0] * (3 - len(step)) + list(step)), np.array([1] * (3 - len(shape)) + list(shape))
+    cells = -(-extent // CELL)
+    embedded = voxel + offset / step
+    place = np.clip(np.floor(embedded / CELL), 0, cells - 1).astype(np.int64)
+    cell = (place[:, 0] * cells[1] + place[:, 1]) * cells[2] + place[:, 2]
+    member = np.argsort(cell, kind="stable")
+    first = np.searchsorted(cell[member], np.arange(int(cells.prod()) + 1))
+    seeds = np.flatnonzero(seediness > seed)
+    seeds = seeds[np.argsort(-seediness[seeds], kind="stable")]
+    label = np.full(len(voxel), -1, np.int64)
+    chosen = np.empty(len(seeds), np.int64)
+    count = _grow(voxel, offset, inverse, embedded, step, cells, member, first, seeds, label, chosen)
+    return label, chosen[:count]
+
+
+def _three(array: NDArray[Any]) -> NDArray[Any]:
+    """`(P, D)` with leading axes of zeros up to D = 3."""
+    return np.ascontiguousarray(np.pad(array, ((0, 0), (3 - array.shape[1], 0))))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _grow(voxel, offset, inverse, embedded, step, cells, member, first, seeds, label, chosen):  # type: ignore[no-untyped-def]
+    """Fill `label` and `chosen`; returns the number of instances."""
+    count = 0
+    low = np.empty(3, np.int64)
+    high = np.empty(3, np.int64)
+    for s in seeds:
+        if label[s] >= 0:
+            continue
+        for d in range(3):
+            # One more cell on each side: the cell of an embedding is computed in another rounding than φ.
+            reach = np.sqrt(LN2 / inverse[s, d]) / step[d] if inverse[s, d] > 0 else 0.0
+            low[d] = max(0, min(cells[d] - 1, int(np.floor((embedded[s, d] - reach - 0.01) / CELL))))
+            high[d] = max(0, min(cells[d] - 1, int(np.floor((embedded[s, d] + reach + 0.01) / CELL))))
+        for z in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                row = (z * cells[1] + y) * cells[2]
+                for at in range(first[row + low[2]], first[row + high[2] + 1]):
+                    p = member[at]
+                    if label[p] >= 0:
+                        continue
+                    distance = 0.0
+                    for d in range(3):
+                        gap = (voxel[p, d] - voxel[s, d]) * step[d] + (offset[p, d] - offset[s, d])
+                        distance += inverse[s, d] * gap * gap
+                    if distance < LN2:
+                        label[p] = count
+        chosen[count] = s
+        count += 1
+    return count

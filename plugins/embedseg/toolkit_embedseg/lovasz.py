@@ -1,0 +1,113 @@
+# ruff: noqa: TID253
+# Imported only by EmbedSegLoss.build(), so torch may be loaded here.
+"""The EmbedSeg loss as a module. N objects, D axes, P pixels that take part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from toolkit_embedseg.geometry import units
+
+if TYPE_CHECKING:
+    from toolkit_embedseg.loss import EmbedSegLoss
+
+FAR = 14.0
+"""Pixels with −log φ above this (φ < 1e-6) and outside of the object add nothing that counts, and are left out."""
+
+
+class EmbeddingLoss(nn.Module):
+    """`(heads, targets) -> {"instance", "smoothness", "seed"}`, each the mean over the images of a batch, weighted."""
+
+    def __init__(self, spec: EmbedSegLoss) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        count = len(heads["seediness"])
+        terms = [
+            self._image(
+                {name: head[b].float() for name, head in heads.items()},
+                {name: target[b] for name, target in targets.items()},
+            )
+            for b in range(count)
+        ]
+        weights = (self.spec.instance_weight, self.spec.var_weight, self.spec.seed_weight)
+        sums = [w * torch.stack(t).mean() for w, t in zip(weights, zip(*terms, strict=True), strict=True)]
+        return dict(zip(("instance", "smoothness", "seed"), sums, strict=True))
+
+    def _image(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        spec = self.spec
+        shape = heads["seediness"].shape[1:]
+        ndim = len(shape)
+        seen, known = targets["known"].reshape(2, -1)
+        labels = targets["labels"].reshape(len(targets["labels"]), -1)
+        bandwidth = heads["bandwidth"].reshape(ndim, -1)
+        seediness = torch.sigmoid(heads["seediness"]).reshape(-1)
+        step = torch.tensor(units(spec.grid, spec.anisotropy, ndim), device=bandwidth.device)
+        axes = [torch.arange(n, device=step.device, dtype=step.dtype) * u for n, u in zip(shape, step, strict=True)]
+        position = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(ndim, -1)
+        offset = torch.tanh(heads["offsets"]).reshape(ndim, -1)
+
+        zero = seediness.sum() * 0 + bandwidth.sum() * 0 + offset.sum() * 0
+        background = known & (labels <= 0).all(0)
+        seed = (seediness[background] ** 2).sum()
+        instance, smoothness, objects = zero, zero, 0
+        for row in targets["centres"].tolist():
+            name, pixel = row[0], row[1:]
+            if name <= 0:
+                continue
+            member = (labels == name).any(0) & seen
+            raw = bandwidth[:, member]
+            mean, smooth = self._bandwidth(raw)
+            centre = torch.tensor(pixel, device=step.device) * step
+            with torch.no_grad():
+                far = (mean[:, None] * (position - centre[:, None] + offset) ** 2).sum(0)
+                near = torch.nonzero((member | (far < FAR)) & seen)[:, 0]
+            # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
+            gap = position[:, near] - centre[:, None] + offset[:, near]
+            phi = torch.exp(-(mean[:, None] * gap**2).sum(0))
+            inside = member[near]
+            instance = instance + (lovasz_hinge if spec.lovasz == "hinge" else lovasz_softmax)(phi, inside)
+            smoothness = smoothness + smooth
+            seed = seed + spec.foreground_weight * ((seediness[near][inside] - phi[inside].detach()) ** 2).sum()
+            objects += 1
+        return instance / max(1, objects), smoothness / max(1, objects), seed / seen.sum().clamp(min=1)
+
+    def _bandwidth(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """1/(2σ²) of an object per axis `(D,)` from the raw outputs of its pixels `(D, P)`, and its smoothness."""
+        if self.spec.bandwidth_mean == "geometric":
+            mean = raw.mean(1)
+            spread = (raw - mean[:, None].detach()) ** 2
+            inverse = torch.exp(10 * mean)
+        else:
+            sigma = torch.exp(-5 * raw) / 2**0.5
+            mean = sigma.mean(1)
+            spread = (sigma - mean[:, None].detach()) ** 2
+            inverse = 1 / (2 * mean**2)
+        return inverse, (spread.mean() if self.spec.var_axes == "mean" else spread.mean(1).sum())
+
+
+def lovasz_hinge(phi: Tensor, inside: Tensor) -> Tensor:
+    """Lovász hinge (Yu and Blaschko 2015) of the score 2φ − 1 against a mask; both `(P,)`."""
+    errors = torch.where(inside, 2 - 2 * phi, 2 * phi)
+    return _extension(errors, inside)
+
+
+def lovasz_softmax(phi: Tensor, inside: Tensor) -> Tensor:
+    """Lovász-Softmax (Berman et al. 2018) of the probability φ against a mask; both `(P,)`."""
+    errors = torch.where(inside, 1 - phi, phi)
+    return _extension(errors, inside)
+
+
+def _extension(errors: Tensor, inside: Tensor) -> Tensor:
+    """Lovász extension of the Jaccard loss at `errors` ≥ 0."""
+    errors, order = torch.sort(errors, descending=True)
+    truth = inside[order].to(errors.dtype)
+    total = truth.sum()
+    hit, miss = truth.cumsum(0), (1 - truth).cumsum(0)
+    jaccard = 1 - (total - hit) / (total + miss)
+    jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
+    return torch.dot(errors, jaccard)
