@@ -1,0 +1,41 @@
+"""The built-in plugin: a U-Net, foreground by cross-entropy and Dice, three post-processors, the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.builtin.bce_dice import BceDice
+from toolkit.builtin.mutex import MutexWatershed
+from toolkit.builtin.threshold import Threshold
+from toolkit.builtin.unet import UNet
+from toolkit.builtin.watershed import Watershed
+from toolkit.plugins import hookimpl
+from toolkit.specs import Loss, Metric, Network, PostProcessor
+
+SEG_API = 1
+
+
+@hookimpl
+def seg_networks() -> Sequence[type[Network]]:
+    return (UNet,)
+
+
+@hookimpl
+def seg_losses() -> Sequence[type[Loss]]:
+    return (BceDice,)
+
+
+@hookimpl
+def seg_postprocessors() -> Sequence[type[PostProcessor]]:
+    return (Threshold, Watershed, MutexWatershed)
+
+
+@hookimpl
+def seg_metrics() -> Sequence[type[Metric]]:
+    return ()
+
+
+@hookimpl
+def seg_recipes() -> Sequence[Path]:
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))
