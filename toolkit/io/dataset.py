@@ -1,0 +1,123 @@
+"""Data sets: a folder with `images/`, `masks/`, `splits.json` and `meta.json`, or just images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from toolkit.errors import InputError, UsageError, nearest
+from toolkit.image import Image
+from toolkit.io.image import read
+from toolkit.io.labels import read_truth
+from toolkit.io.meta import read_meta, read_splits
+from toolkit.io.paths import is_image, stem
+from toolkit.truth import Truth
+
+ALL = "all"
+"""The split that holds all images."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image with its annotation, if there is one, and its void mask, if there is one."""
+
+    name: str
+    image: Path
+    mask: Path | None
+    void: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set. `axes`, `mask_axes`, `voxel_size` (µm) and `channels` are those of `meta.json`."""
+
+    root: Path
+    split: str
+    items: tuple[Item, ...]
+    axes: str | None = None
+    mask_axes: str | None = None
+    voxel_size: tuple[float, ...] | None = None
+    channels: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.root.resolve().name
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, in the order of `splits.json`; only "all" without that file."""
+        return tuple(read_splits(self.root)) or (ALL,)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def image(self, item: Item) -> Image:
+        """The image of an item, `(C, *shape)`, lazy where it is large."""
+        return read(item.image, self.axes, self.voxel_size)
+
+    def truth(self, item: Item) -> Truth:
+        """The annotation of an item; `InputError` if it has none."""
+        if item.mask is None:
+            raise InputError("this image has no mask", item.image, f"put one into {self.root / 'masks'}")
+        return read_truth(item.mask, self.mask_axes, self.voxel_size or (), item.void)
+
+
+def open_dataset(where: str | Path) -> Dataset:
+    """The data set `DIR` with all its images, or one split of it as `DIR:SPLIT`.
+
+    Items are in the order of `splits.json`, else sorted by name. Raises `InputError` if the folder is missing, an image
+    or mask has no partner or a JSON file is damaged, and `UsageError` for an unknown split.
+    """
+    root, split = parted(str(where))
+    if not root.is_dir():
+        raise InputError("no such data set folder", root, "check the path")
+    splits, meta = read_splits(root), read_meta(root)
+    if split not in (None, ALL, *splits):
+        raise UsageError(f"this data set has no split {split!r}", root, nearest(str(split), splits or (ALL,)))
+    names = splits[split] if split in splits else list(dict.fromkeys(n for s in splits.values() for n in s))
+    items = _items(root, names or None)
+    return Dataset(root, split or ALL, items, meta.axes, meta.masks, meta.voxel_size, meta.channels)
+
+
+def parted(where: str) -> tuple[Path, str | None]:
+    """`DIR:SPLIT` as folder and split; a folder whose name holds a colon is still a folder."""
+    folder, colon, split = where.rpartition(":")
+    if not colon or Path(where).exists() or not folder or "/" in split or "\\" in split:
+        return Path(where), None
+    return Path(folder), split
+
+
+def images_in(folder: Path) -> dict[str, Path]:
+    """The images directly inside `folder` by stem; two of one stem are an `InputError`."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if is_image(path):
+            if stem(path) in found:
+                raise InputError("two images have one name", f"{found[stem(path)]} and {path}", "rename one")
+            found[stem(path)] = path
+    if not found:
+        raise InputError("this folder holds no image", folder, "TIFF, PNG and OME-Zarr are read")
+    return found
+
+
+def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
+    """The images of these names, or all, with their masks and void masks."""
+    folder = root / "images" if (root / "images").is_dir() else root
+    images = images_in(folder)
+    masks = images_in(root / "masks") if (root / "masks").is_dir() else None
+    voids = images_in(root / "void") if (root / "void").is_dir() else {}
+    alone = sorted({*(masks or ()), *voids} - {*images})
+    if alone:
+        path = {**voids, **(masks or {})}[alone[0]]
+        raise InputError("a mask has no image", path, f"add {alone[0]} to {folder}, or remove the mask")
+    items = []
+    for name in names or sorted(images):
+        if name not in images:
+            raise InputError(f"splits.json names {name!r}, which is no image", folder, "add it or remove the name")
+        if masks is not None and name not in masks:
+            raise InputError("an image has no mask", images[name], f"add it to {root / 'masks'}")
+        items.append(Item(name, images[name], None if masks is None else masks[name], voids.get(name)))
+    return tuple(items)
