@@ -194,11 +194,9 @@ class Instances:
         i, j, shared = self.intersections(self)
         return i[i < j], j[i < j], shared[i < j]
 
-    def layers(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
-        """Label images `(L, *shape)`, L ≥ 1, without overlap inside a layer; greedy colouring in id order.
-
-        Ids 1…N are unique over layers. uint16 up to 65 535 objects, uint32 above.
-        """
+    @cached_property
+    def layer_of(self) -> Ints:
+        """Layer of each object, so that no two in one layer share a voxel: greedy colouring in id order."""
         colour = np.zeros(len(self), np.int64)
         before: dict[int, list[int]] = {}
         for i, j in zip(*(x.tolist() for x in self.overlapping_pairs()[:2]), strict=True):
@@ -206,10 +204,14 @@ class Instances:
         for j in sorted(before):
             taken = {int(colour[i]) for i in before[j]}
             colour[j] = next(c for c in range(len(taken) + 1) if c not in taken)
-        out = np.zeros((int(colour.max(initial=0)) + 1, *self.shape), self.label_dtype)
+        return colour
+
+    def layers(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
+        """Label images `(L, *shape)`, L ≥ 1, by `layer_of`. Ids 1…N; uint16 up to 65 535 objects, uint32 above."""
+        out = np.zeros((int(self.layer_of.max(initial=0)) + 1, *self.shape), self.label_dtype)
         flat = out.reshape(len(out), -1)
         for layer in range(len(out)):
-            run = colour[self.owner] == layer
+            run = self.layer_of[self.owner] == layer
             length = self.length[run].astype(np.int64)
             flat[layer][runs.voxels(self.start[run], length)] = np.repeat(self.owner[run] + 1, length)
         return out
