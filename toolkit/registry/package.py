@@ -78,8 +78,14 @@ def _from_files(
 ) -> ModelPackage:
     if not weights.is_file():
         raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
+    return from_files(recipe_file, weights, Recipe.load(recipe_file, catalogue, owner), owner, reference)
+
+
+def from_files(
+    recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
+) -> ModelPackage:
+    """The model with this recipe, read from `recipe_file`, and these weights."""
     card = recipe_file.with_suffix(".md")
-    recipe = Recipe.load(recipe_file, catalogue, owner)
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,

@@ -18,7 +18,7 @@ class ErfNet(nn.Module):
 
     def __init__(self, channels: int, heads: tuple[Head, ...], ndim: int, width: float, dropout: float) -> None:
         super().__init__()
-        maps = tuple(max(8, round(m * width)) for m in MAPS)
+        maps = tuple(max(16, round(m * width)) for m in MAPS)
         self.encoder = _encoder(channels, maps, ndim, dropout)
         groups = (
             [h for h in heads if h.transform != "scalar"],

@@ -22,7 +22,7 @@ class BranchedErfNet(Network):
 
     kind: Literal["erfnet"] = "erfnet"
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Factor on the published numbers of maps (16, 64, 128)."""
+    """Factor on the published numbers of maps (16, 64, 128); never fewer than 16 maps."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Dropout in the deepest layers; a tenth of it in the layers above, as published."""
 

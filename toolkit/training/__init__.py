@@ -1,0 +1,1 @@
+"""Training: crops on the fly, one loop for every method, exact resume."""

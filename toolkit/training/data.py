@@ -1,0 +1,114 @@
+"""Crops on the fly: batch n is a pure function of the seed and n, so any training can go on from any step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit import channels, io, normalise
+from toolkit.errors import InputError
+from toolkit.image import Image
+from toolkit.io import Dataset
+from toolkit.normalise import Scale
+from toolkit.recipe import Recipe
+from toolkit.training.augment import Sample, chosen
+from toolkit.training.warp import crop_box, margin, warp
+from toolkit.truth import Truth
+
+CACHE_BYTES = 4 * 2**30
+
+Batch = dict[str, NDArray[Any]]
+
+
+class Crops:
+    """Augmented crops of a data set.
+
+    An image is drawn with a probability that grows with the square root of its number of objects, so that neither the
+    crowded nor the sparse ones rule; then an object of it, and the crop lies somewhere around it.
+    """
+
+    def __init__(self, data: Dataset, recipe: Recipe) -> None:
+        if not data.items:
+            raise InputError("no images to train on", data.root)
+        self.recipe = recipe
+        self.data = data
+        self._augment = chosen(recipe.training.augment)
+        self._cache: OrderedDict[int, tuple[Image, Scale, Truth]] = OrderedDict()
+        self._bytes = 0
+        self._weights: NDArray[np.float64] | None = None
+
+    def weights(self) -> NDArray[np.float64]:
+        """Probability of each image; reads all truth once."""
+        if self._weights is None:
+            count = np.array([max(1, len(self._load(i)[2].ids)) for i in range(len(self.data.items))], float)
+            self._weights = np.sqrt(count) / np.sqrt(count).sum()
+        return self._weights
+
+    def batch(self, step: int) -> Batch:
+        """Voxels `(B, C, *S)` and the targets of all losses for `step`."""
+        training = self.recipe.training
+        samples = [self.sample(np.random.default_rng((training.seed, step, i))) for i in range(training.batch)]
+        columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
+        for sample in samples:
+            for at, loss in enumerate(self.recipe.losses):
+                for name, target in loss.targets(sample.truth).items():
+                    columns.setdefault(f"{at}.{name}", []).append(target)
+        return {name: _stack(arrays) for name, arrays in columns.items()}
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """One augmented crop."""
+        training = self.recipe.training
+        image, scale, truth = self._load(int(rng.choice(len(self.data.items), p=self.weights())))
+        if len(truth.ids):
+            spread = np.array(training.crop) / 4
+            around = truth.centres[rng.integers(len(truth.ids))] + rng.uniform(-spread, spread)
+        else:
+            around = rng.uniform(0, image.shape)
+        room = margin(training.crop, training.augment)
+        inner = crop_box(around, training.crop, image.shape)
+        outer = inner.grow(room)
+        sample = Sample(scale(image.read_reflected(outer)), truth.crop(outer))
+        if any(room):
+            sample = warp(sample, training.crop, training.augment, rng)
+        for augment in self._augment:
+            sample = augment(sample, rng)
+        return sample
+
+    def _load(self, index: int) -> tuple[Image, Scale, Truth]:
+        """Image, its scale and truth; the latest are kept in memory."""
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        item = self.data.items[index]
+        image = channels.select(self.data.image(item), self.recipe.input.channels)
+        if image.ndim != self.recipe.ndim:
+            raise InputError(
+                f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D", item.image,
+                "set tiling.window and training.crop to one number per axis",
+            )  # fmt: skip
+        truth = self.data.truth(item)
+        if truth.shape != image.shape:
+            raise InputError("image and mask differ in shape", f"{item.name}: {image.shape} and {truth.shape}")
+        scale = normalise.fit(image, self.recipe.normalise)
+        held = Image(image.read(), image.axes, image.voxel_size, image.name, image.calibrated, image.notes)
+        self._cache[index] = (held, scale, truth)
+        self._bytes += held.source.nbytes + truth.layers.nbytes
+        while self._bytes > CACHE_BYTES and len(self._cache) > 1:
+            _, (old, _, gone) = self._cache.popitem(last=False)
+            self._bytes -= old.source.nbytes + gone.layers.nbytes
+        return self._cache[index]
+
+
+def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Batch of arrays that may differ in their first axis, padded with zeros."""
+    longest = max(len(a) for a in arrays)
+    return np.stack([np.pad(a, ((0, longest - len(a)), *((0, 0),) * (a.ndim - 1))) for a in arrays])
+
+
+def open_split(reference: str, split: str) -> Dataset:
+    """Split `split` of the data set folder `reference`."""
+    return io.open_dataset(f"{reference}:{split}")

@@ -1,0 +1,77 @@
+"""Crop with a change of scale and an elastic deformation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.tiles import Box
+from toolkit.training.augment import Sample
+from toolkit.truth import Truth
+
+SCALE = 1.4
+"""Objects appear up to this factor larger or smaller."""
+BEND = 0.04
+"""Root mean square of the elastic displacement, relative to the distance of its control points."""
+CONTROL = 48
+"""Distance of the control points in voxels."""
+
+
+def margin(shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+    """Voxels that `warp` needs around a crop of `shape`."""
+    grown = np.array(shape) * ((SCALE - 1) / 2 if "scale" in names else 0) + (CONTROL / 4 if "elastic" in names else 0)
+    return tuple(int(np.ceil(g)) + 1 for g in grown) if any(n in names for n in ("scale", "elastic")) else (0,) * len(shape)
+
+
+def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np.random.Generator) -> Sample:
+    """The middle of `sample`, `shape` voxels, scaled and bent; linear for voxels, nearest for labels."""
+    from scipy.ndimage import map_coordinates
+
+    ndim = len(shape)
+    outer = np.array(sample.truth.shape)
+    middle, centre = (outer - 1) / 2, (np.array(shape) - 1) / 2
+    factor = np.exp(rng.uniform(-np.log(SCALE), np.log(SCALE))) if "scale" in names else 1.0
+    bend = _bend(shape, rng) if "elastic" in names else np.zeros((ndim, *shape), np.float32)
+    grid = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij"))
+    column = (-1, *(1,) * ndim)
+    where = (grid - centre.reshape(column)) / factor + middle.reshape(column) + bend
+    voxels = np.stack([map_coordinates(c, where, order=1, mode="mirror") for c in sample.voxels])
+    nearest = np.rint(where).astype(np.int64)
+    inside = np.all((nearest >= 0) & (nearest < outer.reshape(column)), axis=0)
+    index = tuple(np.clip(axis, 0, n - 1) for axis, n in zip(nearest, outer, strict=True))
+    truth = sample.truth
+    void = ~inside if truth.void is None else (~inside | truth.void[index])
+    layers = np.stack([np.where(inside, layer[index], 0) for layer in truth.layers]).astype(np.int32)
+    moved = Truth(layers, void if void.any() else None, truth.voxel_size, truth.ids, truth.centres)
+    return Sample(voxels.astype(np.float32), replace(moved, centres=_back(truth.centres, bend, centre, middle, factor)))
+
+
+def _bend(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A smooth displacement field `(D, *shape)` in voxels."""
+    from scipy.ndimage import zoom
+
+    knots = tuple(max(2, -(-n // CONTROL) + 1) for n in shape)
+    field = rng.normal(0, BEND * CONTROL, (len(shape), *knots))
+    return np.stack([zoom(axis, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True) for axis in field]).astype(np.float32)
+
+
+def _back(
+    points: NDArray[np.float64], bend: NDArray[np.float32], centre: NDArray[np.float64], middle: NDArray[np.float64], factor: float
+) -> NDArray[np.float64]:
+    """Where points of the large crop lie in the small one: the inverse of `where`, by fixed-point iteration."""
+    limit = np.array(bend.shape[1:]) - 1
+    at = (points - middle) * factor + centre
+    for _ in range(5):
+        index = tuple(np.clip(np.rint(at), 0, limit).astype(int).T)
+        at = (points - middle - bend[(slice(None), *index)].T) * factor + centre
+    return at
+
+
+def crop_box(around: NDArray[np.float64], shape: tuple[int, ...], within: tuple[int, ...]) -> Box:
+    """A box of `shape` around a point, moved into the image of shape `within` as far as it fits."""
+    start = np.rint(around - np.array(shape) / 2).astype(int)
+    room = np.array(within) - np.array(shape)
+    start = np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)
+    return Box(tuple(int(v) for v in start), tuple(int(v) + n for v, n in zip(start, shape, strict=True)))

@@ -1,0 +1,49 @@
+"""Ways to do the work of many blocks: functions with one signature, `Map`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+from toolkit.errors import BlocksFailed
+
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""`(fn, items) -> results in the order of the items`. `fn` is a function of a module or a partial of one."""
+
+
+def serial(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """One item after the other, in this process."""
+    return map(fn, items)
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Map]:
+    """`count` fresh processes, which live until the context ends."""
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+
+    def run(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        try:
+            yield from pool.map(fn, items)
+        except BrokenProcessPool as error:
+            raise BlocksFailed(
+                "a worker process died", do="most often memory ran out: use fewer --workers or a smaller --block"
+            ) from error
+
+    try:
+        yield run
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Map]:
+    """`serial` for one worker, else that many processes."""
+    if count <= 1:
+        yield serial
+    else:
+        with processes(count) as run:
+            yield run
