@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.normalise import Normalise
-from toolkit.plugins.catalogue import Catalogue, Family
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.collect import Family
 from toolkit.prediction import Head
 from toolkit.specs import Loss, Network, PostProcessor
 
@@ -213,7 +214,7 @@ def _validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
         where = ".".join(filter(None, [section, *path])) or "recipe"
         if first["type"] == "extra_forbidden":
             raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
-        what = str(first["msg"])
+        what = str(first["msg"]).removeprefix("Value error, ")
         raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
 
 

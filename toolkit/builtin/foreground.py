@@ -86,7 +86,9 @@ class Foreground:
         count = len(self.start)
         if count == 0:
             return np.zeros(0, np.int64)
-        _, label = connected_components(coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count)), directed=False)
+        _, label = connected_components(
+            coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count)), directed=False
+        )
         _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
@@ -100,7 +102,7 @@ class Foreground:
                 yield Piece(self, run)
 
     def instances(self, label: Ints, min_size: int, scored_by: str) -> Instances:
-        """Objects of equal positive `label` `(voxels,)`; their score is the mean of the first channel of `scored_by`."""
+        """Objects of equal positive `label` `(voxels,)`, scored by the mean of the first channel of `scored_by`."""
         where = runs.voxels(self.start, self.length)
         fresh = np.ones(len(label), bool)
         fresh[1:] = (label[1:] != label[:-1]) | (np.diff(where) != 1) | (where[1:] % self.shape[-1] == 0)

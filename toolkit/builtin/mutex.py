@@ -76,8 +76,13 @@ class MutexWatershed(Gathering):
         """Labels of the objects of a piece."""
         import mwatershed
 
-        offsets = self.offsets or usual_offsets(piece.mask.ndim)
-        weights = piece.values("affinities") / STEPS - self.bias
+        # A piece that is smaller than an offset has no such pair, and mwatershed panics at one.
+        all_offsets = self.offsets or usual_offsets(piece.mask.ndim)
+        fits = [all(abs(o) < n for o, n in zip(offset, piece.mask.shape, strict=True)) for offset in all_offsets]
+        offsets = [offset for offset, fit in zip(all_offsets, fits, strict=True) if fit]
+        if not offsets:
+            return piece.mask
+        weights = piece.values("affinities")[fits] / STEPS - self.bias
         for weight, offset in zip(weights, offsets, strict=True):
             weight[~(piece.mask & _moved(piece.mask, offset))] = 0
             if not (self.far_merges or _near(offset)):
@@ -90,10 +95,9 @@ def _near(offset: tuple[int, ...]) -> bool:
 
 
 def _moved(mask: NDArray[np.bool_], offset: tuple[int, ...]) -> NDArray[np.bool_]:
-    """`moved[x] = mask[x + offset]`, False beyond the border."""
+    """`moved[x] = mask[x + offset]`, False beyond the border; the offset is smaller than the mask."""
     moved = np.zeros_like(mask)
     here = tuple(slice(max(0, -o), n - max(0, o)) for o, n in zip(offset, mask.shape, strict=True))
     there = tuple(slice(max(0, o), n - max(0, -o)) for o, n in zip(offset, mask.shape, strict=True))
-    if all(abs(o) < n for o, n in zip(offset, mask.shape, strict=True)):
-        moved[here] = mask[there]
+    moved[here] = mask[there]
     return moved

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.networks.nets.unet import UNet as Body
@@ -22,7 +23,7 @@ class UNetModule(torch.nn.Module):
         heads: Sequence[Head],
         ndim: int,
         maps: Sequence[int],
-        strides: Sequence[Sequence[int]],
+        strides: Sequence[Any],
         units: int,
         norm: str,
         dropout: float,
@@ -32,7 +33,7 @@ class UNetModule(torch.nn.Module):
             ndim, channels, maps[0], tuple(maps), tuple(strides), num_res_units=units, norm=norm, dropout=dropout
         )
         self.names = tuple(head.name for head in heads)
-        self.sizes = tuple(head.channels for head in heads)
+        self.sizes = [head.channels for head in heads]
         convolution = torch.nn.Conv2d if ndim == 2 else torch.nn.Conv3d
         self.out = convolution(maps[0], sum(self.sizes), kernel_size=1)
         for head, weight, bias in zip(heads, self._split(self.out.weight), self._split(self.out.bias), strict=True):

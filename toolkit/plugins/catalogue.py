@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
-import pluggy
+from toolkit.errors import PluginError, ToolkitError, UsageError, nearest
+from toolkit.plugins import GROUP
+from toolkit.plugins.collect import WORDS, Family, collect
 
-from toolkit.errors import ModelError, PluginError, UsageError, nearest
-from toolkit.plugins import API, GROUP, PROJECT, hookspecs
-from toolkit.specs import Loss, Metric, Network, PostProcessor
-
-Family = Literal["networks", "losses", "postprocessors", "metrics", "recipes"]
-FAMILIES: dict[Family, type] = {
-    "networks": Network,
-    "losses": Loss,
-    "postprocessors": PostProcessor,
-    "metrics": Metric,
-    "recipes": Path,
-}
-WORDS: dict[Family, str] = {
-    "networks": "network",
-    "losses": "loss",
-    "postprocessors": "post-processor",
-    "metrics": "metric",
-    "recipes": "recipe",
-}
 BUILTIN = "builtin"
+MODULE = "toolkit.builtin"
 
 
 @dataclass(frozen=True)
@@ -63,8 +47,10 @@ class Catalogue:
 
     def __init__(self, allow: Iterable[str] | None = None, block: Iterable[str] = ()) -> None:
         listed = os.environ.get("TOOLKIT_PLUGINS")
-        self._allow = set(allow) if allow is not None else set(listed.split(",")) if listed else None
+        names = allow if allow is not None else listed.split(",") if listed else None
+        self._allow = None if names is None else {name.strip() for name in names}
         self._block = set(block)
+        self._left_out: set[str] = set()
         self._loaded: dict[Plugin, Loaded] = {}
 
     @cached_property
@@ -77,15 +63,23 @@ class Catalogue:
             if entry.name == BUILTIN or (
                 (self._allow is None or entry.name in self._allow) and entry.name not in self._block
             ):
-                found.append(Plugin(entry.name, name, version, entry))
+                found.append(Plugin(entry.name, str(name), str(version), entry))
+            else:
+                self._left_out.add(entry.name)
         return tuple(sorted(found, key=lambda p: (p.name, p.distribution)))
 
     def plugin(self, name: str) -> Plugin:
-        """The plugin called `name`; raises `UsageError` naming the nearest one or the pip line."""
-        same = [p for p in self.plugins if p.name == name]
+        """The plugin (or, failing that, the distribution) called `name`.
+
+        Raises `UsageError` naming the nearest one or the pip line, or both distributions if two plugins share it.
+        """
+        same = [p for p in self.plugins if p.name == name and (name != BUILTIN or p.entry.value == MODULE)]
+        same = same or [p for p in self.plugins if p.distribution == name]
         if len(same) > 1:
             raise UsageError("two plugins have one name", f"{name} in {' and '.join(p.distribution for p in same)}",
-                             "uninstall one of them")  # fmt: skip
+                             "use the name of the distribution")  # fmt: skip
+        if not same and name in self._left_out:
+            raise UsageError("this plugin is left out", name, "see --no-plugin and TOOLKIT_PLUGINS")
         if not same:
             known = nearest(name, (p.name for p in self.plugins))
             raise UsageError("no such plugin", name, f"{known} or install it: pip install seg-toolkit-{name}")
@@ -95,12 +89,17 @@ class Catalogue:
         """Import `plugin` once and call its hooks; errors are recorded, not raised."""
         if plugin not in self._loaded:
             try:
-                items = _collect(plugin)
+                # Standard output belongs to the results of a command, whatever a plugin prints at import.
+                with redirect_stdout(sys.stderr):
+                    items = _items(plugin)
                 self._loaded[plugin] = Loaded(plugin, items)
+            except KeyboardInterrupt:
+                raise
             # A plugin may raise anything at import, SystemExit included; it must not stop the others.
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 text = " ".join(str(error).split()) or "no message"
-                self._loaded[plugin] = Loaded(plugin, {}, f"{type(error).__name__}: {text}"[:300])
+                kind = "" if isinstance(error, ToolkitError) else f"{type(error).__name__}: "
+                self._loaded[plugin] = Loaded(plugin, {}, f"{kind}{text}"[:300])
         return self._loaded[plugin]
 
     def use(self, name: str) -> Loaded:
@@ -131,19 +130,21 @@ class Catalogue:
             items = self.use(first).items[family]
             if bare in items:
                 return first, items[bare]
-        having = [(p.plugin.name, p.items[family][bare]) for p in self.healthy() if bare in p.items[family]]
+        having = {self._unique_name(p.plugin): p.items[family] for p in self.healthy() if bare in p.items[family]}
         if len(having) > 1:
-            names = " and ".join(f"{plugin}:{bare}" for plugin, _ in having)
-            raise UsageError(f"two plugins have this {WORDS[family]}", bare, f"choose {names.replace(' and ', ' or ')}")
-        if having:
-            return having[0]
+            names = " or ".join(f"{plugin}:{bare}" for plugin in having)
+            raise UsageError(f"two plugins have this {WORDS[family]}", bare, f"choose {names}")
+        for plugin, items in having.items():
+            return plugin, items[bare]
         known = {n for p in self.healthy() for n in p.items[family]}
         broken = "".join(f"; note: plugin {b.plugin.name} is broken ({b.error})" for b in self.broken())
         raise UsageError(f"no such {WORDS[family]}", bare, nearest(bare, known) + broken)
 
     def collect(self, family: Family) -> dict[str, Any]:
         """Everything in a family as `plugin:name` → item, from all healthy plugins."""
-        return {f"{p.plugin.name}:{n}": item for p in self.healthy() for n, item in p.items[family].items()}
+        return {
+            f"{self._unique_name(p.plugin)}:{n}": item for p in self.healthy() for n, item in p.items[family].items()
+        }
 
     def healthy(self) -> Iterator[Loaded]:
         """All plugins that could be loaded; loads them."""
@@ -153,43 +154,13 @@ class Catalogue:
         """The plugins that failed so far; loads nothing."""
         return [loaded for loaded in self._loaded.values() if loaded.error]
 
-
-def _collect(plugin: Plugin) -> dict[Family, dict[str, Any]]:
-    """Import a plugin in a manager of its own, so that nothing it registers can disturb another."""
-    module = plugin.entry.load()
-    api = getattr(module, "SEG_API", None)
-    if api != API:
-        has = "does not say SEG_API" if api is None else f"is written for SEG_API {api}"
-        raise ModelError(f"the plugin {has}", plugin.name, f"this toolkit has SEG_API {API}")
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, plugin.name)
-    _refuse_unknown_hooks(module, manager)
-    manager.check_pending()
-    return {family: _family(family, getattr(manager.hook, f"seg_{family}")(), plugin.name) for family in FAMILIES}
+    def _unique_name(self, plugin: Plugin) -> str:
+        """The name of a plugin, or its distribution's where two plugins have one name."""
+        alone = sum(p.name == plugin.name for p in self.plugins) == 1 or plugin.entry.value == MODULE
+        return plugin.name if alone else plugin.distribution
 
 
-def _refuse_unknown_hooks(module: ModuleType, manager: pluggy.PluginManager) -> None:
-    """A function that looks like a hook but is none is a misspelling."""
-    known = {f"seg_{family}" for family in FAMILIES}
-    for name in vars(module):
-        if name.startswith("seg_") and name not in known:
-            raise UsageError("no such hook", name, nearest(name, known))
-
-
-def _family(family: Family, results: list[Any], plugin: str) -> dict[str, Any]:
-    items: dict[str, Any] = {}
-    for item in (item for result in results for item in result):
-        if family == "recipes":
-            path = Path(item)
-            if not path.is_file():
-                raise UsageError("a recipe is missing", path, "the plugin's wheel must contain it")
-            name, value = path.stem, path
-        else:
-            if not (isinstance(item, type) and issubclass(item, FAMILIES[family])):
-                raise UsageError(f"seg_{family} returned no {FAMILIES[family].__name__} class", repr(item))
-            name, value = item.named(), item
-        if name in items:
-            raise UsageError(f"the plugin has two of one {WORDS[family]}", f"{plugin}:{name}")
-        items[name] = value
-    return items
+def _items(plugin: Plugin) -> dict[Family, dict[str, Any]]:
+    if plugin.name == BUILTIN and plugin.entry.value != MODULE:
+        raise UsageError("the name builtin is taken by the toolkit", plugin.distribution, "rename the entry point")
+    return collect(plugin.entry.load(), plugin.name)

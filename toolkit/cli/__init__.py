@@ -1,0 +1,86 @@
+"""The command line `seg`. A verb is one file; it is imported when it is invoked or asked for its help, not before.
+
+To add a verb, write `toolkit/cli/VERB.py` and one line in `VERBS`. The file holds one function: its parameters are
+typer arguments and options, its docstring is the help (the first sentence is the line in `VERBS`, the last paragraph
+an example). It prints results on stdout and everything else on stderr (`toolkit.cli.console`), takes its plugins from
+`toolkit.cli.catalogue.catalogue(context)` and raises a `ToolkitError` for whatever is the user's to mend; `main` turns
+that into one line and an exit code. Nothing heavy is imported at module level.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.lazy import Verbs
+
+VERBS = {
+    "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
+    "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
+    "plugins list": ("toolkit.cli.plugins.list:list_plugins", "List the installed plugins without importing them."),
+    "plugins show": ("toolkit.cli.plugins.show:show", "Show what a plugin brings."),
+}
+"""Verb → (module:function, its line in `seg --help`)."""
+
+GROUPS = {
+    "plugins": "Find, inspect and check plugins.",
+    "models": "Keep, find and trust models.",
+}
+"""First word of two-word verbs → its line in `seg --help`."""
+
+
+class Seg(Verbs):
+    """The group of all verbs."""
+
+    table = VERBS
+    groups = GROUPS
+
+
+app = typer.Typer(
+    name="seg",
+    cls=Seg,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"seg {version('seg-toolkit')}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def seg(
+    context: typer.Context,
+    no_plugin: Annotated[
+        list[str] | None, typer.Option("--no-plugin", metavar="NAME", help="Leave this plugin out; may be repeated.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Instance segmentation of microscopy images, 2-D and 3-D. Start with `seg doctor` and `seg demo`."""
+    context.obj = tuple(no_plugin or ())
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
+    try:
+        code = app(arguments, prog_name="seg", standalone_mode=False)
+    # The boundary of the program: every exception becomes a sentence and an exit code here.
+    except BaseException as error:
+        from toolkit.cli.failure import report
+
+        return report(error)
+    if code == 130:
+        sys.stderr.write("error: interrupted\n")
+    return code if isinstance(code, int) else 0
