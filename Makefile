@@ -1,0 +1,50 @@
+# `make venv` needs nothing but python3 >= 3.11 with venv, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+# Parallelism is processes: more threads per process would only compete.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+.PHONY: venv demo test check lint types contracts bench reproduce clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . $(addprefix --editable ,$(PLUGINS)) --group dev
+	touch $@
+
+demo: venv
+	$(BIN)/seg demo
+
+# Everything, batteries included.
+test: venv
+	$(TESTS)
+
+# What to run before every commit.
+check: lint types contracts
+	$(TESTS) -m 'not slow'
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
+
+contracts: venv
+	$(BIN)/lint-imports --no-logo
+
+bench: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q benchmarks
+
+# The figures of the README, from the models that come with the plugins and the data beside the checkout.
+reproduce: venv
+	$(BIN)/python benchmarks/reproduce.py
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
