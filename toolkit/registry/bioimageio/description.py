@@ -1,0 +1,173 @@
+"""What a model description says, in one form for formats 0.4 and 0.5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from toolkit.errors import ModelError
+from toolkit.registry.gate import refusing, yaml
+from toolkit.registry.gate.archive import Files
+
+NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
+"""Names that a description may have, the first that is there counts."""
+SPACE = ("z", "y", "x")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the package, with the sha256 that the description gives it."""
+
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Free:
+    """Sizes `least + n * step`, n = 0, 1, …; a step of 0 fixes the size."""
+
+    least: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Like:
+    """The size of an axis of another tensor, scaled, plus `offset` voxels."""
+
+    tensor: str
+    axis: str
+    scale: float = 1.0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a tensor. `size` is None where any will do; `halo` voxels at both ends are not to be relied on."""
+
+    id: str
+    kind: Literal["batch", "channel", "index", "time", "space"]
+    size: int | Free | Like | None = None
+    halo: int = 0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A step of pre- or postprocessing. `kwargs["axes"]` holds axis ids, reduced jointly; None is all of them."""
+
+    id: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output. `operations` are its pre- or postprocessing, `test` its test tensor as `.npy`."""
+
+    id: str
+    axes: tuple[Axis, ...]
+    channels: tuple[str, ...]
+    dtype: str
+    operations: tuple[Operation, ...]
+    test: File | None
+    optional: bool = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(axis.id for axis in self.axes)
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """Spatial axes in the order `(Z)YX`."""
+        here = [axis.id for axis in self.axes if axis.kind == "space"]
+        return tuple(sorted(here, key=lambda a: (SPACE.index(a) if a in SPACE else -1, a)))
+
+    def axis(self, name: str) -> Axis:
+        return next(axis for axis in self.axes if axis.id == name)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A callable that makes the network: of a file of the package, or of a library."""
+
+    callable: str
+    kwargs: Mapping[str, Any]
+    file: File | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One weights entry. `external` holds the data of an ONNX graph that keeps them apart."""
+
+    kind: str
+    file: File
+    architecture: Architecture | None = None
+    external: File | None = None
+    strict: bool = True
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model description; `plain` is the whole of it as it was read."""
+
+    name: str
+    version: str
+    licence: str
+    about: str
+    format: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: Mapping[str, Weights]
+    plain: Mapping[str, Any]
+
+    @property
+    def toolkit(self) -> Mapping[str, Any] | None:
+        """What this toolkit wrote into the package, if it did."""
+        found = (self.plain.get("config") or {}).get("toolkit")
+        return found if isinstance(found, Mapping) else None
+
+    def code(self) -> tuple[File, ...]:
+        """Files of the package that are code, or hold it."""
+        files = [w.architecture.file for w in self.weights.values() if w.architecture and w.architecture.file]
+        return (*files, *(w.file for w in self.weights.values() if w.kind == "torchscript"))
+
+
+def read(files: Files) -> Description:
+    """The description of a package; raises `ModelError` if there is none, or it is invalid or of another format."""
+    name = next((n for n in NAMES if n in files), None)
+    if name is None:
+        raise ModelError("this is no model package: it has no rdf.yaml", files.where,
+                         "give a bioimage.io package, or the folder of a training run")  # fmt: skip
+    where = f"{files.where}: {name}"
+    plain = yaml.parse(files.read(name), where)
+    version = str(plain.get("format_version", ""))
+    if plain.get("type", "model") != "model":
+        raise ModelError(f"this describes no model but a {plain['type']}", where, "choose a model")
+    from toolkit.registry.bioimageio import format_0_4, format_0_5
+
+    reader = {"0.4": format_0_4.read, "0.5": format_0_5.read}.get(version[:3])
+    if reader is None:
+        raise ModelError("this format is not supported", f"{where}: format_version {version or 'missing'}",
+                         "formats 0.4 and 0.5 are")  # fmt: skip
+    with refusing("this model description is not valid", where):
+        return _checked(reader(plain), where)
+
+
+def _checked(description: Description, where: str) -> Description:
+    """Refuse names that would confuse: every tensor and every axis of a tensor has one of its own."""
+    tensors = (*description.inputs, *description.outputs)
+    if len({t.id for t in tensors}) < len(tensors) or not description.inputs or not description.outputs:
+        raise ModelError("inputs and outputs need a name of their own each", where, "ask the model's author")
+    for tensor in tensors:
+        if len(set(tensor.ids)) < len(tensor.ids) or not 0 < len(tensor.ids) <= 8:
+            raise ModelError("the axes of a tensor need a name of their own each", f"{where}: {tensor.id}",
+                             "ask the model's author")  # fmt: skip
+    return description
+
+
+def file(source: object, sha256: object = None) -> File:
+    """A file of the package by what a description calls `source`; an address is refused."""
+    name = str(source).removeprefix("./")
+    if "://" in name:
+        raise ModelError("a model package may not point outside itself", name, "get the packaged model")
+    return File(name, str(sha256) if sha256 else None)

@@ -1,0 +1,193 @@
+# ruff: noqa: TID253
+# Torch at module level: only building a network imports this file.
+"""A foreign model as the torch module that the predictor wants: windows in, heads out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from toolkit.errors import ModelError
+from toolkit.registry.bioimageio import operations
+from toolkit.registry.bioimageio.description import Description, Operation, Tensor
+from toolkit.registry.bioimageio.synthesis import Plan
+from toolkit.registry.gate import refusing
+from toolkit.registry.gate.code import Child
+from toolkit.registry.gate.graph import Graph
+
+log = logging.getLogger(__name__)
+
+
+class Plain(nn.Module):
+    """A torch network that may answer with one tensor or with several."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        with refusing("the network failed", type(self.network).__name__, "does the window have a size that it takes?"):
+            found = self.network(*inputs)
+        return list(found) if isinstance(found, (tuple, list)) else [found]
+
+
+class Session(nn.Module):
+    """An ONNX graph, loaded when the first tensor shows on which device."""
+
+    def __init__(self, load: Callable[[Sequence[str]], Graph]) -> None:
+        super().__init__()
+        self._load = load
+        self._graph: Graph | None = None
+
+    def forward(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        device = inputs[0].device
+        if self._graph is None:
+            self._graph = self._load(_providers(device))
+        graph = self._graph
+        _check_sizes(graph, inputs)
+        # A graph with a fixed batch gets its samples one by one.
+        one = graph.shapes[0][:1] == (1,) and len(inputs[0]) > 1 and len(inputs[0].shape) == len(graph.shapes[0])
+        batches = [[i[n : n + 1] for i in inputs] for n in range(len(inputs[0]))] if one else [list(inputs)]
+        answers = [graph([i.cpu().numpy() for i in batch]) for batch in batches]
+        return [torch.cat([torch.from_numpy(a) for a in outputs]).to(device) for outputs in zip(*answers, strict=True)]
+
+
+class Remote(nn.Module):
+    """Code that a user trusts, in its own process."""
+
+    def __init__(self, child: Child) -> None:
+        super().__init__()
+        self._child = child
+
+    def forward(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        device = inputs[0].device
+        outputs = self._child([i.cpu().numpy() for i in inputs], str(device))
+        return [torch.from_numpy(o).to(device) for o in outputs]
+
+
+class Foreign(nn.Module):
+    """Windows `(B, C, *S)` to heads `(B, channels, *S)`: axes, rest of the preprocessing, network, postprocessing."""
+
+    def __init__(self, description: Description, plan: Plan, network: nn.Module) -> None:
+        super().__init__()
+        self.description, self.plan, self.network = description, plan, network
+
+    def forward(self, windows: torch.Tensor) -> dict[str, torch.Tensor]:
+        source = self.description.inputs[0]
+        margin = [n for m in reversed(self.plan.margin) for n in (m, m)]
+        if any(margin):
+            # A network without padding answers for less than it sees: give it the border that it cuts off.
+            windows = nn.functional.pad(windows, margin, mode="reflect")
+        self._check(windows.shape[2:], source)
+        batches = torch.split(windows, 1) if self.plan.single else [windows]
+        answers = [self._batch(part, source) for part in batches]
+        return {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _batch(self, windows: torch.Tensor, source: Tensor) -> dict[str, torch.Tensor]:
+        outputs = run(self.description, self.network, [to_model(windows, source)], self.plan.operations)
+        heads: dict[str, torch.Tensor] = {}
+        shape = [n - 2 * m for n, m in zip(windows.shape[2:], self.plan.margin, strict=True)]
+        for output in self.plan.outputs:
+            maps = from_model(outputs[output.index], self.description.outputs[output.index])
+            for d, (size, most, own) in enumerate(zip(shape, self.plan.margin, output.margin, strict=True)):
+                maps = maps.narrow(2 + d, most - own, size)
+            for part in output.parts:
+                picked = maps[:, list(part.channels)]
+                heads[part.head.name] = 1 - picked if part.complement else picked
+        return heads
+
+    def _check(self, shape: Sequence[int], source: Tensor) -> None:
+        for axis, size in zip(source.space, shape, strict=True):
+            if not self.plan.fits(axis, int(size)):
+                raise ModelError(
+                    f"the model does not take windows of {int(size)} voxels along {axis}",
+                    f"{self.description.name} wants {self.plan.wants(axis)}",
+                    "set tiling.window",
+                )
+
+
+def run(
+    description: Description,
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    pre: Sequence[Operation] | None = None,
+) -> list[torch.Tensor]:
+    """All outputs, postprocessed, for inputs in the model's own axes; `pre` replaces the preprocessing of the first."""
+    described = description.inputs[: len(inputs)]
+    raw = {t.id: (x, t.ids) for t, x in zip(described, inputs, strict=True)}
+    ready = []
+    for tensor, x in zip(described, inputs, strict=True):
+        steps = tensor.operations if pre is None else pre
+        x = operations.apply(steps, (_ranked(x, tensor), tensor.ids), raw, tensor.id)
+        # Networks take float32, unless the last step says what they take.
+        ready.append(x if steps and steps[-1].id == "ensure_dtype" else x.to(torch.float32))
+    outputs = network(ready)
+    if len(outputs) < len(description.outputs):
+        raise ModelError("the network gives fewer outputs than described", description.name, "ask its author")
+    pairs = list(zip(description.outputs, outputs, strict=False))
+    others = {**raw, **{t.id: (x, t.ids) for t, x in pairs}}
+    return [operations.apply(t.operations, (_ranked(x, t), t.ids), others, t.id) for t, x in pairs]
+
+
+def to_model(windows: torch.Tensor, tensor: Tensor) -> torch.Tensor:
+    """`(B, C, *S)` in the axes of a model's input."""
+    kinds = [axis.kind for axis in tensor.axes]
+    x = windows
+    if "channel" not in kinds:
+        x = x.squeeze(1)
+    if "batch" not in kinds:
+        x = x.squeeze(0)
+    have = [*(["b"] if "batch" in kinds else []), *(["c"] if "channel" in kinds else []), *tensor.space]
+    want = [_key(axis.id, axis.kind) for axis in tensor.axes]
+    x = x.permute([have.index(key) for key in want if key in have])
+    for position, key in enumerate(want):
+        if key not in have:
+            x = x.unsqueeze(position)
+    return x.contiguous()
+
+
+def from_model(x: torch.Tensor, tensor: Tensor) -> torch.Tensor:
+    """A model's output as `(B, C, *S)`."""
+    want = [_key(axis.id, axis.kind) for axis in tensor.axes]
+    for position in reversed(range(len(want))):
+        if want[position] not in ("b", "c", *tensor.space):
+            x, want = x.squeeze(position), want[:position] + want[position + 1 :]
+    for position, key in enumerate(("b", "c")):
+        if key not in want:
+            x, want = x.unsqueeze(position), [*want[:position], key, *want[position:]]
+    return x.permute([want.index(key) for key in ("b", "c", *tensor.space)]).float()
+
+
+def _key(name: str, kind: str) -> str:
+    return {"batch": "b", "channel": "c"}.get(kind, name)
+
+
+def _ranked(x: torch.Tensor, tensor: Tensor) -> torch.Tensor:
+    if x.ndim != len(tensor.axes):
+        raise ModelError("a tensor has other axes than described", f"{tensor.id}: {list(x.shape)} for {tensor.ids}",
+                         "ask the model's author")  # fmt: skip
+    return x
+
+
+def _check_sizes(graph: Graph, inputs: Sequence[torch.Tensor]) -> None:
+    for shape, tensor in zip(graph.shapes, inputs, strict=False):
+        fits = len(shape) == tensor.ndim and all(
+            n in (None, m) for n, m in list(zip(shape, tensor.shape, strict=True))[1:]
+        )
+        if not fits:
+            raise ModelError("the graph takes another shape", f"{graph.where}: {list(shape)}, not {list(tensor.shape)}",
+                             "set tiling.window")  # fmt: skip
+
+
+def _providers(device: torch.device) -> list[str]:
+    if device.type == "cpu":
+        return ["CPUExecutionProvider"]
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    log.warning("this onnxruntime has no CUDA: the network runs on the CPU, everything else on %s", device)
+    return ["CPUExecutionProvider"]

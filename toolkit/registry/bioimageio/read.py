@@ -1,0 +1,115 @@
+"""Model packages, our own and those of others, as `ModelPackage`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import ModelError, UsageError
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.recipe import Recipe
+from toolkit.registry.bioimageio import description, synthesis, weights
+from toolkit.registry.bioimageio.description import Description
+from toolkit.registry.gate import refusing
+from toolkit.registry.gate.archive import Files, open_package
+from toolkit.registry.package import ModelPackage, channels
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEMA = "toolkit.package/1"
+Trusted = Callable[[str], bool]
+
+
+def nobody(digest: str) -> bool:
+    """Trust no package."""
+    return False
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A package that was read and not run: nothing in it was executed, nothing outside it was opened."""
+
+    files: Files
+    description: Description
+
+    @classmethod
+    def at(cls, path: Path) -> Opened:
+        """The package in a zip or folder; raises `ModelError` if it is damaged or no model package."""
+        files = open_package(path)
+        return cls(files, description.read(files))
+
+    @cached_property
+    def plan(self) -> synthesis.Plan:
+        """How to run it on windows, where it brings no recipe."""
+        return synthesis.plan(self.description)
+
+    def load(self, catalogue: Catalogue, reference: str, trusted: Trusted = nobody) -> ModelPackage:
+        """The model; `reference` finds it again. Raises `NotTrusted` for code that nobody reviewed or trusts."""
+        own = self.description.toolkit
+        return self._foreign(catalogue, reference, trusted) if own is None else self._own(own, catalogue, reference)
+
+    def _foreign(self, catalogue: Catalogue, reference: str, trusted: Trusted) -> ModelPackage:
+        choice = weights.choose(self.description, self.files, trusted)
+        plan = self.plan
+
+        def build() -> torch.nn.Module:
+            from toolkit.registry.bioimageio.module import Foreign
+
+            return Foreign(self.description, plan, weights.network(choice, self.files)).eval()
+
+        recipe = synthesis.recipe(plan, catalogue)
+        return self._package(recipe, "builtin", reference, build)
+
+    def _own(self, own: Mapping[str, Any], catalogue: Catalogue, reference: str) -> ModelPackage:
+        where = f"{self.files.where}: config.toolkit"
+        with refusing("what this toolkit wrote into the package is damaged", where):
+            owner, data, source = own["owner"], dict(own["recipe"]), dict(own["weights"])
+            plugins = dict(own["plugins"])
+            if own["schema"] != SCHEMA:
+                raise ModelError("this package is of another version of the toolkit", f"{where}: {own['schema']}",
+                                 "update the toolkit")  # fmt: skip
+        self._check_plugins(plugins, catalogue)
+        try:
+            recipe = Recipe.parse(data, catalogue, owner)
+        except UsageError as error:
+            raise ModelError("the recipe in the package is not valid", f"{where}: {error}",
+                             f"it was written with {_versions(plugins)}") from error  # fmt: skip
+
+        def build() -> torch.nn.Module:
+            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+            name = str(source["source"])
+            weights.load_state(module, self.files.read(name, str(source["sha256"])), f"{self.files.where}: {name}")
+            return module.eval()
+
+        return self._package(recipe, owner, reference, build)
+
+    def _check_plugins(self, plugins: Mapping[str, Any], catalogue: Catalogue) -> None:
+        installed = {plugin.name for plugin in catalogue.plugins}
+        missing = sorted(name for name in map(str, plugins) if name not in installed)
+        if missing:
+            raise ModelError("the model needs a plugin that is not installed", f"{self.files.where}: {missing[0]}",
+                             f"pip install seg-toolkit-{missing[0]}")  # fmt: skip
+
+    def _package(
+        self, recipe: Recipe, owner: str | None, reference: str, build: Callable[[], torch.nn.Module]
+    ) -> ModelPackage:
+        return ModelPackage(
+            name=recipe.name,
+            recipe=recipe,
+            owner=owner,
+            sha256=self.files.digest,
+            source=self.files.where,
+            reference=reference,
+            heads=recipe.heads,
+            build=build,
+            version=self.description.version,
+            licence=self.description.licence,
+        )
+
+
+def _versions(plugins: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in plugins.items()) or "no plugin"

@@ -1,0 +1,232 @@
+"""A recipe for a model that came without one: what its description lets us know about windows, scale and heads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.builtin.packaged import Packaged, PackagedHeads
+from toolkit.errors import ModelError
+from toolkit.normalise import Normalise
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.prediction import Head
+from toolkit.recipe import Input, Recipe, Tiling, Training
+from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
+from toolkit.registry.bioimageio.roles import Part, roles
+
+WINDOW = {1: 4096, 2: 256, 3: 64}
+"""Voxels along each axis that a window should have, by the number of axes."""
+STATISTICS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")
+
+
+@dataclass(frozen=True)
+class Output:
+    """Output `index` of the model, the heads that its channels become, and how much smaller it is than the input."""
+
+    index: int
+    parts: tuple[Part, ...]
+    margin: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How windows go through a foreign model.
+
+    `operations` are what is left of the preprocessing once the recipe's `normalise` has done its part; `margin` is what
+    the input needs around a window; `single` says that it takes one sample at a time.
+    """
+
+    description: Description
+    channels: int
+    normalise: Normalise
+    operations: tuple[Operation, ...]
+    outputs: tuple[Output, ...]
+    margin: tuple[int, ...]
+    halo: tuple[int, ...]
+    single: bool
+    notes: tuple[str, ...]
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        return tuple(part.head for output in self.outputs for part in output.parts)
+
+    def size(self, axis: str) -> int | Free:
+        """What the model's first input allows along an axis."""
+        return _size(self.description.inputs[0], axis)
+
+    def fits(self, axis: str, size: int) -> bool:
+        """Whether the input may have `size` voxels along an axis."""
+        allowed = self.size(axis)
+        if isinstance(allowed, int):
+            return size == allowed
+        return size >= allowed.least and (size - allowed.least) % max(1, allowed.step) == 0
+
+    def wants(self, axis: str) -> str:
+        """The window sizes that fit, in words."""
+        allowed = self.size(axis)
+        cut = 2 * self.margin[self.description.inputs[0].space.index(axis)]
+        return str(allowed - cut) if isinstance(allowed, int) else f"{allowed.least - cut} + n·{allowed.step}"
+
+    def window(self) -> tuple[int, ...]:
+        """A window of about the usual size."""
+        space = self.description.inputs[0].space
+        return tuple(
+            _about(self.size(axis), WINDOW[len(space)] + 2 * cut) - 2 * cut
+            for axis, cut in zip(space, self.margin, strict=True)
+        )
+
+
+def plan(description: Description) -> Plan:
+    """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
+    source = _only_input(description)
+    outputs = tuple(_outputs(description, source))
+    if not outputs:
+        raise ModelError("no output of this model is a map of the image", description.name,
+                         "choose a model that predicts images")  # fmt: skip
+    normalise, operations, notes = _normalise(source)
+    margin = tuple(max(o.margin[d] for o in outputs) for d in range(len(source.space)))
+    halo = tuple(max(description.outputs[o.index].axis(axis).halo for o in outputs) for axis in source.space)
+    batch = [axis for axis in source.axes if axis.kind == "batch"]
+    return Plan(
+        description=description,
+        channels=max(1, len(source.channels)),
+        normalise=normalise,
+        operations=operations,
+        outputs=outputs,
+        margin=margin,
+        halo=halo,
+        single=not batch or batch[0].size == 1,
+        notes=notes,
+    )
+
+
+def recipe(plan: Plan, catalogue: Catalogue) -> Recipe:
+    """A recipe that runs the model; its post-processor is the built-in one that reads such heads."""
+    window = plan.window()
+    usual = [n // 4 for n in window]
+    overlap = tuple(min(n - 1, 2 * h or u) for n, h, u in zip(window, plan.halo, usual, strict=True))
+    name = re.sub(r"[^a-z0-9]+", "-", plan.description.name.lower()).strip("-") or "model"
+    affinities = next((h for h in plan.heads if h.name == "affinities"), None)
+    chosen: dict[str, Any] = {"kind": "watershed"}
+    if affinities is not None:
+        chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
+    return Recipe(
+        schema="toolkit.recipe/1",
+        name=name,
+        input=Input(channels=tuple(range(plan.channels))),
+        normalise=plan.normalise,
+        network=Packaged(model=plan.description.name),
+        loss=PackagedHeads(outputs=plan.heads),
+        postprocess=catalogue.find("postprocessors", chosen["kind"], "builtin").model_validate(chosen),
+        tiling=Tiling(window=window, overlap=overlap),
+        training=Training(crop=window),
+    )
+
+
+def _only_input(description: Description) -> Tensor:
+    needed = [tensor for tensor in description.inputs if not tensor.optional]
+    if len(needed) != 1 or needed[0] is not description.inputs[0]:
+        names = ", ".join(tensor.id for tensor in needed)
+        raise ModelError("this model needs more than an image", f"{description.name}: inputs {names}",
+                         "choose a model with one input")  # fmt: skip
+    source = needed[0]
+    if not set(source.space) <= {"z", "y", "x"} or not {"y", "x"} <= set(source.space):
+        raise ModelError("this model does not work on images", f"{description.name}: axes {', '.join(source.ids)}",
+                         "choose a model with axes y and x, or z, y and x")  # fmt: skip
+    for axis in source.axes:
+        if axis.kind in ("index", "time") and axis.size != 1:
+            raise ModelError("this model needs an axis that images here do not have",
+                             f"{description.name}: {axis.id}", "choose a model of single images")  # fmt: skip
+    return source
+
+
+def _outputs(description: Description, source: Tensor) -> list[Output]:
+    """The outputs that are maps of the image."""
+    found: list[Output] = []
+    names: list[str] = []
+    for index, output in enumerate(description.outputs):
+        margin = _margin(output, source)
+        extra = any(axis.kind in ("index", "time") and axis.size != 1 for axis in output.axes)
+        if output.space != source.space or margin is None or extra:
+            continue
+        parts = roles(description, output, taken=names)
+        names += [part.head.name for part in parts]
+        found.append(Output(index, parts, margin))
+    return found
+
+
+def _margin(output: Tensor, source: Tensor) -> tuple[int, ...] | None:
+    """Voxels that the output lacks on each side; None if it has another grid, or is shifted."""
+    margin = []
+    for axis in output.space:
+        size, seen = output.axis(axis).size, source.axis(axis).size if axis in source.ids else None
+        if isinstance(size, Like):
+            less = -size.offset if size.scale == 1 and (size.tensor, size.axis) == (source.id, axis) else None
+        else:
+            less = seen - size if isinstance(size, int) and isinstance(seen, int) else None
+        if less is None or less < 0 or less % 2:
+            return None
+        margin.append(less // 2)
+    return tuple(margin)
+
+
+def _size(source: Tensor, axis: str) -> int | Free:
+    size = source.axis(axis).size
+    if isinstance(size, Like) and size.tensor == source.id and size.axis in source.ids and size.offset == 0:
+        size = source.axis(size.axis).size
+    if isinstance(size, (int, Free)):
+        return size
+    raise ModelError("the size of an axis is not described", axis, "ask the model's author")
+
+
+def _about(allowed: int | Free, wanted: int) -> int:
+    if isinstance(allowed, int):
+        return allowed
+    step = max(1, allowed.step)
+    return allowed.least + step * max(0, -(-(wanted - allowed.least) // step))
+
+
+def _normalise(source: Tensor) -> tuple[Normalise, tuple[Operation, ...], tuple[str, ...]]:
+    """The part of the preprocessing that one fit per image can do, what is left of it, and what to tell the user."""
+    nothing = Normalise(kind="none")
+    statistics = [i for i, o in enumerate(source.operations) if _needs_statistics(o)]
+    if not statistics:
+        return nothing, source.operations, ()
+    first = statistics[0]
+    kind = _as_normalise(source.operations[first], source)
+    # Operations before it that scale all voxels alike change nothing about the result.
+    if kind is not None and len(statistics) == 1 and all(map(_harmless, source.operations[:first])):
+        return kind, source.operations[first + 1 :], ()
+    return nothing, source.operations, ("intensities are normalised in each window, as the model describes it",)
+
+
+def _needs_statistics(operation: Operation) -> bool:
+    return operation.id in STATISTICS or any("percentile" in key for key in operation.kwargs)
+
+
+def _as_normalise(operation: Operation, source: Tensor) -> Normalise | None:
+    kwargs = operation.kwargs
+    joint = set(source.ids) if kwargs.get("axes") is None else set(kwargs["axes"])
+    alone = len(source.channels) <= 1
+    if not joint >= set(source.space) or (not alone and "channel" in joint) or kwargs.get("reference_tensor"):
+        return None
+    if operation.id == "zero_mean_unit_variance":
+        return Normalise(kind="mean_std")
+    if operation.id == "scale_range":
+        low, high = float(kwargs.get("min_percentile", 0)), float(kwargs.get("max_percentile", 100))
+        return Normalise(kind="percentile", low=low, high=high)
+    return None
+
+
+def _harmless(operation: Operation) -> bool:
+    if operation.id == "ensure_dtype":
+        return str(operation.kwargs.get("dtype", "")).startswith("float")
+    gain = operation.kwargs.get("gain", 1.0)
+    return operation.id == "scale_linear" and isinstance(gain, (int, float)) and gain > 0
+
+
+def described(operations: Sequence[Operation]) -> str:
+    """Operations in a few words."""
+    return ", ".join(operation.id for operation in operations) or "none"

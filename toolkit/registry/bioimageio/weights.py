@@ -1,0 +1,146 @@
+"""Which weights of a package run, by what they can do to this computer, and the network that they make.
+
+Data runs; code runs if these very bytes were reviewed, or if the user trusts the package; the rest never runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from toolkit.errors import ModelError, NotTrusted
+from toolkit.registry.bioimageio.description import Architecture, Description, File, Weights
+from toolkit.registry.gate import code
+from toolkit.registry.gate.archive import Files
+
+if TYPE_CHECKING:
+    import torch
+
+Tier = Literal["data", "reviewed", "code"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The weights entry that runs, and what kind of thing it is."""
+
+    weights: Weights
+    tier: Tier
+
+
+def choose(description: Description, files: Files, trusted: Callable[[str], bool]) -> Choice:
+    """The most harmless weights that this toolkit can run.
+
+    Raises `NotTrusted` if all of them are code that is neither reviewed nor trusted (`trusted` is asked with the digest
+    of the package), `ModelError` if none can ever run.
+    """
+    refused, entries = [], []
+    for weights in description.weights.values():
+        tier, why = _tier(weights, files)
+        if tier is None:
+            refused.append(f"{weights.kind} ({why})")
+        else:
+            entries.append(Choice(weights, tier))
+    order: tuple[Tier, ...] = ("data", "reviewed", "code")
+    # Within one tier: ONNX, then a state dict, then TorchScript.
+    kinds = ("onnx", "pytorch_state_dict", "torchscript")
+    entries.sort(key=lambda c: (order.index(c.tier), kinds.index(c.weights.kind)))
+    if not entries:
+        raise ModelError("none of the model's weights can be run", f"{files.where}: {', '.join(refused) or 'none'}",
+                         "look for a version with ONNX, or ask the author for one")  # fmt: skip
+    if entries[0].tier == "code" and not trusted(files.digest):
+        names = ", ".join(sorted({f.name for f in description.code()}))
+        raise NotTrusted("the model is code that nobody has reviewed", f"{files.where}: {names}",
+                         "look at it, then: seg models trust NAME")  # fmt: skip
+    return entries[0]
+
+
+def _tier(weights: Weights, files: Files) -> tuple[Tier | None, str]:
+    """The tier of an entry, or None and why it never runs."""
+    if weights.kind == "onnx":
+        return "data", ""
+    if weights.kind == "torchscript":
+        return ("code", "") if PurePosixPath(weights.file.name).suffix != ".pt2" else (None, "pt2")
+    if weights.kind != "pytorch_state_dict" or weights.architecture is None:
+        return None, "this toolkit does not run it"
+    if weights.architecture.module is not None:
+        known = (weights.architecture.module, weights.architecture.callable) in code.LIBRARY
+        return ("data", "") if known else (None, f"imports {weights.architecture.module}")
+    if weights.architecture.file is None or weights.architecture.file.name not in files:
+        return None, "its network file is missing"
+    return ("reviewed" if files.hashes[weights.architecture.file.name] in code.reviewed() else "code"), ""
+
+
+def network(choice: Choice, files: Files) -> torch.nn.Module:
+    """The network of a chosen entry: a list of inputs to a list of outputs, in the model's own axes.
+
+    Every file is checked against its sha256 on the way. Raises `ModelError` if anything is damaged or does not fit.
+    """
+    weights, where = choice.weights, f"{files.where}: {choice.weights.file.name}"
+    data = files.read(weights.file.name, weights.file.sha256)
+    if weights.kind == "onnx":
+        return _graph(weights, data, files, where)
+    if choice.tier == "code":
+        return _child(weights, data, files, where)
+    from toolkit.registry.bioimageio.module import Plain
+
+    module = _architecture(_known(weights), files)
+    load_state(module, data, where, weights.strict)
+    return Plain(module.eval())
+
+
+def load_state(module: torch.nn.Module, data: bytes, where: str, strict: bool = True) -> None:
+    """Fill a network with the tensors in `data`, safetensors or `.pt`; missing or left-over tensors are an error."""
+    from toolkit.registry.gate import tensors
+
+    state = tensors.state_dict(data, where) if data[:2] in (b"PK", b"\x80\x02") else tensors.safetensors(data, where)
+    try:
+        module.load_state_dict(state, strict=strict)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelError("the weights do not fit the network", f"{where} ({said})", "ask the model's author") from error
+
+
+def _known(weights: Weights) -> Architecture:
+    if weights.architecture is None:
+        raise ModelError("the state dict has no architecture", weights.file.name, "ask the model's author")
+    return weights.architecture
+
+
+def _architecture(about: Architecture, files: Files) -> torch.nn.Module:
+    if about.file is None:
+        return code.from_library(about.module or "", about.callable, about.kwargs)
+    source = files.read(about.file.name, about.file.sha256)
+    return code.from_reviewed(source, about.callable, about.kwargs, f"{files.where}: {about.file.name}")
+
+
+def _graph(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.Module:
+    from toolkit.registry.bioimageio.module import Session
+    from toolkit.registry.gate import graph
+
+    known = weights.external or File("")
+
+    def read(name: str) -> bytes:
+        return files.read(name, known.sha256 if name == known.name else None)
+
+    return Session(lambda providers: graph.load(data, read, where, providers))
+
+
+def _child(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.Module:
+    from toolkit.registry.bioimageio.module import Remote
+
+    task: dict[str, Any] = {"kind": weights.kind, "name": weights.file.name}
+    blobs = [data]
+    if weights.kind == "pytorch_state_dict":
+        about = _known(weights)
+        source = about.file or File("")
+        blobs = [files.read(source.name, source.sha256), data]
+        task |= {"callable": about.callable, "kwargs": dict(about.kwargs), "strict": weights.strict}
+    return Remote(code.Child(task, blobs, where))
+
+
+def listing(description: Description, files: Files) -> list[tuple[str, str, bool]]:
+    """Code files of a package: name, sha256, reviewed or not."""
+    names = sorted({f.name for f in description.code() if f.name in files})
+    return [(name, files.hashes[name], files.hashes[name] in code.reviewed()) for name in names]

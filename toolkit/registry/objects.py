@@ -1,0 +1,115 @@
+"""Packages in folders named by their digest: complete and synced, or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from toolkit.errors import ModelError, StorageError
+from toolkit.registry.gate.archive import Files, open_package
+
+STALE = 24 * 3600
+"""Seconds after which a folder of an unfinished installation belongs to nobody."""
+
+
+class Objects:
+    """`HOME/objects/<sha256>/`, filled by way of `HOME/incoming/`."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def folder(self, sha256: str) -> Path:
+        """Where the package with this digest is, if it is."""
+        return self._home / "objects" / sha256
+
+    def checked(self, sha256: str, reference: str) -> Path:
+        """The folder of a package, all of whose files were hashed again; `ModelError` if they are not the same."""
+        path = self.folder(sha256)
+        if not path.is_dir() or open_package(path).digest != sha256:
+            raise ModelError("an installed model is damaged", f"{reference}: {path}",
+                             f"seg models remove {reference}, seg models gc, and add it again")  # fmt: skip
+        return path
+
+    @contextmanager
+    def staged(self, files: Files) -> Iterator[Path]:
+        """A folder with a synced copy of the files, checked against their digest on the way; gone afterwards."""
+        incoming = self._home / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        stage = Path(mkdtemp(dir=incoming))
+        try:
+            if not self.folder(files.digest).is_dir():
+                copy(files, stage / "files")
+            yield stage / "files"
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def place(self, stage: Path, files: Files) -> None:
+        """Rename a staged package to its place, unless it is there. Only for who holds the registry's write lock."""
+        target = self.folder(files.digest)
+        if target.is_dir():
+            return
+        if not stage.is_dir():  # it was there when we looked, and somebody has swept it away since
+            copy(files, stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stage.rename(target)
+        sync(target.parent)
+
+    def sweep(self, used: Collection[str]) -> list[tuple[str, int]]:
+        """Delete packages that are not in `used`, and what killed processes left: digests and bytes of the packages.
+
+        Only for who holds the registry's write lock.
+        """
+        freed = []
+        for path in sorted(self.folder("").glob("*")):
+            if path.name not in used:
+                freed.append((path.name, sum(f.stat().st_size for f in path.rglob("*") if f.is_file())))
+                shutil.rmtree(path)
+        for left in (self._home / "incoming").glob("*"):
+            if time.time() - left.stat().st_mtime > STALE:
+                shutil.rmtree(left, ignore_errors=True)
+        return freed
+
+
+def copy(files: Files, folder: Path) -> None:
+    """Write the files of a package into a new folder, and sync it; each is checked against its hash."""
+    folder.mkdir(parents=True)
+    for name, sha256 in files.hashes.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as stream:
+            stream.write(files.read(name, sha256))
+            stream.flush()
+            os.fsync(stream.fileno())
+    for path in (folder, *(p for p in folder.rglob("*") if p.is_dir())):
+        sync(path)
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder survive a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk(home: Path) -> Iterator[None]:
+    """Turn what disk and database complain of into `StorageError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError("the registry cannot be used", f"{home} ({error})",
+                           "is the disk full, or another SEG_HOME meant?") from error  # fmt: skip
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError("the disk is full", home, "free space, or set SEG_HOME") from error
+        raise StorageError("the registry cannot be written", f"{home} ({error})",
+                           "set SEG_HOME to a folder of yours") from error  # fmt: skip
