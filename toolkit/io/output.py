@@ -1,0 +1,80 @@
+"""Write the outputs of one image."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from toolkit.errors import StorageError
+from toolkit.image import Image
+from toolkit.instances import Instances
+
+
+def write(
+    folder: str | Path,
+    stem: str,
+    instances: Instances,
+    image: Image,
+    table: Mapping[str, NDArray[Any]] | None = None,
+    preview: Image | None = None,
+) -> tuple[Path, ...]:
+    """Write the objects of `image` into `folder` (made if missing) and give the paths.
+
+    `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
+    the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.overlay.png`: outlines on `preview`, if given.
+    Each appears whole or not at all and replaces what was there. Raises `StorageError` if the disk is full or the
+    folder may not be written.
+    """
+    folder = Path(folder)
+    size = image.voxel_size if image.calibrated else None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
+            made = _write_all(Path(scratch), stem, instances, size, table, preview)
+            return tuple(_publish(path, folder) for path in made)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the results of {image.name}", f"{folder} ({error.strerror or error})", "free space or rights"
+        ) from error
+
+
+def _write_all(
+    folder: Path,
+    stem: str,
+    instances: Instances,
+    voxel_size: tuple[float, ...] | None,
+    table: Mapping[str, NDArray[Any]] | None,
+    preview: Image | None,
+) -> list[Path]:
+    from toolkit.io.tifflabels import write_tiff
+    from toolkit.io.zarrlabels import write_zarr
+
+    made = [folder / f"{stem}.labels.tif", folder / f"{stem}.zarr"]
+    write_tiff(made[0], instances, voxel_size)
+    write_zarr(made[1], instances, voxel_size)
+    if table is not None:
+        from toolkit.io.table import write_csv
+
+        made.append(folder / f"{stem}.objects.csv")
+        write_csv(made[-1], table)
+    if preview is not None:
+        from toolkit.io.overlay import write_overlay
+
+        made.append(folder / f"{stem}.overlay.png")
+        write_overlay(made[-1], preview, instances)
+    return made
+
+
+def _publish(path: Path, folder: Path) -> Path:
+    """Move a finished output into `folder`, over an older one."""
+    target = folder / path.name
+    if target.is_dir() and not target.is_symlink():
+        # A folder cannot be replaced in one step: the old one steps aside into the scratch folder and goes with it.
+        os.replace(target, path.with_name(f"old {path.name}"))
+    os.replace(path, target)
+    return target

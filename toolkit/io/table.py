@@ -1,0 +1,31 @@
+"""Write a table as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS = 2**16
+"""Rows that are formatted at once."""
+
+
+def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """One row per object, a header with the names of the columns; a value that is not known is left empty."""
+    rows = len(next(iter(columns.values()))) if columns else 0
+    with path.open("w", newline="", encoding="utf8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for low in range(0, rows, ROWS):
+            writer.writerows(zip(*(_texts(c[low : low + ROWS]) for c in columns.values()), strict=True))
+
+
+def _texts(column: NDArray[Any]) -> list[Any]:
+    if column.dtype.kind != "f":
+        return column.tolist()
+    digits = ".6g" if column.dtype.itemsize <= 4 else ".9g"
+    return [format(v, digits) if np.isfinite(v) else "" for v in column.tolist()]

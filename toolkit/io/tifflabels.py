@@ -1,0 +1,60 @@
+"""Write label layers as OME-TIFF."""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import tifffile
+
+from toolkit.instances import Instances
+from toolkit.io.render import Layers
+
+STRIP = 2**20
+"""Voxels that are compressed at once."""
+
+
+def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
+    """Labels `(Z)YX`, or `L(Z)YX` where objects overlap, as uint16 or uint32, Deflate compressed, OME metadata.
+
+    The layers are OME channels named `layer-0` …. `voxel_size` is in micrometres, None if unknown. Equal objects give
+    equal bytes.
+    """
+    layers = Layers(instances)
+    axes = "ZYX"[-len(instances.shape) :]
+    about = {
+        "axes": axes if layers.count == 1 else f"C{axes}",
+        "Channel": {"Name": [f"layer-{n}" for n in range(layers.count)]},
+        "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, instances.digest)}",
+    }
+    options = {}
+    if voxel_size is not None:
+        for letter, size in zip(axes, voxel_size, strict=True):
+            about |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
+        options = {"resolution": (1e4 / voxel_size[-1], 1e4 / voxel_size[-2]), "resolutionunit": "CENTIMETER"}
+    high = min(instances.shape[-2], max(1, STRIP // instances.shape[-1]))
+    shape = instances.shape if layers.count == 1 else (layers.count, *instances.shape)
+    with tifffile.TiffWriter(path, ome=True, bigtiff=prod(shape) * layers.dtype.itemsize >= 2**32 - 2**25) as tif:
+        tif.write(
+            _strips(layers, high),
+            shape=shape,
+            dtype=layers.dtype,
+            compression="zlib",
+            photometric="minisblack",
+            rowsperstrip=high,
+            software="seg-toolkit",
+            metadata=about,
+            **options,
+        )
+
+
+def _strips(layers: Layers, high: int) -> Iterator[bytes]:
+    """Compressed strips of `high` rows in file order; the last of each plane may be lower."""
+    page = layers.shape[-2]
+    for layer in range(layers.count):
+        for plane in range(0, layers.height, page):
+            for low in range(plane, plane + page, high):
+                yield zlib.compress(layers.rows(layer, low, min(low + high, plane + page)).tobytes(), 6)

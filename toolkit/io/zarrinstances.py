@@ -1,0 +1,81 @@
+"""Objects in a Zarr group, lossless: the arrays of `Instances` with checksums."""
+# ruff: noqa: TID253
+# Imported only where a Zarr is read or written.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from toolkit.errors import InputError
+from toolkit.instances import Instances
+from toolkit.io.raster import decoding
+
+SCHEMA = "toolkit.instances/1"
+ARRAYS = {"shape": "int64", "start": "int64", "length": "int32", "offsets": "int64", "scores": "float32"}
+CHUNK = 2**22
+"""Entries per chunk."""
+
+
+def write_zarr_instances(group: Any, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
+    """Write the objects into a Zarr group. `voxel_size` is in micrometres, None if unknown."""
+    group.attrs.update(
+        {
+            "schema": SCHEMA,
+            "objects": len(instances),
+            "sha256": instances.digest,
+            "voxel_size_um": None if voxel_size is None else list(voxel_size),
+        }
+    )
+    for name, dtype in ARRAYS.items():
+        data = np.asarray(getattr(instances, name), dtype)
+        array = group.create_array(
+            name,
+            shape=data.shape,
+            dtype=dtype,
+            chunks=(max(1, min(CHUNK, len(data))),),
+            compressors=[ZstdCodec(level=3, checksum=True)],
+            config={"write_empty_chunks": True},
+        )
+        array[:] = data
+
+
+def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
+    """The objects in `path/instances` and their voxel size in µm, empty if unknown.
+
+    Raises `InputError` if an array is damaged or missing, or does not describe these objects.
+    """
+    with decoding(path):
+        group = zarr.open_group(path / "instances", mode="r")
+        about = dict(group.attrs)
+        if about.get("schema") != SCHEMA:
+            raise InputError(f"these objects are not stored as {SCHEMA}", path, "write them again")
+        arrays = {name: group[name] for name in ARRAYS}
+        if any(a.nchunks_initialized < a.nchunks for a in arrays.values()):
+            raise InputError("some of these objects are missing", path, "copy the folder again")
+        shape, start, length, offsets, scores = (
+            np.asarray(arrays[name][:]).astype(dtype) for name, dtype in ARRAYS.items()
+        )
+        instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores)
+        if not _sound(instances) or instances.digest != about.get("sha256"):
+            raise InputError("these objects are damaged", path, "copy the folder again")
+        return instances, tuple(float(v) for v in about.get("voxel_size_um") or ())
+
+
+def _sound(instances: Instances) -> bool:
+    """Whether the arrays fit each other and every run lies in one row of the image."""
+    shape, start, length, offsets = instances.shape, instances.start, instances.length, instances.offsets
+    if len(shape) not in (2, 3) or min(shape) < 1 or len(offsets) != len(instances) + 1 or len(start) != len(length):
+        return False
+    end, size = start + length, int(np.prod(shape, dtype=np.float64))
+    return (
+        offsets[0] == 0
+        and offsets[-1] == len(start)
+        and bool((np.diff(offsets) > 0).all())
+        and bool(((length > 0) & (start >= 0) & (end <= size)).all())
+        and bool((start // shape[-1] == (end - 1) // shape[-1]).all())
+    )

@@ -1,0 +1,103 @@
+"""Write objects as OME-Zarr 0.5: label layers that any viewer opens, and the lossless `instances` beside them."""
+# ruff: noqa: TID253
+# Imported only where a Zarr is written.
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.codecs import ZstdCodec
+
+from toolkit.instances import Instances
+from toolkit.io.render import Layers
+from toolkit.io.zarrinstances import write_zarr_instances
+
+CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
+"""Voxels per chunk: few files, each a few megabytes."""
+SMALLEST = 512
+"""The pyramid ends where no axis is longer."""
+SLAB = 2**26
+"""Voxels of a layer that are rendered at once."""
+
+
+def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
+    """Write `labels/layer-0` … with nearest-neighbour pyramids, and `instances`. `voxel_size` is in µm or None.
+
+    The image itself is not copied; the root shows the first layer, so that viewers find something to open.
+    """
+    layers = Layers(instances)
+    root = zarr.create_group(path, zarr_format=3)
+    steps = _steps(instances.shape, voxel_size or (1.0,) * len(instances.shape))
+    names = [f"layer-{n}" for n in range(layers.count)]
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscales("labels/layer-0/", steps, voxel_size)]}
+    labels = root.create_group("labels")
+    labels.attrs["ome"] = {"version": "0.5", "labels": names}
+    for layer, name in enumerate(names):
+        group = labels.create_group(name)
+        group.attrs["ome"] = {
+            "version": "0.5",
+            "multiscales": [_multiscales("", steps, voxel_size, name)],
+            "image-label": {"source": {"image": "../../"}},
+        }
+        _write_levels(group, layers, layer, steps)
+    write_zarr_instances(root.create_group("instances"), instances, voxel_size)
+
+
+def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[int, ...]]:
+    """Stride of each level along each axis; an axis with larger voxels waits until the others have caught up."""
+    steps = [(1,) * len(shape)]
+    while any(-(-n // s) > SMALLEST for n, s in zip(shape, steps[-1], strict=True)):
+        axes = list(zip(shape, voxel_size, steps[-1], strict=True))
+        finest = min(v * s for n, v, s in axes if n > s)
+        steps.append(tuple(2 * s if n > s and v * s < 2 * finest else s for n, v, s in axes))
+    return steps
+
+
+def _multiscales(
+    prefix: str, steps: list[tuple[int, ...]], voxel_size: tuple[float, ...] | None, name: str = "layer-0"
+) -> dict[str, Any]:
+    axes = "zyx"[-len(steps[0]) :]
+    unit = {} if voxel_size is None else {"unit": "micrometer"}
+    size = voxel_size or (1.0,) * len(axes)
+    return {
+        "name": name,
+        "type": "nearest",
+        "axes": [{"name": axis, "type": "space", **unit} for axis in axes],
+        "datasets": [
+            {
+                "path": f"{prefix}{level}",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": [v * s for v, s in zip(size, step, strict=True)]}
+                ],
+            }
+            for level, step in enumerate(steps)
+        ],
+    }
+
+
+def _write_levels(group: Any, layers: Layers, layer: int, steps: list[tuple[int, ...]]) -> None:
+    shape = layers.shape
+    arrays = [
+        group.create_array(
+            str(level),
+            shape=tuple(-(-n // s) for n, s in zip(shape, step, strict=True)),
+            dtype=layers.dtype,
+            chunks=tuple(min(c, -(-n // s)) for c, n, s in zip(CHUNK[len(shape)], shape, step, strict=True)),
+            compressors=[ZstdCodec(level=3, checksum=True)],
+            dimension_names=list("zyx"[-len(shape) :]),
+            config={"write_empty_chunks": True},
+        )
+        for level, step in enumerate(steps)
+    ]
+    rows = prod(shape[1:-1])
+    # A slab is whole chunks of level 0 and whole strides of every level.
+    unit = max(CHUNK[len(shape)][0], steps[-1][0])
+    thick = unit * max(1, SLAB // (unit * prod(shape[1:])))
+    for low in range(0, shape[0], thick):
+        high = min(low + thick, shape[0])
+        slab = layers.rows(layer, low * rows, high * rows).reshape(high - low, *shape[1:])
+        for array, step in zip(arrays, steps, strict=True):
+            array[-(-low // step[0]) : -(-high // step[0])] = slab[tuple(slice(None, None, s) for s in step)]
