@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,10 @@ class Overlaps:
     predicted_sizes: Ints
     truth_unknown: Bools
     predicted_unknown: Bools
+    predicted_known: Ints
+    """Voxels of each predicted object that are neither void nor unannotated."""
+    known: int
+    """Voxels of the image that are neither void nor unannotated."""
 
     @property
     def nothing(self) -> bool:
@@ -70,6 +75,10 @@ class Overlaps:
     def iou(self) -> NDArray[np.float64]:
         """IoU of each edge, in (0, 1]."""
         return self.shared / np.maximum(self.unions, 1)
+
+    def best_pairs(self) -> Ints:
+        """Edges of the one-to-one matching without a threshold whose summed IoU is largest."""
+        return self._one_to_one(np.arange(len(self.shared)), most=False)
 
     def match(self, percent: int, criterion: Criterion = "iou") -> Match:
         """Match as many pairs as possible at IoU (or Dice) ≥ percent/100, compared as integers, 1 ≤ percent ≤ 100.
@@ -87,23 +96,23 @@ class Overlaps:
         free_i[i], free_j[j] = False, False
         return Match(i, j, self.iou[edges], fp=int(free_j.sum()), fn=int(free_i.sum()))
 
-    def _one_to_one(self, edges: Ints) -> Ints:
+    def _one_to_one(self, edges: Ints, most: bool = True) -> Ints:
         """The edges of an optimal matching; solves only where an object has several candidates."""
         i, j = self.truth[edges], self.predicted[edges]
         rival = (np.bincount(i, minlength=1)[i] > 1) | (np.bincount(j, minlength=1)[j] > 1)
         if not rival.any():
             return edges
-        # An edge next to a rival one belongs to the same component, and has itself an end of degree > 1.
+        # The other edges touch no edge but themselves.
         hard = edges[rival]
-        kept = hard[assign(self.truth[hard], self.predicted[hard], self.iou[hard])]
+        kept = hard[assign(self.truth[hard], self.predicted[hard], self.iou[hard], most)]
         return np.sort(np.concatenate([edges[~rival], kept]))
 
 
-def assign(rows: Ints, columns: Ints, gain: NDArray[np.float64]) -> Ints:
-    """Edges of a matching of largest size and, among these, of largest summed `gain` (in [0, 1]).
+def assign(rows: Ints, columns: Ints, gain: NDArray[np.float64], most: bool = True) -> Ints:
+    """Edges of a one-to-one matching of largest summed `gain` (each in [0, 1]); `most`: among the largest matchings.
 
-    A shortest-path solution of the sparse assignment problem, in which every row may also take a column of its own at a
-    price above all the gains together.
+    A shortest-path solution of the sparse assignment problem, in which every row may also take a column of its own:
+    for no gain, or with `most` at a price above all the gains together.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
@@ -113,7 +122,7 @@ def assign(rows: Ints, columns: Ints, gain: NDArray[np.float64]) -> Ints:
     n, m = len(row_names), len(column_names)
     alone = np.arange(n)
     # Costs are > 0 because the solver takes a stored zero for no edge.
-    cost = np.concatenate([2.0 - gain, np.full(n, 2.0 * n + 2.0)])
+    cost = np.concatenate([2.0 - gain, np.full(n, 2.0 * n + 2.0 if most else 2.0)])
     graph = csr_array((cost, (np.r_[row, alone], np.r_[column, m + alone])), shape=(n, m + n))
     taken = np.full(n, -1, np.int64)
     at, to = min_weight_full_bipartite_matching(graph)
@@ -131,11 +140,13 @@ def compare(truth: Truth, predicted: Instances) -> Overlaps:
         seen = runs.of_labels((~truth.void).view(np.uint8))[:2]
         a, b = _cut(*a, *seen), _cut(*b, *seen)
         a_unknown = 2 * _sizes(a, len(true)) < true.sizes
+    inside, known = predicted.sizes, prod(truth.shape)
     if truth.void is not None or truth.layers.min(initial=0) < 0:
-        known = runs.of_labels(truth.known.view(np.uint8))[:2]
-        b_unknown = 2 * _sizes(_cut(*_runs(predicted), *known), len(predicted)) < predicted.sizes
+        start, length, _ = runs.of_labels(truth.known.view(np.uint8))
+        inside, known = _sizes(_cut(*_runs(predicted), start, length), len(predicted)), int(length.sum())
+        b_unknown = 2 * inside < predicted.sizes
     i, j, shared = _shared(a, b, len(predicted))
-    return Overlaps(i, j, shared, _sizes(a, len(true)), _sizes(b, len(predicted)), a_unknown, b_unknown)
+    return Overlaps(i, j, shared, _sizes(a, len(true)), _sizes(b, len(predicted)), a_unknown, b_unknown, inside, known)
 
 
 Runs = tuple[Ints, Ints, Ints]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.builtin.bce_dice import BceDice
+from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.mutex import MutexWatershed
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.unet import UNet
@@ -33,7 +34,7 @@ def seg_postprocessors() -> Sequence[type[PostProcessor]]:
 
 @hookimpl
 def seg_metrics() -> Sequence[type[Metric]]:
-    return ()
+    return METRICS
 
 
 @hookimpl
