@@ -1,0 +1,44 @@
+"""Instance segmentation of microscopy images. The same calls are behind the command line `seg`.
+
+>>> import toolkit
+>>> instances = toolkit.segment("nuclei.tif", model="embedseg")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.evaluation import evaluate as evaluate
+    from toolkit.image import Image as Image
+    from toolkit.instances import Instances as Instances
+    from toolkit.pipeline import segment as segment
+    from toolkit.recipe import Recipe as Recipe
+    from toolkit.registry.package import ModelPackage as ModelPackage
+    from toolkit.registry.package import load as load_model
+    from toolkit.training.start import train as train
+
+_HOME = {
+    "Image": ("toolkit.image", "Image"),
+    "Instances": ("toolkit.instances", "Instances"),
+    "ModelPackage": ("toolkit.registry.package", "ModelPackage"),
+    "Recipe": ("toolkit.recipe", "Recipe"),
+    "evaluate": ("toolkit.evaluation", "evaluate"),
+    "load_model": ("toolkit.registry.package", "load"),
+    "segment": ("toolkit.pipeline", "segment"),
+    "train": ("toolkit.training.start", "train"),
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    globals()[name] = value = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

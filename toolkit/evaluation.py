@@ -94,14 +94,16 @@ class Evaluation:
             {"name": image.name, "nothing": image.nothing, **{k: _plain(v[at]) for k, v in self._values.items()}}
             for at, image in enumerate(self.images)
         ]
-        counts = {m.kind: [image.counts[at] for image in self.images] for at, m in enumerate(self.metrics)}
+        metrics = [
+            {**metric.model_dump(mode="json"), "counts": [image.counts[at] for image in self.images]}
+            for at, metric in enumerate(self.metrics)
+        ]
         return {
             "summary": self.summary,
             "images": images,
             "empty_images": list(self.nothing),
-            "metrics": [m.model_dump(mode="json") for m in self.metrics],
+            "metrics": metrics,
             "bootstrap": {"samples": self.samples, "seed": self.seed, "level": 0.95},
-            "counts": counts,
         }
 
 

@@ -30,7 +30,8 @@ class Image:
     channel_names: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        assert self.axes in ("CYX", "CZYX") and len(self.source.shape) == len(self.axes), (self.axes, self.source.shape)
+        assert self.axes in ("CYX", "CZYX"), self.axes
+        assert len(self.source.shape) == len(self.axes), (self.axes, self.source.shape)
         if not self.voxel_size:
             object.__setattr__(self, "voxel_size", (1.0,) * (len(self.axes) - 1))
 

@@ -95,7 +95,9 @@ def segment(
         image = Image.from_array(image)
     predictor = Predictor(loaded, select(device))
     seen = prepare(image, loaded.recipe)
-    return assemble(Scene(seen, normalise.fit(seen, loaded.recipe.normalise), predictor, loaded.recipe.postprocess), block)
+    return assemble(
+        Scene(seen, normalise.fit(seen, loaded.recipe.normalise), predictor, loaded.recipe.postprocess), block
+    )
 
 
 def prepare(image: Image, recipe: Recipe) -> Image:
@@ -109,7 +111,9 @@ def prepare(image: Image, recipe: Recipe) -> Image:
     return channels.select(image, recipe.input.channels)
 
 
-def assemble(scene: Scene, block: int | None = None, run: Map = serial, remote: Callable[..., Any] | None = None) -> Instances:
+def assemble(
+    scene: Scene, block: int | None = None, run: Map = serial, remote: Callable[..., Any] | None = None
+) -> Instances:
     """All passes over all blocks. `remote(number, state, block)` does a block's work elsewhere (default: here)."""
     if scene.scale.constant:  # nothing to see: any object would be an invention of the network
         return Instances.empty(scene.image.shape)

@@ -15,10 +15,10 @@ Transform = Literal["scalar", "vector", "extent", "patch", "affinity"]
 class Head:
     """A named output of a network.
 
-    `activation` is applied by the predictor, after test-time augmentation has averaged the raw outputs.
-    `transform` says how the channels turn when the image is flipped or rotated: `scalar` channels stay; `vector` has one
-    channel per spatial axis in `(Z)YX` order, and so has `extent`, which is never negative and keeps its sign; `patch` has one channel per offset of an odd-sized box `patch`, in C
-    order; `affinity` has one channel per offset in `offsets`.
+    The predictor applies `activation` after test-time augmentation has averaged the raw outputs. `transform` says
+    how the channels turn when the image is flipped or rotated: `scalar` channels stay; `vector` has one channel per
+    spatial axis in `(Z)YX` order, and so has `extent`, whose channels change places but never sign; `patch` has one
+    channel per offset of an odd-sized box `patch`, in C order; `affinity` has one channel per offset in `offsets`.
     """
 
     name: str

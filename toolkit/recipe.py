@@ -148,9 +148,7 @@ class Recipe(Section):
         return _validated(cls, data, "")
 
     @classmethod
-    def load(
-        cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()
-    ) -> Recipe:
+    def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:
         """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
         try:
             data = yaml.safe_load(path.read_text(encoding="utf8"))

@@ -18,7 +18,11 @@ import typer
 from toolkit.cli.lazy import Verbs
 
 VERBS = {
+    "run": ("toolkit.cli.run:run", "Segment images: objects, table, overlay and a record of the run."),
+    "train": ("toolkit.cli.train:train", "Train a method on your data."),
+    "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real image."),
     "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
+    "evaluate": ("toolkit.cli.evaluate:evaluate", "Compare predicted objects with true ones."),
     "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
     "plugins list": ("toolkit.cli.plugins.list:list_plugins", "List the installed plugins without importing them."),
     "plugins show": ("toolkit.cli.plugins.show:show", "Show what a plugin brings."),

@@ -137,7 +137,7 @@ class Arranged:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.source.dtype).newbyteorder("=")
+        return np.dtype(np.dtype(self.source.dtype).newbyteorder("="))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def _narrow(stack: NDArray[Any]) -> NDArray[np.int32]:
 
 def _void(path: Path) -> NDArray[np.bool_]:
     stack, _, _ = _stack(path, None)
-    return stack.any(axis=0)
+    return np.asarray(stack.any(axis=0))
 
 
 def _same(path: Path, shape: tuple[int, ...], void: str | Path | None, mask: NDArray[np.bool_] | None) -> None:

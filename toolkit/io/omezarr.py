@@ -47,8 +47,9 @@ def open_zarr(path: Path) -> Raster:
 
 def _about(node: Any) -> Mapping[str, Any]:
     """OME metadata: below `ome` since version 0.5, at the top before."""
-    attributes = dict(node.attrs)
-    return attributes.get("ome", attributes)
+    attributes: dict[str, Any] = dict(node.attrs)
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, dict) else attributes
 
 
 def _axes(image: Mapping[str, Any], ndim: int) -> tuple[str, dict[str, str]]:

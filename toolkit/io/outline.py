@@ -22,9 +22,9 @@ PIXELS = 2**22
 
 
 def outlines(instances: Instances, zoom: int, light: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colour `(H, W, 3)` and opacity `(H, W)` of the outlines of 2-D objects on a grid `zoom` (a power of 2) times as fine.
+    """Colour `(H, W, 3)` and opacity `(H, W)` of the outlines of 2-D objects, `zoom` times as fine.
 
-    `light` tells that the background is bright: colours are darker then.
+    `zoom` is a power of 2. `light` tells that the background is bright: colours are darker then.
     """
     layers = instances.layers() if instances.layer_of.max(initial=0) < LAYERS else instances.to_labels()[None]
     height, width = (n * zoom for n in instances.shape)
@@ -34,12 +34,15 @@ def outlines(instances: Instances, zoom: int, light: bool) -> tuple[NDArray[np.f
     for labels in layers:
         labels = smoothed(labels, zoom * fine)
         line = _line(labels, LINE * fine)
-        corners = [(slice(y, None, fine), slice(x, None, fine)) for y in range(fine) for x in range(fine)]
-        here = sum(colours[labels[at]] * line[at][..., None] for at in corners) / len(corners)
-        weight = sum(line[at] for at in corners) / len(corners)
-        colour = here + colour * (1 - weight[..., None])
-        alpha = weight + alpha * (1 - weight)
-    return colour / np.maximum(alpha, 1e-6)[..., None], alpha
+        here, weight = np.zeros_like(colour), np.zeros_like(alpha)
+        for at in ((slice(y, None, fine), slice(x, None, fine)) for y in range(fine) for x in range(fine)):
+            here += colours[labels[at]] * (line[at] / fine**2)[..., None]
+            weight += line[at] / fine**2
+        colour *= (1 - weight)[..., None]
+        colour += here
+        alpha += weight * (1 - alpha)
+    colour /= np.maximum(alpha, np.float32(1e-6))[..., None]
+    return colour, alpha
 
 
 def palette(count: int, light: bool) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +74,5 @@ def _publish(path: Path, folder: Path) -> Path:
     target = folder / path.name
     if target.is_dir() and not target.is_symlink():
         # A folder cannot be replaced in one step: the old one steps aside into the scratch folder and goes with it.
-        os.replace(target, path.with_name(f"old {path.name}"))
-    os.replace(path, target)
-    return target
+        target.replace(path.with_name(f"old {path.name}"))
+    return path.replace(target)

@@ -21,11 +21,9 @@ DECODING: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
     AttributeError,
-    BufferError,
     EOFError,
     ImportError,
     LookupError,
-    NameError,
     OSError,
     RuntimeError,
     TypeError,
@@ -33,7 +31,7 @@ DECODING: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
 )
-"""What tifffile, imagecodecs and zarr were seen to raise on mutated files; neither has one error of its own."""
+"""What tifffile, imagecodecs and zarr raise on mutated files; none of them has one error of its own."""
 MICROMETRES = {
     "angstrom": 1e-4,
     "å": 1e-4,

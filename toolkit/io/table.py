@@ -26,6 +26,6 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
 
 def _texts(column: NDArray[Any]) -> list[Any]:
     if column.dtype.kind != "f":
-        return column.tolist()
+        return list(column.tolist())
     digits = ".6g" if column.dtype.itemsize <= 4 else ".9g"
     return [format(v, digits) if np.isfinite(v) else "" for v in column.tolist()]

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
@@ -25,12 +26,12 @@ def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] |
     """
     layers = Layers(instances)
     axes = "ZYX"[-len(instances.shape) :]
-    about = {
+    about: dict[str, Any] = {
         "axes": axes if layers.count == 1 else f"C{axes}",
         "Channel": {"Name": [f"layer-{n}" for n in range(layers.count)]},
         "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, instances.digest)}",
     }
-    options = {}
+    options: dict[str, Any] = {}
     if voxel_size is not None:
         for letter, size in zip(axes, voxel_size, strict=True):
             about |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}

@@ -51,10 +51,10 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
     """
     with decoding(path):
         group = zarr.open_group(path / "instances", mode="r")
-        about = dict(group.attrs)
+        about: dict[str, Any] = dict(group.attrs)
         if about.get("schema") != SCHEMA:
             raise InputError(f"these objects are not stored as {SCHEMA}", path, "write them again")
-        arrays = {name: group[name] for name in ARRAYS}
+        arrays: dict[str, Any] = {name: group[name] for name in ARRAYS}
         if any(a.nchunks_initialized < a.nchunks for a in arrays.values()):
             raise InputError("some of these objects are missing", path, "copy the folder again")
         shape, start, length, offsets, scores = (

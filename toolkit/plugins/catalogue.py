@@ -76,8 +76,11 @@ class Catalogue:
         same = [p for p in self.plugins if p.name == name and (name != BUILTIN or p.entry.value == MODULE)]
         same = same or [p for p in self.plugins if p.distribution == name]
         if len(same) > 1:
-            raise UsageError("two plugins have one name", f"{name} in {' and '.join(p.distribution for p in same)}",
-                             "use the name of the distribution")  # fmt: skip
+            raise UsageError(
+                "two plugins have one name",
+                f"{name} in {' and '.join(p.distribution for p in same)}",
+                "use the name of the distribution",
+            )
         if not same and name in self._left_out:
             raise UsageError("this plugin is left out", name, "see --no-plugin and TOOLKIT_PLUGINS")
         if not same:
@@ -106,8 +109,11 @@ class Catalogue:
         """Load the plugin called `name`; raises `PluginError` if it is broken."""
         loaded = self.load(self.plugin(name))
         if loaded.error:
-            raise PluginError("this plugin is broken", f"{name} ({loaded.plugin.distribution}): {loaded.error}",
-                              "ask its authors or uninstall it")  # fmt: skip
+            raise PluginError(
+                "this plugin is broken",
+                f"{name} ({loaded.plugin.distribution}): {loaded.error}",
+                "ask its authors or uninstall it",
+            )
         return loaded
 
     def find(self, family: Family, name: str, owner: str | None = None) -> Any:

@@ -54,23 +54,41 @@ class ModelPackage:
 
 
 def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
-    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, or the
-    name of a model that a plugin ships.
+    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, a
+    bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
 
-    Raises `ModelError` if it is damaged or its plugin is absent, `UsageError` if there is no such model.
+    Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
+    trusts, `UsageError` if there is no such model.
     """
+    from toolkit.registry import resolve
+
     path = Path(reference)
     if path.is_dir() and (path / RECIPE).is_file():
-        return _from_files(path / RECIPE, path / WEIGHTS, catalogue, owner, reference)
+        return from_run(path, catalogue, owner, reference)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return _from_files(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
+    if resolve.is_path(reference):
+        return resolve.at(path, catalogue)
+    installed = resolve.installed(reference, catalogue, owner)
+    if installed is not None:
+        return installed
+    if resolve.nowhere(reference, catalogue, owner):
+        raise resolve.unknown(reference, catalogue)
     plugin, recipe = catalogue.locate("recipes", reference, owner)
     weights = recipe.with_suffix(".safetensors")
     if not weights.is_file():
         shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
-        raise UsageError("this method ships no trained model", reference,
-                         f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}")  # fmt: skip
+        raise UsageError(
+            "this method ships no trained model",
+            reference,
+            f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}",
+        )
     return _from_files(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
+
+
+def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
+    """The model that a training run left in its folder."""
+    return _from_files(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
 
 
 def _from_files(
@@ -128,8 +146,9 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     except (SafetensorError, OSError) as error:
         raise ModelError("the weights are damaged", weights, str(error)) from error
     except RuntimeError as error:
-        raise ModelError("the weights do not fit the recipe's network", weights,
-                         " ".join(str(error).split())[:300]) from error  # fmt: skip
+        raise ModelError(
+            "the weights do not fit the recipe's network", weights, " ".join(str(error).split())[:300]
+        ) from error
     return module.eval()
 
 

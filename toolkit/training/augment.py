@@ -32,7 +32,11 @@ def flip(sample: Sample, rng: np.random.Generator) -> Sample:
 def rotate(sample: Sample, rng: np.random.Generator) -> Sample:
     """Exchange axes of equal extent and voxel size; with `flip` these are all axis-aligned rotations."""
     shape, size = sample.truth.shape, sample.truth.voxel_size
-    same = [p for p in permutations(range(len(shape))) if all((shape[a], size[a]) == (shape[b], size[b]) for a, b in enumerate(p))]
+    same = [
+        p
+        for p in permutations(range(len(shape)))
+        if all((shape[a], size[a]) == (shape[b], size[b]) for a, b in enumerate(p))
+    ]
     return _reindex(sample, same[rng.integers(len(same))], np.zeros(len(shape), bool))
 
 

@@ -87,9 +87,10 @@ class Crops:
         image = channels.select(self.data.image(item), self.recipe.input.channels)
         if image.ndim != self.recipe.ndim:
             raise InputError(
-                f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D", item.image,
+                f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D",
+                item.image,
                 "set tiling.window and training.crop to one number per axis",
-            )  # fmt: skip
+            )
         truth = self.data.truth(item)
         if truth.shape != image.shape:
             raise InputError("image and mask differ in shape", f"{item.name}: {image.shape} and {truth.shape}")

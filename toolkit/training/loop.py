@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,9 @@ def train(
         average = {k: v.to(backend.device) for k, v in average.items()}
     log: Log | None = None
     clock, fixed = time.monotonic() - progress.seconds, progress.step > 0 or budget.minutes is None
-    for step, batch in _ahead(crops, progress.step, lambda: progress.steps):
+    for step, batch in _ahead(crops, progress.step):
+        if step >= progress.steps:
+            break
         began = time.monotonic()
         rate = _rate(recipe, step, progress.steps)
         terms = _step(module, criteria, optimiser, batch, rate, recipe.training.seed + step, backend)
@@ -112,16 +115,14 @@ def train(
     return progress
 
 
-def _ahead(crops: Crops, first: int, end: Callable[[], int]) -> Iterator[tuple[int, Batch]]:
+def _ahead(crops: Crops, first: int) -> Iterator[tuple[int, Batch]]:
     """Batches of the steps from `first` on; the next one is made while the network works on this one."""
     with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
-        step, waiting = first, pool.submit(crops.batch, first)
-        while step < end():
+        waiting = pool.submit(crops.batch, first)
+        for step in count(first):
             batch = waiting.result()
             waiting = pool.submit(crops.batch, step + 1)
             yield step, batch
-            step += 1
-        waiting.cancel()
 
 
 def _step(

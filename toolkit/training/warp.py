@@ -22,7 +22,11 @@ CONTROL = 48
 def margin(shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[int, ...]:
     """Voxels that `warp` needs around a crop of `shape`."""
     grown = np.array(shape) * ((SCALE - 1) / 2 if "scale" in names else 0) + (CONTROL / 4 if "elastic" in names else 0)
-    return tuple(int(np.ceil(g)) + 1 for g in grown) if any(n in names for n in ("scale", "elastic")) else (0,) * len(shape)
+    return (
+        tuple(int(np.ceil(g)) + 1 for g in grown)
+        if any(n in names for n in ("scale", "elastic"))
+        else (0,) * len(shape)
+    )
 
 
 def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np.random.Generator) -> Sample:
@@ -54,11 +58,17 @@ def _bend(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float3
 
     knots = tuple(max(2, -(-n // CONTROL) + 1) for n in shape)
     field = rng.normal(0, BEND * CONTROL, (len(shape), *knots))
-    return np.stack([zoom(axis, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True) for axis in field]).astype(np.float32)
+    return np.stack(
+        [zoom(axis, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True) for axis in field]
+    ).astype(np.float32)
 
 
 def _back(
-    points: NDArray[np.float64], bend: NDArray[np.float32], centre: NDArray[np.float64], middle: NDArray[np.float64], factor: float
+    points: NDArray[np.float64],
+    bend: NDArray[np.float32],
+    centre: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    factor: float,
 ) -> NDArray[np.float64]:
     """Where points of the large crop lie in the small one: the inverse of `where`, by fixed-point iteration."""
     limit = np.array(bend.shape[1:]) - 1

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toolkit_embedseg.cluster import EmbedSegClusters
+
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
 from toolkit.tiles import Box, Lattice, blocks
-from toolkit_embedseg.cluster import EmbedSegClusters
 
 from .oracles import oracle
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from toolkit.truth import Truth
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
+
+from toolkit.truth import Truth
 
 from .oracles import oracle
 

@@ -60,8 +60,11 @@ class EmbedSegClusters(PostProcessor):
         for name, channels in (("offsets", ndim), ("bandwidth", ndim), ("seediness", 1)):
             if name not in heads or heads[name].channels != channels:
                 has = ", ".join(f"{h.name} ({h.channels})" for h in heads.values())
-                raise UsageError(f"embedseg clustering needs a head {name} of {channels} channels", f"the model has {has}",
-                                 "choose another post-processor: --set postprocess.kind=…")  # fmt: skip
+                raise UsageError(
+                    f"embedseg clustering needs a head {name} of {channels} channels",
+                    f"the model has {has}",
+                    "choose another post-processor: --set postprocess.kind=…",
+                )
         units(self.grid, self.anisotropy, ndim)
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:

@@ -26,7 +26,7 @@ class EmbedSegLoss(Loss):
 
     kind: Literal["embedseg"] = "embedseg"
     centre: Rule = "medoid"
-    """Where an object's pixels point: `medoid` (paper §2), `centroid` (Neven et al.), `approximate_medoid` (reference)."""
+    """Where pixels point: `medoid` (paper §2), `centroid` (Neven et al. 2019), `approximate_medoid` (reference)."""
     grid: Annotated[int, Field(ge=2)] = 1024
     """One unit of the embedding is grid − 1 voxels; an object must be smaller than that (reference: 1024)."""
     anisotropy: tuple[Annotated[float, Field(gt=0)], ...] = ()

@@ -1,0 +1,83 @@
+"""`seg run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
+from toolkit.cli.show import Changes
+from toolkit.errors import InputError, UsageError
+
+
+def run(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="INPUT…", help="Files, folders, globs, OME-Zarr or DATASET:SPLIT.")
+    ] = None,
+    plugin: Annotated[
+        str | None, typer.Option(help="The method; alone it takes the model that the plugin ships.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name or path of a model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder of the results. [default: INPUT's stem + .seg]")
+    ] = None,
+    changes: Changes = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
+    voxel_size: Annotated[str | None, typer.Option(help="Micrometres per voxel, (Z,)Y,X.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    block: Annotated[int | None, typer.Option(min=1, help="Voxels per axis of the pieces that are worked on.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    from_record: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
+    ] = None,
+    no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Segment images: objects, table, overlay and a record of the run.
+
+    Example: seg run nuclei.tif --plugin embedseg
+    """
+    from toolkit.cli.runner import Wish, execute, repeated
+
+    wish = Wish(
+        inputs=tuple(inputs or ()),
+        plugin=plugin,
+        model=model,
+        out=out,
+        changes=tuple(changes or ()),
+        device=device,
+        axes=axes,
+        voxel_size=_numbers(voxel_size),
+        workers=workers,
+        block=block,
+        resume=resume,
+        overwrite=overwrite,
+        preview=not no_preview,
+        dry_run=dry_run,
+    )
+    if from_record is not None:
+        wish = repeated(wish, from_record)
+    if not wish.inputs:
+        raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
+    execute(wish, catalogue(context), as_json)
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(0 < n < float("inf") for n in numbers):
+        raise UsageError(
+            "a voxel size is numbers above 0, separated by commas", f"--voxel-size {text}", "such as 1.75,0.8,0.8"
+        )
+    return numbers

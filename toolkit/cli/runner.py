@@ -1,0 +1,178 @@
+"""A run as the command line tells it: plan before, progress during, summary after."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from toolkit.cli import console
+from toolkit.errors import InputError, UsageError
+from toolkit.plugins.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user typed."""
+
+    inputs: tuple[str, ...]
+    plugin: str | None = None
+    model: str | None = None
+    out: Path | None = None
+    changes: tuple[str, ...] = ()
+    device: str = "auto"
+    axes: str | None = None
+    voxel_size: tuple[float, ...] | None = None
+    workers: int = 0
+    block: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    preview: bool = True
+    dry_run: bool = False
+    recipe: dict[str, Any] | None = None
+    """The whole recipe of a record that is repeated."""
+
+
+def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
+    """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
+    from toolkit import io
+
+    found = io.find_inputs(wish.inputs)
+    out = wish.out or default_out(wish.inputs, [f.stem for f in found])
+    if out.exists() and not wish.overwrite and not wish.dry_run:
+        raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    package = chosen(wish, catalogue)
+
+    from toolkit.gpu.backend import select
+    from toolkit.pipeline import Model
+    from toolkit.run import Options, peak, plan, run
+
+    backend = select(wish.device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = 1 if backend.on_gpu else wish.workers or cores
+    options = Options(out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite)
+    screen = console.progress()
+    screen.print(
+        f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
+        markup=False,
+    )
+    allow = tuple(p.name for p in catalogue.plugins)
+    ahead = plan(found, Model.of(package, backend, allow), options)
+    images = f"{ahead.images} images, each " if ahead.images > 1 else ""
+    blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
+    screen.print(
+        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
+    )
+    for note in ahead.notes:
+        screen.print(f"note   {ahead.first}: {note}", markup=False)
+    if wish.dry_run:
+        if as_json:
+            console.document(asdict(ahead))
+        return asdict(ahead)
+    with _bar(len(found), screen) as progress:
+        advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
+        outcome = run(found, package, backend, options, advance, allow)
+    good = [d for d in outcome.done if not d.error]
+    for one in good:
+        for note in one.notes:
+            if (one.stem, note) != (ahead.first, note) and "not finite" in note:
+                screen.print(f"note   {one.stem}: {note}", markup=False)
+    screen.print(
+        f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
+        markup=False,
+    )
+    if as_json:
+        console.document(outcome.record)
+    else:
+        names = [name for d in good for name in d.files] if len(good) == 1 else [f"results of {len(good)} images"]
+        console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}", markup=False)
+    if outcome.failed:
+        for one in outcome.failed:
+            screen.print(f"failed {one.error}", markup=False)
+        raise InputError(
+            f"{len(outcome.failed)} of {len(found)} images could not be used",
+            ", ".join(d.stem for d in outcome.failed[:5]),
+            "the others are done",
+        )
+    return outcome.record
+
+
+def chosen(wish: Wish, catalogue: Catalogue) -> Any:
+    """The model that was asked for, with the changes applied.
+
+    `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
+    heads allow it, the post-processor of P.
+    """
+    from toolkit.recipe import Recipe
+    from toolkit.registry import package
+
+    if wish.plugin is None and wish.model is None:
+        raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
+    owner = None
+    if wish.plugin is not None:
+        owner = catalogue.plugin(wish.plugin).name
+    loaded = package.load(wish.model or str(wish.plugin), catalogue, owner)
+    recipe = loaded.recipe
+    if wish.recipe is not None:
+        recipe = Recipe.parse(wish.recipe, catalogue, loaded.owner)
+    elif wish.model is not None and owner is not None and owner != loaded.owner:
+        path = catalogue.find("recipes", owner, owner)
+        theirs = Recipe.load(path, catalogue, owner).postprocess
+        recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
+    recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
+    recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
+    return loaded.with_recipe(recipe)
+
+
+def repeated(wish: Wish, record: Path) -> Wish:
+    """The wish of an earlier run; what is typed now goes before it."""
+    try:
+        data = json.loads(record.read_text(encoding="utf8"))
+        model, options = data["model"], data["options"]
+        inputs = tuple(image["input"] for image in data["images"])
+        size = options["voxel_size"]
+        return replace(
+            wish,
+            inputs=wish.inputs or inputs,
+            plugin=wish.plugin or (None if wish.model else model["owner"]),
+            model=wish.model or model["reference"],
+            recipe=data["recipe"],
+            axes=wish.axes or options["axes"],
+            voxel_size=wish.voxel_size or (tuple(size) if size else None),
+            block=wish.block or options["block"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error
+
+
+def default_out(inputs: tuple[str, ...], stems: list[str]) -> Path:
+    """`STEM.seg` in the working folder; for a folder or a data set its name."""
+    name = (
+        stems[0] if len(stems) == 1 else Path(inputs[0].rstrip("/").replace(":", "-").replace("*", "")).name or "images"
+    )
+    return Path(f"{name}.seg")
+
+
+def _bar(count: int, screen: Any) -> Any:
+    if count < 2 or not screen.is_terminal:
+        return nullcontext()
+    bar = Progress(TextColumn("run   "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen)
+    bar.add_task("run", total=count)
+    return bar
+
+
+def _objects(done: list[Any]) -> str:
+    objects, pairs = sum(d.objects for d in done), sum(d.overlapping for d in done)
+    where = f" in {len(done)} images" if len(done) > 1 else ""
+    return f"{objects} objects{where}" + (f", {pairs} overlapping pairs" if pairs else "")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

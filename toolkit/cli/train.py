@@ -1,0 +1,122 @@
+"""`seg train`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
+from toolkit.cli.show import Changes, resolve
+from toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from toolkit.training.loop import Report
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(metavar="DIR", help="A data set with splits train and val.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the run.")],
+    plugin: Annotated[str | None, typer.Option(help="The method.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Name or path of a recipe. [default: the plugin's]")] = None,
+    model: Annotated[str | None, typer.Option(metavar="START", help="Start from the weights of this model.")] = None,
+    changes: Changes = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Stop after about so long.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of steps. [default: the recipe's]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; the result depends on it. [default: all]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+) -> None:
+    """Train a method on your data; the best weights are those with the best instances on the split `val`.
+
+    Example: seg train --plugin embedseg --data data/ -o run --minutes 30
+    """
+    plugins = catalogue(context)
+    if minutes is not None and steps is not None:
+        raise UsageError("two ways to say how long", "--minutes and --steps", "choose one")
+    wanted = [*(changes or ()), *([f"training.steps={steps}"] if steps else [])]
+    owner = plugins.plugin(plugin).name if plugin else None
+    if resume and (out / "recipe.yaml").is_file() and not (plugin or recipe):
+        from toolkit.training.start import recipe_of
+
+        chosen, owner = recipe_of(out, plugins, wanted)
+    elif plugin or recipe:
+        chosen, owner = resolve(recipe or str(plugin), plugins, wanted, owner)
+    else:
+        raise UsageError("no method was named", "--plugin or --recipe", "see seg plugins list")
+
+    from toolkit.registry import package
+    from toolkit.training.start import train as begin
+
+    start = package.load(model, plugins) if model else None
+    screen = console.progress()
+    with _Bar(screen) if screen.is_terminal else nullcontext(_lines(screen)) as tell:
+        done = begin(
+            chosen,
+            data,
+            out,
+            minutes=minutes,
+            device=device,
+            threads=threads,
+            model=start,
+            owner=owner,
+            resume=resume,
+            tell=tell,
+        )
+    screen.print(
+        f"done   {done.step} steps, {done.seconds / 60:.1f} min, best S@0.50 {done.best:.3f} at step {done.best_step}"
+    )
+    console.results().print(f"wrote  {out}: recipe.yaml  best.safetensors  log.csv  curve.png", markup=False)
+
+
+def _lines(screen: Any) -> Any:
+    """One line per validation, for a log file."""
+
+    def tell(report: Report) -> None:
+        if report.score is not None:
+            now = report.progress
+            screen.print(
+                f"step   {now.step}/{now.steps}  loss {report.loss:.3f}  S@0.50 {report.score:.3f}  best {now.best:.3f}"
+            )
+
+    return tell
+
+
+class _Bar:
+    """A progress bar with loss and score."""
+
+    def __init__(self, screen: Any) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("train "),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=screen,
+        )
+        self.task = self.progress.add_task("", total=None)
+        self.score = ""
+
+    def __enter__(self) -> Any:
+        self.progress.start()
+        return self.tell
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def tell(self, report: Report) -> None:
+        """Show a step."""
+        now = report.progress
+        if report.score is not None:
+            self.score = f"  S@0.50 {report.score:.3f}, best {now.best:.3f}"
+        self.progress.update(
+            self.task, completed=now.step, total=now.steps, description=f"loss {report.loss:.3f}{self.score}"
+        )
