@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.builtin.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.mutex import MutexWatershed
+from toolkit.builtin.packaged import Packaged, PackagedHeads
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.unet import UNet
 from toolkit.builtin.watershed import Watershed
@@ -19,12 +20,12 @@ SEG_API = 1
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (UNet,)
+    return (UNet, Packaged)
 
 
 @hookimpl
 def seg_losses() -> Sequence[type[Loss]]:
-    return (BceDice,)
+    return (BceDice, PackagedHeads)
 
 
 @hookimpl

@@ -72,9 +72,10 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
     installed = resolve.installed(reference, catalogue, owner)
     if installed is not None:
         return installed
-    if resolve.nowhere(reference, catalogue, owner):
-        raise resolve.unknown(reference, catalogue)
-    plugin, recipe = catalogue.locate("recipes", reference, owner)
+    try:
+        plugin, recipe = catalogue.locate("recipes", reference, owner)
+    except UsageError as error:
+        raise resolve.unknown(reference, catalogue, error) from error
     weights = recipe.with_suffix(".safetensors")
     if not weights.is_file():
         shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]

@@ -88,7 +88,7 @@ class Store:
         found = self.find(reference)
         if found is None:
             known = [r for e in self.entries() for r in (e.name, e.reference, *(f"{e.name}@{a}" for a in e.aliases))]
-            raise UsageError("no such installed model", reference, f"{nearest(reference, known)} see seg models list")
+            raise UsageError("no such installed model", reference, f"{nearest(reference, known)} (seg models list)")
         return found
 
     def folder(self, entry: Entry) -> Path:
