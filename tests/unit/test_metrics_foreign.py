@@ -109,7 +109,7 @@ def test_average_precision_agrees_with_coco(seed: int, cap: int) -> None:
     pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
     rng = np.random.default_rng(seed)
     images, counts = [], []
-    metric = APCoco(cap=cap)
+    metric = APCoco(cap=cap, alone=".5:.05:.95")
     for k in range(5):
         a = labels(100 * seed + k, (60, 60), 12, 9.0)
         b = disturbed(a, seed + k)

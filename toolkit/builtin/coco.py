@@ -22,15 +22,17 @@ RECALLS = np.linspace(0, 1, 101)
 class APCoco(Metric):
     """AP_coco: area under precision and recall of objects ranked by score, 101 recall points (Lin 2014).
 
-    In order of score each object takes the free true object of largest IoU ≥ t. Mean over t; per t as well. At most
-    `cap` objects of an image count. Only pooled over images, as COCO does; undefined without true objects. Predictions
-    without scores all score 1, and their order is that of their ids. Respects overlap, `unannotated` and `void`; a true
+    In order of score each object takes the free true object of largest IoU ≥ t. Mean over t. At most
+    `cap` objects of an image count. Only pooled over images, as COCO does; undefined without true objects and
+    where all scores are equal, as for predictions that carry none. Respects overlap, `unannotated` and `void`; a true
     object mostly in void absorbs its prediction, and neither counts.
     """
 
     kind: Literal["AP_coco"] = "AP_coco"
     thresholds: Percents = percents(".5:.05:.95")
     """IoU thresholds."""
+    alone: Percents = percents((0.5, 0.75))
+    """Those of them whose AP is also given by itself."""
     cap: int = Field(default=1000, ge=1)
     """Objects of an image that count, best scores first (COCO itself takes 100)."""
 
@@ -81,13 +83,16 @@ class APCoco(Metric):
         order = np.argsort(-scores, kind="stable")
         image, hit, ignored = image[order], hit[order], ignored[order]
         true = np.array([c["true"] for c in counts], np.float64)
-        out = {f"AP_coco@{percent / 100:.2f} pooled": np.empty(len(weights)) for percent in self.thresholds}
-        for bit, values in enumerate(out.values()):
+        areas = np.full((len(self.thresholds), len(weights)), np.nan)
+        if len(scores) > 1 and scores.min() == scores.max():
+            weights = weights[:0]
+        for bit, values in enumerate(areas):
             keep = (ignored >> bit) & 1 == 0
             hits, of = ((hit[keep] >> bit) & 1).astype(np.float64), image[keep]
             for k, weight in enumerate(weights.astype(np.float64)):
                 values[k] = _area(hits, weight[of], float(weight @ true))
-        return {"AP_coco pooled": np.mean(list(out.values()), axis=0), **out}
+        at = {p: area for p, area in zip(self.thresholds, areas, strict=True) if p in self.alone}
+        return {"AP_coco pooled": areas.mean(0)} | {f"AP_coco@{p / 100:.2f} pooled": area for p, area in at.items()}
 
 
 def _area(hits: Floats, weight: Floats, true: float) -> float:
