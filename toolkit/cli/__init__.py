@@ -26,6 +26,15 @@ VERBS = {
     "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
     "plugins list": ("toolkit.cli.plugins.list:list_plugins", "List the installed plugins without importing them."),
     "plugins show": ("toolkit.cli.plugins.show:show", "Show what a plugin brings."),
+    "models list": ("toolkit.cli.models.list:list_models", "List the models that run without adding anything."),
+    "models search": ("toolkit.cli.models.search:search", "Search the models of the bioimage.io collection, offline."),
+    "models show": ("toolkit.cli.models.show:show", "Show what is known of a model."),
+    "models add": ("toolkit.cli.models.add:add", "Install a model."),
+    "models remove": ("toolkit.cli.models.remove:remove", "Forget an installed model."),
+    "models test": ("toolkit.cli.models.test:reproduce", "Run a model on the test input that it brings."),
+    "models trust": ("toolkit.cli.models.trust:trust", "Let the code of a model run."),
+    "models update": ("toolkit.cli.models.update:update", "Change what is said of an installed model."),
+    "models gc": ("toolkit.cli.models.gc:gc", "Free the space of models that no name refers to."),
 }
 """Verb → (module:function, its line in `seg --help`)."""
 

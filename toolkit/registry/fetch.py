@@ -78,7 +78,7 @@ def _needed(about: Description) -> list[File]:
     """The files that running and testing a model takes: not its pictures, not weights that cannot run here."""
     chosen = [about.weights[kind] for kind in RUNS[:2] if kind in about.weights]
     chosen = chosen or [about.weights[kind] for kind in RUNS[2:] if kind in about.weights]
-    found = [f for w in chosen for f in (w.file, w.external, w.architecture and w.architecture.file) if f]
+    found = [file for weights in chosen for file in weights.files()]
     found += [t.test for t in (*about.inputs, *about.outputs) if t.test]
     return list({f.name: f for f in found}.values())
 

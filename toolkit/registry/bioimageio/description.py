@@ -105,6 +105,11 @@ class Weights:
     external: File | None = None
     strict: bool = True
 
+    def files(self) -> tuple[File, ...]:
+        """The files of this entry."""
+        architecture = self.architecture.file if self.architecture else None
+        return tuple(file for file in (self.file, self.external, architecture) if file)
+
 
 @dataclass(frozen=True)
 class Description:
@@ -125,6 +130,11 @@ class Description:
         """What this toolkit wrote into the package, if it did."""
         found = (self.plain.get("config") or {}).get("toolkit")
         return found if isinstance(found, Mapping) else None
+
+    def files(self) -> tuple[File, ...]:
+        """Files that running and testing the model takes."""
+        tests = [t.test for t in (*self.inputs, *self.outputs) if t.test]
+        return (*(f for w in self.weights.values() for f in w.files()), *tests)
 
     def code(self) -> tuple[File, ...]:
         """Files of the package that are code, or hold it."""

@@ -37,11 +37,11 @@ def choose(description: Description, files: Files, trusted: Callable[[str], bool
     """
     refused, entries = [], []
     for weights in description.weights.values():
-        tier, why = _tier(weights, files)
-        if tier is None:
+        kind, why = tier(weights, files)
+        if kind is None:
             refused.append(f"{weights.kind} ({why})")
         else:
-            entries.append(Choice(weights, tier))
+            entries.append(Choice(weights, kind))
     order: tuple[Tier, ...] = ("data", "reviewed", "code")
     # Within one tier: ONNX, then a state dict, then TorchScript.
     kinds = ("onnx", "pytorch_state_dict", "torchscript")
@@ -56,7 +56,7 @@ def choose(description: Description, files: Files, trusted: Callable[[str], bool
     return entries[0]
 
 
-def _tier(weights: Weights, files: Files) -> tuple[Tier | None, str]:
+def tier(weights: Weights, files: Files) -> tuple[Tier | None, str]:
     """The tier of an entry, or None and why it never runs."""
     if weights.kind == "onnx":
         return "data", ""

@@ -38,6 +38,10 @@ class Files:
     def __contains__(self, name: str) -> bool:
         return name in self.sizes
 
+    def only(self, names: Iterable[str]) -> Files:
+        """The package of just these of its files."""
+        return Files(self.where, {name: self.sizes[name] for name in names}, self._open)
+
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 of every file, by name in sorted order."""
