@@ -17,6 +17,7 @@ from toolkit.normalise import Scale
 from toolkit.prediction import Head, Prediction
 from toolkit.registry.package import ModelPackage
 from toolkit.tiles import Box, Lattice, Window
+from toolkit.turns import turns
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,8 @@ class Predictor:
         self.backend = backend
         self._module = package.build().to(backend.device)
         self._batch = GPU_BATCH if backend.on_gpu else 1
+        every = turns(self.recipe.tiling.window, self.heads)
+        self._turns = every if self.recipe.tiling.augment == "turns" else every[:1]
 
     def lattice(self, shape: Sequence[int]) -> Lattice:
         """The windows of an image of `shape`."""
@@ -79,8 +82,12 @@ class Predictor:
         import torch
 
         with torch.inference_mode():
-            raw = self._module(torch.from_numpy(voxels).to(self.backend.device))
-            out = {head.name: activate(raw[head.name].float(), head) for head in self.heads}
+            window = torch.from_numpy(voxels).to(self.backend.device)
+            sums = {head.name: torch.zeros((), device=window.device) for head in self.heads}
+            for turn in self._turns:
+                raw = self._module(turn.apply(window).contiguous())
+                sums = {h.name: sums[h.name] + turn.undo_head(raw[h.name].float(), h) for h in self.heads}
+            out = {head.name: activate(sums[head.name] / len(self._turns), head) for head in self.heads}
         return [{name: maps[i] for name, maps in out.items()} for i in range(len(voxels))]
 
 

@@ -49,6 +49,10 @@ class Tiling(Section):
     overlap: tuple[Annotated[int, Field(ge=0)], ...] | Annotated[int, Field(ge=0)] = 64
     """Voxels that neighbouring windows share; one number for all axes or one per axis."""
 
+    augment: Literal["none", "turns"] = "none"
+    """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of a window,
+    in so many times the time (EmbedSeg paper §2)."""
+
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
         if any(o >= w for o, w in zip(self.overlaps, self.window, strict=True)):

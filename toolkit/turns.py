@@ -1,0 +1,109 @@
+"""Axis-aligned rotations and flips: how a window turns, and how what the network says of it turns back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toolkit.prediction import Head
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Axis a of the turned window is axis `order[a]` of the window, mirrored where `mirrored[a]`."""
+
+    order: tuple[int, ...]
+    mirrored: tuple[bool, ...]
+
+    def apply(self, maps: Tensor) -> Tensor:
+        """Turn `(B, C, *S)`; channels stay as they are."""
+        first = maps.ndim - len(self.order)
+        moved = maps.permute(*range(first), *(first + a for a in self.order))
+        return moved.flip([first + a for a, m in enumerate(self.mirrored) if m]) if any(self.mirrored) else moved
+
+    def undo(self, maps: Tensor) -> Tensor:
+        """The inverse of `apply`."""
+        first = maps.ndim - len(self.order)
+        back = maps.flip([first + a for a, m in enumerate(self.mirrored) if m]) if any(self.mirrored) else maps
+        return back.permute(*range(first), *(first + int(a) for a in np.argsort(self.order)))
+
+    def undo_head(self, maps: Tensor, head: Head) -> Tensor:
+        """Raw outputs `(B, C, *S)` of a turned window as those of the window, channels included."""
+        maps = self.undo(maps)
+        match head.transform:
+            case "scalar":
+                return maps
+            case "vector" | "extent":
+                return self._vector(maps, signed=head.transform == "vector")
+            case "patch":
+                return self._patch(maps, head.patch or ())
+            case "affinity":
+                return self._affinity(maps, head.offsets or ())
+
+    def _vector(self, maps: Tensor, signed: bool) -> Tensor:
+        import torch
+
+        channels = list(torch.unbind(maps, 1))
+        for a, axis in enumerate(self.order):
+            channels[axis] = -maps[:, a] if signed and self.mirrored[a] else maps[:, a]
+        return torch.stack(channels, 1)
+
+    def _patch(self, maps: Tensor, patch: Sequence[int]) -> Tensor:
+        """The offsets inside a patch turn like space does."""
+        turned = tuple(patch[a] for a in self.order)
+        boxes = maps.movedim(1, -1).reshape(*maps.shape[:1], *maps.shape[2:], *turned)
+        return self.undo(boxes).flatten(-len(turned)).movedim(-1, 1)
+
+    def _affinity(self, maps: Tensor, offsets: Sequence[Sequence[int]]) -> Tensor:
+        """A channel moves to that of its turned-back offset; the affinity of x at offset o is that of x + o at −o."""
+        import torch
+
+        places = {tuple(o): i for i, o in enumerate(offsets)}
+        result = [maps[:, 0]] * len(places)
+        for channel, offset in enumerate(offsets):
+            back = [0] * len(offset)
+            for a, axis in enumerate(self.order):
+                back[axis] = -offset[a] if self.mirrored[a] else offset[a]
+            if tuple(back) in places:
+                result[places[tuple(back)]] = maps[:, channel]
+            else:
+                opposite = tuple(-b for b in back)
+                axes = list(range(1, 1 + len(back)))
+                result[places[opposite]] = torch.roll(maps[:, channel], tuple(back), axes)
+        return torch.stack(result, 1)
+
+
+def turns(window: Sequence[int], heads: Sequence[Head]) -> tuple[Turn, ...]:
+    """All turns that map a window of this shape onto itself, the identity first: 8 of a square, 16 of a volume.
+
+    Axes change places only where window and patches have equal extents, and in 3-D only the last two do: the first is
+    usually sampled otherwise (EmbedSeg paper §2). Heads of affinities allow only turns that keep their offsets.
+    """
+    ndim = len(window)
+    orders = [o for o in permutations(range(ndim)) if ndim == 2 or o[0] == 0]
+    found = [
+        Turn(o, m) for o in orders for m in product((False, True), repeat=ndim) if _fits(Turn(o, m), window, heads)
+    ]
+    return tuple(sorted(found, key=lambda t: (t.order, t.mirrored)))
+
+
+def _fits(turn: Turn, window: Sequence[int], heads: Sequence[Head]) -> bool:
+    shapes = [tuple(window), *(head.patch for head in heads if head.patch)]
+    if any(shape[a] != shape[b] for shape in shapes for a, b in enumerate(turn.order)):
+        return False
+    for head in heads:
+        known = {tuple(o) for o in head.offsets or ()}
+        for offset in known:
+            back = [0] * len(offset)
+            for a, axis in enumerate(turn.order):
+                back[axis] = -offset[a] if turn.mirrored[a] else offset[a]
+            if tuple(back) not in known and tuple(-b for b in back) not in known:
+                return False
+    return True
