@@ -26,6 +26,8 @@ VERBS = {
     "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
     "plugins list": ("toolkit.cli.plugins.list:list_plugins", "List the installed plugins without importing them."),
     "plugins show": ("toolkit.cli.plugins.show:show", "Show what a plugin brings."),
+    "plugins check": ("toolkit.cli.plugins.check:check", "Run the conformance checks on a plugin."),
+    "export": ("toolkit.cli.export:export", "Export a model as a bioimage.io package that gives the same instances."),
     "models list": ("toolkit.cli.models.list:list_models", "List the models that run without adding anything."),
     "models search": ("toolkit.cli.models.search:search", "Search the models of the bioimage.io collection, offline."),
     "models show": ("toolkit.cli.models.show:show", "Show what is known of a model."),

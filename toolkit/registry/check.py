@@ -61,6 +61,7 @@ def _instances(opened: Opened, model: ModelPackage, test: Any, catalogue: Catalo
     """The instances of the test input, whose channels are already those that the network sees."""
     array = tensors.test_array(opened, opened.description.inputs[0])[0]
     axes = "CYX" if array.ndim == 3 else "CZYX"
+    array = array.astype(str(test["dtype"]))
     image = Image(array, axes, tuple(test["voxel_size"]), "test input")
     whole = model.with_recipe(model.recipe.changed(["input.channels=all"], catalogue, model.owner))
     found = segment(image, whole, device="cpu", catalogue=catalogue)

@@ -1,0 +1,94 @@
+"""`seg export`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
+from toolkit.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from toolkit.registry.bioimageio.example import Example
+    from toolkit.registry.check import Result
+    from toolkit.registry.package import ModelPackage
+
+
+def export(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run, or a model.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.zip", help="The package.")],
+    name: Annotated[str | None, typer.Option(help="Title of the model. [default: the recipe's name]")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="An author; may be repeated.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "CC-BY-4.0",
+    cite: Annotated[list[str] | None, typer.Option(metavar="DOI", help="What to cite; may be repeated.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the model does, on which images.")] = None,
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "1.0",
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Image to show the model on. [default: one of the run's validation images]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a package that exists.")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Export a model as a bioimage.io package that gives the same instances again.
+
+    A clean process loads the package and compares test output and instances before anything is written.
+
+    Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
+    """
+    if out.exists() and not overwrite:
+        raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    from toolkit.pipeline import segment
+    from toolkit.registry import package
+    from toolkit.registry.bioimageio.beside import About
+    from toolkit.registry.export import export as write
+
+    plugins = catalogue(context)
+    model = package.load(run, plugins)
+    about = About(
+        name=name or model.name,
+        description=description or f"Instances by the method {model.recipe.postprocess.kind}.",
+        authors=tuple(author or ()),
+        licence=licence,
+        cite=tuple(cite or ()),
+        version=version,
+        tags=tuple(tag or ()),
+    )
+    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify)
+    if as_json:
+        console.document({"out": str(out), "verified": [result.what for result in found]})
+        return
+    for result in found:
+        console.progress().print(f"same   {result.what}: {result.detail}", markup=False)
+    console.results().print(f"wrote  {out}", markup=False)
+
+
+def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
+    from toolkit.registry.bioimageio import example
+
+    if image is not None:
+        return example.of_image(image, model.recipe)
+    record = run / "training.json"
+    if not record.is_file():
+        raise UsageError("there is no image to show the model on", run, "name one with --image")
+    data = json.loads(record.read_text(encoding="utf8"))["data"]
+    return example.of_data(f"{data}:val", model.recipe)
+
+
+def _verify(path: Path) -> list[Result]:
+    """What `seg models test` finds in a process of its own."""
+    from toolkit.registry.check import Result
+
+    command = [sys.executable, "-m", "toolkit.cli", "models", "test", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        said = (done.stderr.strip().splitlines() or ["no output"])[-1].removeprefix("error: ")
+        raise ModelError("the package cannot be loaded again", said, "nothing was written; please report it")
+    return [Result(**result) for result in json.loads(done.stdout)]

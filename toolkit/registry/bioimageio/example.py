@@ -1,0 +1,68 @@
+"""A piece of a real image on which an exported model shows what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit import channels, io
+from toolkit.errors import InputError
+from toolkit.image import Image
+from toolkit.recipe import Recipe
+from toolkit.tiles import Box, Lattice
+
+LOOKED_AT = 8
+"""Images of a data set among which the one with most objects in a window is chosen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """Voxels `(C, *window)` of the channels that the network sees, in the dtype of the file they come from."""
+
+    voxels: NDArray[Any]
+    voxel_size: tuple[float, ...]
+    name: str
+
+    @property
+    def image(self) -> Image:
+        """The example as an image."""
+        return Image(
+            self.voxels, "CZYX"[-self.voxels.ndim :] if self.voxels.ndim == 4 else "CYX", self.voxel_size, self.name
+        )
+
+
+def of_image(path: Path, recipe: Recipe) -> Example:
+    """One window in the middle of an image."""
+    image = io.read(path)
+    window = recipe.tiling.window
+    start = tuple(max(0, (n - w) // 2) for n, w in zip(image.shape, window, strict=False))
+    return _cut(image, start, recipe)
+
+
+def of_data(where: str, recipe: Recipe) -> Example:
+    """The window with most objects among the first images of a data set; raises `InputError` if it has none."""
+    data = io.open_dataset(where)
+    best: tuple[int, Image, tuple[int, ...]] | None = None
+    for item in data.items[:LOOKED_AT]:
+        image, truth = data.image(item), data.truth(item)
+        for window in Lattice(truth.shape, recipe.tiling.window, recipe.tiling.overlaps).windows():
+            seen = truth.layers[(slice(None), *(window.outer & Box.whole(truth.shape)).slices)]
+            count = len(np.unique(seen[seen > 0]))
+            if best is None or count > best[0]:
+                best = count, image, window.outer.start
+    if best is None:
+        raise InputError("this data set has no images", where, "name one with --image")
+    return _cut(best[1], best[2], recipe)
+
+
+def _cut(image: Image, start: tuple[int, ...], recipe: Recipe) -> Example:
+    if image.ndim != recipe.ndim:
+        raise InputError(f"the model works on {recipe.ndim}-D images", image.name, "name another with --image")
+    seen = channels.select(image, recipe.input.channels)
+    stop = tuple(a + n for a, n in zip(start, recipe.tiling.window, strict=True))
+    voxels = seen.read_reflected(Box(start, stop))
+    return Example(np.ascontiguousarray(voxels), image.voxel_size, image.name)

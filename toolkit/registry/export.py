@@ -1,0 +1,94 @@
+"""A model as a package that other tools read and that gives the same instances again; nothing unchecked is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from toolkit import normalise
+from toolkit.errors import ModelError, StorageError, UsageError
+from toolkit.instances import Instances
+from toolkit.io.overlay import write_overlay
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry.bioimageio.beside import About, Test
+from toolkit.registry.bioimageio.example import Example
+from toolkit.registry.check import Result
+from toolkit.registry.package import ModelPackage
+
+OFFLINE = {"BIOIMAGEIO_PERFORM_IO_CHECKS": "0", "BIOIMAGEIO_RESOLVE_DRAFT": "false"}
+"""Settings with which the format's library opens no address."""
+
+
+def export(
+    model: ModelPackage,
+    about: About,
+    example: Example,
+    out: Path,
+    catalogue: Catalogue,
+    segment: Callable[..., Instances],
+    verify: Callable[[Path], Sequence[Result]],
+) -> Sequence[Result]:
+    """Write the package of `model` to `out`, once `verify` has found that a clean process reproduces its test data.
+
+    `segment` is `toolkit.pipeline.segment`. Returns what was verified. Raises `ModelError` if anything differs, and
+    `UsageError` if `about` is not what the format allows; then there is no `out`.
+    """
+    if not example.voxels.shape[1:] == model.recipe.tiling.window:
+        raise UsageError("the example is not one window", example.name, "choose another --image")
+    for name, value in OFFLINE.items():
+        os.environ.setdefault(name, value)
+    from pydantic import ValidationError
+
+    from toolkit.registry.bioimageio.write import write
+
+    image = example.image
+    seen = model.with_recipe(model.recipe.changed(["input.channels=all"], catalogue, model.owner))
+    test = Test(
+        example, normalise.fit(image, model.recipe.normalise), segment(image, seen, device="cpu", catalogue=catalogue)
+    )
+    with TemporaryDirectory(prefix="seg-export-") as scratch:
+        folder = Path(scratch) / "package"
+        folder.mkdir()
+        write_overlay(folder / "cover.png", image, test.instances)
+        made = Path(scratch) / "package.zip"
+        try:
+            write(model, about, test, needed(model, catalogue), folder, made)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise UsageError("this is not what the format allows", where, "see seg export --help") from error
+        found = verify(made)
+        wrong = [f"{result.what} ({result.detail})" for result in found if not result.passed]
+        if wrong or not found:
+            raise ModelError("the package does not give again what the model gave", ", ".join(wrong) or model.name,
+                             "nothing was written; please report it")  # fmt: skip
+        _publish(made, out)
+    return found
+
+
+def needed(model: ModelPackage, catalogue: Catalogue) -> dict[str, str]:
+    """The plugins that a model's recipe uses, and their versions."""
+    recipe = model.recipe
+    specs = [recipe.network, recipe.postprocess, *recipe.losses]
+    roots = {type(spec).__module__.partition(".")[0] for spec in specs}
+    found = {p.name: p.version for p in catalogue.plugins if p.entry.module.partition(".")[0] in roots}
+    return dict(sorted(found.items()))
+
+
+def _publish(made: Path, out: Path) -> None:
+    """Copy beside `out`, sync, and rename: `out` is whole or absent."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            stream.write(made.read_bytes())
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(out)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            "the package cannot be written", f"{out} ({error})", "free space or choose another -o"
+        ) from error
