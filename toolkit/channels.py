@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UsageError
 from toolkit.image import Image
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -28,6 +28,8 @@ def select(image: Image, channels: Sequence[int] | Literal["all", "grey", "haema
     """
     if isinstance(channels, str):
         return _mixed(image, channels)
+    if not channels:
+        raise UsageError("no channel is chosen", image.name, "choose with --set input.channels='[0]'")
     missing = [c for c in channels if not 0 <= c < image.channels]
     if missing:
         has = "1 channel" if image.channels == 1 else f"{image.channels} channels"
@@ -80,5 +82,4 @@ class _Picked:
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
         wanted = self.channels[key[0]]
-        planes = [np.asarray(self.source[(slice(c, c + 1), *key[1:])]) for c in wanted]
-        return np.concatenate(planes) if planes else np.zeros((0, *self.source[(slice(0, 0), *key[1:])].shape[1:]))
+        return np.concatenate([np.asarray(self.source[(slice(c, c + 1), *key[1:])]) for c in wanted])

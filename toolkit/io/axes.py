@@ -45,12 +45,10 @@ def _from_argument(raster: Raster, given: str) -> str:
         if not 0 <= surplus <= len(spare):
             continue
         kept = [i for i in range(len(shape)) if i not in spare[:surplus]]
-        samples = [k for k, i in enumerate(kept) if raster.axes[i] == "S" and shape[i] > 1]
-        if samples and "C" not in wanted:
-            continue
-        if samples:  # which axis holds the colours is certain, whatever the order of the letters
-            rest = wanted.replace("C", "")
-            wanted = rest[: samples[0]] + "C" + rest[samples[0] :]
+        if raster.axes[-1] == "S" and shape[-1] > 1:  # colours of each pixel side by side are certain
+            if "C" not in wanted:
+                continue
+            wanted = wanted.replace("C", "") + "C"
         letters = [DROPPED] * len(shape)
         for i, letter in zip(kept, wanted, strict=True):
             letters[i] = letter
@@ -119,10 +117,11 @@ def _unclear(raster: Raster) -> InputError:
 def arrange(path: Path, source: Any, letters: str, order: str, channels: int | None = None) -> Any:
     """The array with the axes of `order`, whose first may be missing in `letters`; at most the first `channels` of it.
 
-    An array in memory stays one (no copy), any other stays lazy.
+    An array in memory or mapped into it stays one (no copy), any other stays lazy.
     """
     lazy = Arranged(path, source, letters, order, channels)
-    return lazy[(slice(None),) * len(order)] if isinstance(source, np.ndarray) else lazy
+    whole = (slice(None),) * len(order)
+    return lazy[whole] if isinstance(source, np.ndarray) and source.dtype.isnative else lazy
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +136,8 @@ class Arranged:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.dtype(self.source.dtype).newbyteorder("="))
+        dtype: np.dtype[Any] = np.dtype(self.source.dtype)
+        return dtype.newbyteorder("=")
 
     @property
     def shape(self) -> tuple[int, ...]:

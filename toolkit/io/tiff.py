@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
+import weakref
+from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,7 @@ def open_tiff(path: Path) -> Raster:
             raise InputError("this TIFF holds no image", path, "check the file")
         series = tif.series[0]
         declared = nbytes(series.shape, series.dtype)
-        _complete(path, series, declared)
+        _complete(path, tif, series, declared)
         notes = () if len(tif.series) == 1 else (f"the file holds {len(tif.series)} images; the first is read",)
         pieces = series.dataoffset is None and declared > EAGER
         letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
@@ -45,10 +49,12 @@ def open_tiff(path: Path) -> Raster:
         return Raster(path, source, letters, size, notes, names, "S" in letters and bool(series.keyframe.extrasamples))
 
 
-def _complete(path: Path, series: Any, declared: int) -> None:
+def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
     """Refuse a file that ends before its voxels do, or that declares more than it can hold."""
     end = path.stat().st_size
     cut = InputError("this TIFF is truncated", path, "copy the file again")
+    if _lacks_pages(tif, series, end):
+        raise cut
     if series.dataoffset is not None:
         if series.dataoffset + declared > end:
             raise cut
@@ -63,6 +69,27 @@ def _complete(path: Path, series: Any, declared: int) -> None:
         if len(page.dataoffsets) == 0:
             raise cut
     plausible(path, declared, min(stored, end), RATIO)
+
+
+def _lacks_pages(tif: Any, series: Any, end: int) -> bool:
+    """Whether the file once had more pages: tifffile then reads those that are left without complaint."""
+    if series.kind == "shaped":
+        expected = prod(tif.shaped_metadata[0]["shape"])
+    elif tif.is_imagej:
+        expected = int((tif.imagej_metadata or {}).get("images", 1)) * prod(tif.pages[0].shape)
+    else:
+        expected = 0
+    if expected > prod(series.shape):
+        return True
+    if tif.is_ndpi:  # its offsets do not follow the standard
+        return False
+    # Page descriptions form a chain; the last one has no successor.
+    form, last = tif.tiff, tif.pages[len(tif.pages) - 1]
+    tif.filehandle.seek(last.offset)
+    count = struct.unpack(form.tagnoformat, tif.filehandle.read(form.tagnosize))[0]
+    tif.filehandle.seek(last.offset + form.tagnosize + count * form.tagsize)
+    successor = struct.unpack(form.offsetformat, tif.filehandle.read(form.offsetsize))[0]
+    return bool(successor >= end)
 
 
 def _told(tif: Any, kind: str) -> bool:
@@ -89,7 +116,12 @@ def _pieces(path: Path) -> Any:
     """The image as a Zarr array whose strips and tiles are decoded when they are needed."""
     import zarr
 
-    return zarr.open_array(tifffile.imread(path, aszarr=True, series=0, level=0, maxworkers=1), mode="r")
+    with ExitStack() as files:
+        store = tifffile.imread(path, aszarr=True, series=0, level=0, maxworkers=1)
+        files.callback(store.close)
+        array = zarr.open_array(store, mode="r")
+        weakref.finalize(array, files.pop_all().close)
+        return array
 
 
 def _calibration(tif: Any) -> tuple[dict[str, float], tuple[str, ...]]:
