@@ -36,7 +36,7 @@ def patches(
     found = []
     for x in np.argwhere(foreground if crowded is None else foreground & ~crowded):
         where = [x + np.array(d) - options.radius for d in product(*map(range, extent))]
-        inside = np.array([all(0 <= w < n for w, n in zip(y, shape)) for y in where])
+        inside = np.array([all(0 <= w < n for w, n in zip(y, shape, strict=True)) for y in where])
         if options.border == "drop" and not inside.all():
             continue
         channels = [c for c in np.flatnonzero(inside) if not options.sparse or foreground[tuple(where[c])]]

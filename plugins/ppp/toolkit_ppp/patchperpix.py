@@ -31,7 +31,7 @@ class PatchPerPix(PostProcessor):
     threshold: Annotated[float, Field(gt=0, lt=1), Search(0.5, 0.95)] = 0.5
     """t: a voxel of a patch is foreground if p > t (Eq 1)."""
     background: Literal["complement", "below_threshold", "half"] = "complement"
-    """A voxel of a patch is background if p < 1 − t (Eq 2), p < t (reference, published worms) or p < t/2 (reference)."""
+    """A voxel of a patch is background if p < 1 − t (Eq 2), p < t (published worms) or p < t/2 (reference)."""
     foreground: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
     """The image foreground is where the heads `foreground` or `numinst` say so with more than this probability (ours);
     without these heads it is where the centre of the patch exceeds t (paper, 2.2)."""
@@ -74,7 +74,7 @@ class PatchPerPix(PostProcessor):
         if any(n % 2 == 0 for n in self.patch):
             raise ValueError(f"patch {shape} must be odd along every axis, so that it has a centre")
         if prod(self.patch) > MAX_VOXELS:
-            raise ValueError(f"patch {shape} has {prod(self.patch)} voxels; at most {MAX_VOXELS} can be counted exactly")
+            raise ValueError(f"patch {shape} has {prod(self.patch)} voxels; at most {MAX_VOXELS} add up exactly")
         if self.background == "complement" and self.threshold < 0.5:
             raise ValueError(
                 f"threshold {self.threshold} is below 0.5, where a pixel is foreground and background at once; "
@@ -133,17 +133,18 @@ class PatchPerPix(PostProcessor):
     def passes(self) -> tuple[Pass, ...]:
         """Scores and masks → one selection for the image; affinities of the selected patches → instances."""
         from toolkit_ppp import assembly
+        from toolkit_ppp.selection import Selection
 
         def scores(prediction: Prediction, state: None, backend: Backend) -> assembly.Scored:
             return assembly.scored(prediction, assembly.read(prediction, self, backend), self, backend)
 
-        def select(parts: Sequence[assembly.Scored], state: None, backend: Backend) -> assembly.Selection:
+        def select(parts: Sequence[assembly.Scored], state: None, backend: Backend) -> Selection:
             return assembly.selected(parts, self)
 
-        def edges(prediction: Prediction, state: assembly.Selection, backend: Backend) -> assembly.Linked:
+        def edges(prediction: Prediction, state: Selection, backend: Backend) -> assembly.Linked:
             return assembly.linked(prediction, assembly.read(prediction, self, backend), state, self, backend)
 
-        def unite(parts: Sequence[assembly.Linked], state: assembly.Selection, backend: Backend) -> Instances:
+        def unite(parts: Sequence[assembly.Linked], state: Selection, backend: Backend) -> Instances:
             return assembly.assembled(parts, state, self)
 
         return Pass(scores, select), Pass(edges, unite)

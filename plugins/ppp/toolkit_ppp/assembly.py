@@ -1,0 +1,188 @@
+"""The straight line from patches to instances, cut where the whole image must be seen at once.
+
+scores of a block → selection for the image → edges of a block → instances of the image
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.gpu.backend import Backend
+from toolkit.instances import Instances
+from toolkit.prediction import Prediction
+from toolkit.tiles import Box
+from toolkit_ppp import graph, rank
+from toolkit_ppp.bits import Words, pack
+from toolkit_ppp.cover import cover
+from toolkit_ppp.foreground import foreground
+from toolkit_ppp.graph import Edges
+from toolkit_ppp.label import label
+from toolkit_ppp.layout import triple
+from toolkit_ppp.partition import partition
+from toolkit_ppp.patches import Patches, encode
+from toolkit_ppp.selection import Selection
+from toolkit_ppp.sweep import default_threads
+from toolkit_ppp.thin import thin
+
+if TYPE_CHECKING:
+    from toolkit_ppp.patchperpix import PatchPerPix
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The patches whose centres lie in a block's core.
+
+    `centres`: raster indices in the image. Eq 5 is `agreement / (16384·pairs)`. `members` and `covers` (N, words): the
+    pixels that a patch calls foreground, and those that it covers, as bits. `inside`: fg(I) in the core, as bits.
+    """
+
+    core: Box
+    shape: tuple[int, ...]
+    centres: Ints
+    agreement: Ints
+    pairs: Ints
+    members: Words
+    covers: Words
+    inside: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """The edges that the pixels of a block's core own, and the probabilities (n, C) of the selected patches there."""
+
+    edges: Edges
+    centres: Ints
+    values: NDArray[np.uint8]
+
+
+def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Instances:
+    """Instances of `prediction.box` as if it were the whole image."""
+    whole = Box.whole(prediction.box.shape)
+    prediction = Prediction(prediction.heads, whole, whole, whole.shape, prediction.voxel_size)
+    patches = read(prediction, options, backend)
+    selection = selected([scored(prediction, patches, options, backend, threads)], options)
+    return assembled([linked(prediction, patches, selection, options, backend, threads)], selection, options)
+
+
+def read(prediction: Prediction, options: PatchPerPix, backend: Backend) -> Patches:
+    """The patches of a block."""
+    inside, centred = foreground(prediction, options)
+    return encode(prediction.heads["patches"], inside, centred, options, backend)
+
+
+def scored(
+    prediction: Prediction, patches: Patches, options: PatchPerPix, backend: Backend, threads: int | None = None
+) -> Scored:
+    """First pass: the score of each patch (Eqs 1–5)."""
+    core = prediction.core.relative_to(prediction.box)
+    around = _three(core.grow(options.radius, prediction.box.shape))
+    op = rank.cpu
+    agreement = op(patches, around, options, threads or default_threads())
+    mine = _within(patches, _three(core))
+    codes = patches.codes[mine]
+    cut = options.threshold if options.cover_threshold is None else options.cover_threshold
+    members = codes > 0
+    covers = members if cut == options.threshold else _above(prediction, patches, mine, cut, options, backend)
+    return Scored(
+        prediction.core,
+        prediction.shape,
+        _in_image(patches, mine, prediction, backend),
+        backend.to_numpy(agreement[mine]),
+        rank.informative_pairs(backend.to_numpy(codes)),
+        (packed := pack(backend.to_numpy(members))),
+        packed if covers is members else pack(backend.to_numpy(covers)),
+        np.packbits(backend.to_numpy(patches.inside[_three(core).slices])),
+    )
+
+
+def selected(parts: Sequence[Scored], options: PatchPerPix) -> Selection:
+    """Rank all patches of the image, cover its foreground, thin out (paper, 2.1)."""
+    shape = parts[0].shape
+    inside = np.zeros(shape, bool)
+    for part in parts:
+        size = part.core.size
+        inside[part.core.slices] = np.unpackbits(part.inside, count=size).astype(bool).reshape(part.core.shape)
+    columns = ("centres", "agreement", "pairs", "members", "covers")
+    centres, agreement, pairs, members, covers = (np.concatenate([getattr(p, c) for p in parts]) for c in columns)
+    raster = np.argsort(centres)
+    raster = raster[members[raster].any(axis=1)]
+    centres, agreement, pairs = centres[raster], agreement[raster], pairs[raster]
+    ranked = rank.order(agreement, pairs)
+    if options.select:
+        patch, volume, bits = triple(options.patch), inside.reshape(triple(shape)), covers[raster]
+        taken = cover(volume, centres, bits, ranked, patch, options.cover_steps)
+        nodes = np.sort(thin(volume, centres, bits, taken, patch) if options.thin else taken)
+    else:
+        nodes = np.arange(len(centres))
+    places = np.empty(len(ranked), np.int64)
+    places[ranked] = np.arange(len(ranked))
+    scores = agreement[nodes] / (16384.0 * np.maximum(pairs[nodes], 1))
+    return Selection(shape, options.patch, centres[nodes], members[raster[nodes]], places[nodes], scores)
+
+
+def linked(
+    prediction: Prediction,
+    patches: Patches,
+    selection: Selection,
+    options: PatchPerPix,
+    backend: Backend,
+    threads: int | None = None,
+) -> Linked:
+    """Second pass: the affinities of the selected patches (Eq 6)."""
+    core = prediction.core.relative_to(prediction.box)
+    origin = triple(prediction.box.start, 0)
+    op = graph.cpu
+    edges = op(patches, _three(core), origin, selection, options, threads or default_threads())
+    mine = _within(patches, _three(core))
+    centres = _in_image(patches, mine, prediction, backend)
+    chosen = np.isin(centres, selection.centres)
+    values = np.zeros((0, options.voxels), np.uint8)
+    if options.overlap == "highest_probability":
+        values = backend.to_numpy(patches.codes[mine[chosen]]).clip(1, 256) - 1
+    return Linked(edges, centres[chosen], values.astype(np.uint8))
+
+
+def assembled(parts: Sequence[Linked], selection: Selection, options: PatchPerPix) -> Instances:
+    """Partition the patch graph of the image and unite the patches of each cluster."""
+    edges = Edges.merge([part.edges for part in parts])
+    cluster = partition(selection.centres, edges, options.partition)
+    values = None
+    if options.overlap == "highest_probability":
+        centres = np.concatenate([part.centres for part in parts])
+        values = np.concatenate([part.values for part in parts])[np.argsort(centres)]
+    return label(selection, cluster, values, options)
+
+
+def _three(box: Box) -> Box:
+    return Box(triple(box.start, 0), triple(box.stop))
+
+
+def _within(patches: Patches, core: Box) -> Any:
+    """Which patches are centred in `core`."""
+    rows = patches.rows[core.slices]
+    return rows[rows >= 0]
+
+
+def _in_image(patches: Patches, which: Any, prediction: Prediction, backend: Backend) -> Ints:
+    """Raster indices in the image of the centres of patches."""
+    where = np.stack(np.unravel_index(backend.to_numpy(patches.centres[which]), prediction.box.shape))
+    where += np.array(prediction.box.start)[:, None]
+    return np.asarray(np.ravel_multi_index(tuple(where), prediction.shape), np.int64)
+
+
+def _above(
+    prediction: Prediction, patches: Patches, which: Any, cut: float, options: PatchPerPix, backend: Backend
+) -> Any:
+    """Pixels of patches with p above `cut`, (n, C)."""
+    head = prediction.heads["patches"].reshape(options.voxels, -1)
+    above = backend.xp.empty((len(which), options.voxels), bool)
+    for c in range(options.voxels):
+        above[:, c] = head[c][patches.centres[which]].astype(np.float64) > cut
+    return above & (patches.codes[which] >= -256)

@@ -1,0 +1,99 @@
+"""The patch graph: affinities of pairs of selected patches (Eq 6), exactly, from windows computed once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.tiles import Box
+from toolkit_ppp.bits import unpack
+from toolkit_ppp.consensus import windows
+from toolkit_ppp.layout import Triple, triple
+from toolkit_ppp.link import Nodes, find_neighbours, link
+from toolkit_ppp.patches import Patches
+from toolkit_ppp.selection import Selection
+from toolkit_ppp.sweep import load, pieces, run
+
+if TYPE_CHECKING:
+    from toolkit_ppp.patchperpix import PatchPerPix
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Sums over pairs of pixels: patches `first` < `second` (raster indices of their centres in the image), `total` of
+    affinities in units of 1/16384 and `count` of pairs. paff = total/(16384·count)."""
+
+    first: Ints
+    second: Ints
+    total: Ints
+    count: Ints
+
+    @classmethod
+    def merge(cls, parts: list[Edges]) -> Edges:
+        """The sums of all parts; edges in order of their ends, those without pairs left out."""
+        first, second, total, count = (
+            np.concatenate([np.zeros(0, np.int64), *(getattr(p, name) for p in parts)])
+            for name in ("first", "second", "total", "count")
+        )
+        by_ends = np.lexsort((second, first))
+        first, second, total, count = first[by_ends], second[by_ends], total[by_ends], count[by_ends]
+        fresh = np.flatnonzero(np.diff(first, prepend=-1) | np.diff(second, prepend=-1))
+        if len(fresh):
+            total, count = np.add.reduceat(total, fresh), np.add.reduceat(count, fresh)
+        first, second = first[fresh], second[fresh]
+        some = count > 0
+        return cls(first[some], second[some], total[some], count[some])
+
+
+def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, threads: int) -> Edges:
+    """Edges of the pairs of pixels that the pixels of `box` own. `box` is in coordinates of the block, which begins at
+    `origin` in the image."""
+
+    def work(own: Box) -> Edges:
+        piece = load(patches, own, options)
+        centres, nodes, margin = around(selection, own.shift(origin), options)
+        shift = triple(tuple(m - o for m, o in zip(margin, piece.start, strict=True)))
+        link(
+            piece.start, piece.stop, shift, piece.voters, windows(piece.voters), nodes,
+            options.paff_count == "in_range", options.self_pairs,
+        )  # fmt: skip
+        return undirected(centres, nodes)
+
+    return Edges.merge(run(work, pieces(patches, box, threads), threads))
+
+
+def around(selection: Selection, box: Box, options: PatchPerPix) -> tuple[Ints, Nodes, Triple]:
+    """The nodes that matter for pairs of pixels that begin in `box` (three axes, image coordinates): their names, the
+    nodes, and the margin between `box` and their frame."""
+    patch, shape = triple(selection.patch), triple(selection.shape)
+    wide = options.paff_count == "in_range"
+    reach = triple(tuple(n - 1 + (wide and n > 1) for n in patch))
+    margin = triple(tuple(r + n // 2 for r, n in zip(reach, patch, strict=True)))
+    outer = box.grow(margin)
+    where = np.stack(np.unravel_index(selection.centres, shape), axis=1)
+    near = np.all((where >= outer.start) & (where < outer.stop), axis=1)
+    where = where[near] - np.array(outer.start)
+    rows = np.full(outer.shape, -1, np.int32)
+    rows[tuple(where.T)] = np.arange(len(where), dtype=np.int32)
+    far = triple(tuple(r + n - 1 for r, n in zip(reach, patch, strict=True)))
+    starts = np.zeros(len(where) + 1, np.int64)
+    find_neighbours(rows, where, far, starts, np.empty(0, np.int32))
+    starts = np.cumsum(starts)
+    neighbours = np.empty(starts[-1], np.int32)
+    find_neighbours(rows, where, far, starts.copy(), neighbours)
+    members = unpack(selection.members[near], int(np.prod(patch))).view(np.uint8)
+    total, count = np.zeros(len(neighbours), np.int64), np.zeros(len(neighbours), np.int64)
+    return selection.centres[near], Nodes(rows, where, members, starts, neighbours, reach, total, count), margin
+
+
+def undirected(centres: Ints, nodes: Nodes) -> Edges:
+    """The edges, from sums that stand with both ends."""
+    some = nodes.pairs > 0
+    source = np.repeat(np.arange(len(centres)), np.diff(nodes.starts))[some]
+    a, b = centres[source], centres[nodes.neighbours[some]]
+    return Edges(np.minimum(a, b), np.maximum(a, b), nodes.total[some], nodes.pairs[some])

@@ -1,0 +1,40 @@
+"""Where the voxels of a patch lie in memory, so that a whole patch is one contiguous addition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Triple = tuple[int, int, int]
+
+
+def triple(shape: tuple[int, ...], fill: int = 1) -> Triple:
+    """`(Z, Y, X)` of a 2-D or 3-D shape: the kernels know three axes only."""
+    z, y, x = (fill,) * (3 - len(shape)) + tuple(shape)
+    return z, y, x
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Patches padded to the row stride 2P − 1.
+
+    Voxel (a, b, c) of a patch has the position `a·strides[0] + b·strides[1] + c`. The difference of the positions of
+    two voxels then tells their offset, whatever patch they are in: the affinities of pixel y with all its successors z
+    in raster order are a window `w[position of z − position of y]`, to which a patch adds its voxels from y on.
+    """
+
+    patch: Triple
+
+    @property
+    def strides(self) -> Triple:
+        row = 2 * self.patch[2] - 1
+        return row * (2 * self.patch[1] - 1), row, 1
+
+    @property
+    def length(self) -> int:
+        """Positions of a patch, and of a window: one past the last voxel."""
+        return 1 + sum((n - 1) * s for n, s in zip(self.patch, self.strides, strict=True))
+
+    @property
+    def padded(self) -> int:
+        """`length` rounded up to whole cache lines."""
+        return -(-self.length // 32) * 32

@@ -1,0 +1,114 @@
+"""The patches of a block: one number per voxel, its class and its probability in units of 1/255."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.gpu.backend import Backend
+from toolkit_ppp.jit import jit
+from toolkit_ppp.layout import Layout, Triple, triple
+
+if TYPE_CHECKING:
+    from toolkit_ppp.patchperpix import PatchPerPix
+
+UNCOVERED = -32768
+"""Code of a voxel that is not in the patch: outside the image, or outside its foreground where patches are sparse."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """N patches of a box of `shape`.
+
+    `centres` (N,) int64: raster indices in the box, ascending. `rows` (*shape) int32: which patch is centred at a
+    pixel, −1 for none. `codes` (N, C) int16: q + 1 for foreground (q = rint(255·p)), q − 256 for background, 0 for
+    undecided voxels, UNCOVERED elsewhere. `inside` (*shape) uint8: fg(I).
+    """
+
+    layout: Layout
+    shape: Triple
+    centres: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    codes: NDArray[np.int16]
+    inside: NDArray[np.uint8]
+
+
+def encode(head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend) -> Patches:
+    """The patches of `head` `(C, *S)` whose centres are `centred`; `inside` and `centred` are masks `(*S)`.
+
+    Classes come from the exact probabilities, so rounding never turns foreground into background.
+    """
+    xp = backend.xp
+    shape = triple(inside.shape)
+    layout = Layout(triple(options.patch))
+    centres = xp.flatnonzero(centred)
+    rows = xp.full(shape, -1, np.int32)
+    rows.reshape(-1)[centres] = xp.arange(len(centres), dtype=np.int32)
+    codes = xp.empty((len(centres), options.voxels), np.int16)
+    inside = xp.ascontiguousarray(inside.reshape(shape)).view(np.uint8)
+    flat = xp.ascontiguousarray(head, dtype=np.float32).reshape(options.voxels, -1)
+    t = options.threshold
+    below = {"complement": 1 - t, "below_threshold": t, "half": t / 2}[options.background]
+    op = cpu
+    op(flat, centres, inside, layout.patch, options.sparse, float(t), float(below), codes)
+    return Patches(layout, shape, centres, rows, codes, inside)
+
+
+def cpu(
+    flat: NDArray[np.float32],
+    centres: NDArray[np.int64],
+    inside: NDArray[np.uint8],
+    patch: Triple,
+    sparse: bool,
+    t: float,
+    below: float,
+    codes: NDArray[np.int16],
+) -> None:
+    """Fill `codes`."""
+    _encode(flat, centres, inside, patch, sparse, t, below, codes)
+
+
+@jit
+def _encode(
+    flat: NDArray[np.float32],
+    centres: NDArray[np.int64],
+    inside: NDArray[np.uint8],
+    patch: Triple,
+    sparse: bool,
+    t: float,
+    below: float,
+    codes: NDArray[np.int16],
+) -> None:
+    depth, height, width = inside.shape
+    # Channels lie far apart in `flat` and patches in `codes`: a run of patches keeps both in cache.
+    for first in range(0, len(centres), 32):
+        last = min(len(centres), first + 32)
+        for c in range(codes.shape[1]):
+            dz = c // (patch[1] * patch[2]) - patch[0] // 2
+            dy = c // patch[2] % patch[1] - patch[1] // 2
+            dx = c % patch[2] - patch[2] // 2
+            for k in range(first, last):
+                z = centres[k] // (height * width) + dz
+                y = centres[k] // width % height + dy
+                x = centres[k] % width + dx
+                if (
+                    z < 0
+                    or z >= depth
+                    or y < 0
+                    or y >= height
+                    or x < 0
+                    or x >= width
+                    or (sparse and inside[z, y, x] == 0)
+                ):
+                    codes[k, c] = UNCOVERED
+                else:
+                    p = np.float64(flat[c, centres[k]])
+                    if p > t:
+                        codes[k, c] = np.int16(np.rint(255.0 * min(p, 1.0))) + 1
+                    elif p < below:
+                        codes[k, c] = np.int16(np.rint(255.0 * max(p, 0.0))) - 256
+                    else:
+                        codes[k, c] = 0

@@ -1,0 +1,42 @@
+"""The selected patches of an image: the nodes of the patch graph, and what a block needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.tiles import Box
+from toolkit_ppp.bits import Words
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """N patches of an image of `shape` `(Z)YX`, ascending by centre.
+
+    `centres`: raster indices in the image. `members` (N, words): the foreground pixels of each patch, as bits.
+    `places`: position in the ranking of all patches, 0 is best. `scores`: Eq 5.
+    """
+
+    shape: tuple[int, ...]
+    patch: tuple[int, ...]
+    centres: Ints
+    members: Words
+    places: Ints
+    scores: NDArray[np.float64]
+
+    def window(self, box: Box) -> Selection:
+        """The patches that matter for pairs of pixels that begin in `box`."""
+        # Pairs are at most P apart, and a patch reaches its radius beyond its centre.
+        reach = tuple(n + n // 2 for n in self.patch)
+        around = box.grow(reach)
+        where = np.stack(np.unravel_index(self.centres, self.shape), axis=1)
+        return self.pick(np.all((where >= around.start) & (where < around.stop), axis=1))
+
+    def pick(self, which: NDArray[np.bool_] | Ints) -> Selection:
+        """Some of the patches."""
+        fields = ("centres", "members", "places", "scores")
+        return replace(self, **{name: getattr(self, name)[which] for name in fields})

@@ -1,0 +1,97 @@
+"""Cut a box into pieces whose patches fit in cache and memory, and work on them in threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.tiles import Box
+from toolkit_ppp.consensus import TILE, Voters, expand
+from toolkit_ppp.layout import Triple, triple
+from toolkit_ppp.patches import Patches
+
+if TYPE_CHECKING:
+    from toolkit_ppp.patchperpix import PatchPerPix
+
+BUDGET = 96 * 2**20
+"""Bytes of expanded patches that one thread holds."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The pixels `start … stop` and the patches that cover them, in the frame of `outer`: these pixels grown by the
+    radius of a patch, in coordinates of the block. `chosen` says which patches of the block the voters are."""
+
+    start: Triple
+    stop: Triple
+    outer: Box
+    chosen: NDArray[np.int64]
+    voters: Voters
+
+
+def pieces(patches: Patches, box: Box, threads: int) -> list[Box]:
+    """Partition `box` so that each piece needs at most `BUDGET` bytes of patches and there is work for all threads."""
+    radius = tuple(n // 2 for n in patches.layout.patch)
+    most = max(1, BUDGET // (4 * patches.layout.padded))
+    share = max(256, len(patches.centres) // (4 * threads)) if threads > 1 else len(patches.centres) + 1
+
+    def cut(piece: Box) -> list[Box]:
+        around = piece.grow(radius, patches.shape)
+        if not (patches.rows[around.slices] >= 0).any():
+            return []
+        needed = int((patches.rows[around.slices] >= 0).sum())
+        own = int((patches.rows[piece.slices] >= 0).sum())
+        # Long rows are kept whole where possible: tiles of pixels run along them.
+        sizes = [n * w for n, w in zip(piece.shape, (4, 4, 1), strict=True)]
+        axis = max(range(3), key=lambda a: (sizes[a] if piece.shape[a] > (TILE if a == 2 else 1) else 0, -a))
+        if (needed <= most and own <= share) or piece.shape[axis] <= (TILE if axis == 2 else 1):
+            return [piece]
+        middle = (piece.start[axis] + piece.stop[axis]) // 2
+        low = tuple(middle if a == axis else n for a, n in enumerate(piece.stop))
+        high = tuple(middle if a == axis else n for a, n in enumerate(piece.start))
+        return cut(Box(piece.start, low)) + cut(Box(high, piece.stop))
+
+    return cut(box) if box.size else []
+
+
+def load(patches: Patches, box: Box, options: PatchPerPix) -> Piece:
+    """Expand the patches that cover `box`."""
+    layout = patches.layout
+    outer = box.grow(tuple(n // 2 for n in layout.patch), patches.shape)
+    rows = patches.rows[outer.slices]
+    here = rows >= 0
+    chosen = rows[here].astype(np.int64)
+    local = np.full(rows.shape, -1, np.int32)
+    local[here] = np.arange(len(chosen), dtype=np.int32)
+    size = (len(chosen), layout.padded)
+    voters = Voters(
+        local, np.zeros(size, np.int16), np.zeros(size, np.int8), np.zeros(size, np.uint8),
+        np.zeros(len(chosen), np.int32), layout.patch, layout.strides, options.t2,
+    )  # fmt: skip
+    expand(patches.codes, chosen, options.count == "decided", voters)
+    own = box.relative_to(outer)
+    return Piece(triple(own.start), triple(own.stop), outer, chosen, voters)
+
+
+def default_threads() -> int:
+    """All cores in the main process; one in a worker process, whose siblings use the others."""
+    if parent_process() is not None:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(work: Callable[[Box], T], boxes: list[Box], threads: int) -> list[T]:
+    """`work` on each box, in order."""
+    if threads == 1 or len(boxes) < 2:
+        return [work(box) for box in boxes]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, boxes))
