@@ -131,22 +131,30 @@ def assign(rows: Ints, columns: Ints, gain: NDArray[np.float64], most: bool = Tr
 
 
 def compare(truth: Truth, predicted: Instances) -> Overlaps:
-    """Overlaps of the objects of `truth` and `predicted`, which have one shape; time is linear in their runs."""
-    assert truth.shape == predicted.shape, f"shapes differ: {truth.shape} and {predicted.shape}"
-    true = truth.instances
+    """Overlaps of the objects of `truth` and of `predicted`, outside void."""
+    anything = truth.void is not None or truth.layers.min(initial=0) < 0
+    return overlap(truth.instances, predicted, truth.void, truth.known if anything else None)
+
+
+def overlap(true: Instances, predicted: Instances, void: Bools | None = None, known: Bools | None = None) -> Overlaps:
+    """Overlaps of two sets of objects in images of one shape; time is linear in their runs.
+
+    `known`: neither void nor unannotated (default: everywhere).
+    """
+    assert true.shape == predicted.shape, f"shapes differ: {true.shape} and {predicted.shape}"
     a, b = _runs(true), _runs(predicted)
     a_unknown, b_unknown = np.zeros(len(true), bool), np.zeros(len(predicted), bool)
-    if truth.void is not None:
-        seen = runs.of_labels((~truth.void).view(np.uint8))[:2]
-        a, b = _cut(*a, *seen), _cut(*b, *seen)
+    inside, total = predicted.sizes, prod(true.shape)
+    if void is not None:
+        start, length, _ = runs.of_labels((~void).view(np.uint8))
+        a, b = _cut(*a, start, length), _cut(*b, start, length)
         a_unknown = 2 * _sizes(a, len(true)) < true.sizes
-    inside, known = predicted.sizes, prod(truth.shape)
-    if truth.void is not None or truth.layers.min(initial=0) < 0:
-        start, length, _ = runs.of_labels(truth.known.view(np.uint8))
-        inside, known = _sizes(_cut(*_runs(predicted), start, length), len(predicted)), int(length.sum())
+    if known is not None:
+        start, length, _ = runs.of_labels(known.view(np.uint8))
+        inside, total = _sizes(_cut(*_runs(predicted), start, length), len(predicted)), int(length.sum())
         b_unknown = 2 * inside < predicted.sizes
     i, j, shared = _shared(a, b, len(predicted))
-    return Overlaps(i, j, shared, _sizes(a, len(true)), _sizes(b, len(predicted)), a_unknown, b_unknown, inside, known)
+    return Overlaps(i, j, shared, _sizes(a, len(true)), _sizes(b, len(predicted)), a_unknown, b_unknown, inside, total)
 
 
 Runs = tuple[Ints, Ints, Ints]

@@ -81,10 +81,11 @@ class APCoco(Metric):
             for name, dtype in (("scores", np.float64), ("hit", np.int64), ("ignored", np.int64))
         )
         order = np.argsort(-scores, kind="stable")
-        image, hit, ignored = image[order], hit[order], ignored[order]
+        image, scores, hit, ignored = image[order], scores[order], hit[order], ignored[order]
         true = np.array([c["true"] for c in counts], np.float64)
         areas = np.full((len(self.thresholds), len(weights)), np.nan)
-        if len(scores) > 1 and scores.min() == scores.max():
+        judged = scores[ignored != (1 << len(self.thresholds)) - 1]
+        if len(judged) > 1 and judged.min() == judged.max():
             weights = weights[:0]
         for bit, values in enumerate(areas):
             keep = (ignored >> bit) & 1 == 0
