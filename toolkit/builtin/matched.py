@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 from toolkit.builtin.ratios import gather, mean_defined, ratio
 from toolkit.instances import Instances
@@ -14,8 +14,10 @@ from toolkit.matching import compare, percents
 from toolkit.specs import Counts, Metric
 from toolkit.truth import Truth
 
-Percents = Annotated[tuple[int, ...], BeforeValidator(percents)]
-"""IoU thresholds: written as fractions or ranges such as `.5:.05:.95`, kept as whole percents."""
+Percents = Annotated[
+    tuple[int, ...], BeforeValidator(percents), PlainSerializer(lambda whole: [p / 100 for p in whole])
+]
+"""IoU thresholds: written and stored as fractions, or written as ranges such as `.5:.05:.95`; kept as whole percents."""
 
 
 class Matched(Metric):

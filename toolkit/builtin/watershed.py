@@ -67,6 +67,8 @@ class Watershed(Gathering):
         if "boundary" in piece.whole.values:
             inside = inside & (piece.values("boundary")[0] <= self.boundary * STEPS)
         distance = edt.edt(inside, anisotropy=tuple(spacing.tolist()), parallel=1)
+        # Without any rim in sight every voxel is infinitely deep.
+        distance = np.minimum(distance, np.linalg.norm(inside.shape * spacing))
         if self.smoothing:
             distance = ndimage.gaussian_filter(distance, self.smoothing / spacing, mode="nearest")
         return np.where(inside, np.rint(distance * FINE), 0).astype(np.int32)

@@ -1,0 +1,131 @@
+"""What every network keeps to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from toolkit.prediction import Head
+from toolkit.specs import Network
+from toolkit.testing.gpu import need_gpu
+
+if TYPE_CHECKING:
+    import torch
+
+
+class NetworkTests:
+    """Subclass it, set `spec`, and pytest runs these tests on your network."""
+
+    spec: ClassVar[Network]
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
+    """Numbers of spatial axes that the network supports."""
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+    tolerance: ClassVar[float] = 1e-4
+    """Most that outputs may differ for reasons of rounding."""
+
+    def heads(self, ndim: int) -> tuple[Head, ...]:
+        """Heads to build it with."""
+        return (
+            Head("first", 1, "sigmoid"),
+            Head("second", ndim, transform="vector", initial=0.25),
+            Head("third", 4, "softmax"),
+        )
+
+    def test_it_is_its_configuration(self) -> None:
+        again = type(self.spec).model_validate(self.spec.model_dump(mode="json"))
+        assert again == self.spec, f"{again!r} came back from the fields of {self.spec!r}"
+
+    def test_each_head_has_its_channels_and_the_shape_of_the_input(self) -> None:
+        for ndim in self.ndims:
+            for channels in self.channels:
+                image = self._image(ndim, channels)
+                raw = _outputs(self._module(ndim, channels), image)
+                expected = {h.name: (len(image), h.channels, *image.shape[2:]) for h in self.heads(ndim)}
+                found = {name: tuple(head.shape) for name, head in raw.items()}
+                assert found == expected, f"heads are {found}, asked for {expected}"
+
+    def test_the_smallest_window_passes_through(self) -> None:
+        import torch
+
+        for ndim in self.ndims:
+            stride = self.spec.stride(ndim)
+            assert len(stride) == ndim, f"stride({ndim}) is {stride}"
+            _outputs(self._module(ndim, 1), torch.zeros(1, 1, *(4 * s for s in stride)))
+
+    def test_heads_begin_at_their_initial_value(self) -> None:
+        for ndim in self.ndims:
+            raw = _outputs(self._module(ndim, 1), self._image(ndim, 1))
+            for head in self.heads(ndim):
+                if head.initial is not None:
+                    off = float((raw[head.name] - head.initial).abs().max())
+                    assert off <= self.tolerance, f"head {head.name} is {off} off its initial value"
+
+    def test_an_image_gets_the_same_heads_in_any_batch(self) -> None:
+        for ndim in self.ndims:
+            module, image = self._module(ndim, 1), self._image(ndim, 1)
+            together, alone = _outputs(module, image), _outputs(module, image[1:])
+            for name, head in alone.items():
+                off = float((together[name][1:] - head).abs().max())
+                assert off <= self.tolerance, f"head {name} differs by {off} between batches of 2 and 1"
+
+    def test_the_input_is_untouched(self) -> None:
+        for ndim in self.ndims:
+            image = self._image(ndim, 1)
+            before = image.clone()
+            _outputs(self._module(ndim, 1), image)
+            assert bool((image == before).all()), "the network wrote into its input"
+
+    def test_weights_carry_everything(self) -> None:
+        for ndim in self.ndims:
+            one, other = self._module(ndim, 1, seed=0), self._module(ndim, 1, seed=1)
+            other.load_state_dict(one.state_dict())
+            image = self._image(ndim, 1)
+            expected, found = _outputs(one, image), _outputs(other, image)
+            for name, head in expected.items():
+                assert bool((found[name] == head).all()), f"head {name} depends on more than the weights"
+
+    def test_every_parameter_learns(self) -> None:
+        import torch
+
+        for ndim in self.ndims:
+            module = self._module(ndim, 1).train()
+            raw = module(self._image(ndim, 1))
+            sum(((head - 1) ** 2).mean() for head in raw.values()).backward()
+            idle = [n for n, p in module.named_parameters() if p.requires_grad and p.grad is None]
+            assert not idle, f"no gradient reaches {', '.join(idle)}"
+            assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None), "not finite"
+
+    def test_gpu_agrees_with_cpu(self) -> None:
+        device = need_gpu().device
+        for ndim in self.ndims:
+            module, image = self._module(ndim, 1), self._image(ndim, 1)
+            here = _outputs(module, image)
+            there = _outputs(module.to(device), image.to(device))
+            for name, head in here.items():
+                off = float((there[name].cpu() - head).abs().max())
+                assert off <= 100 * self.tolerance, f"head {name} differs by {off} between CPU and GPU"
+
+    def _module(self, ndim: int, channels: int, seed: int = 0) -> torch.nn.Module:
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self.spec.build(channels, self.heads(ndim), ndim).eval()
+
+    def _image(self, ndim: int, channels: int) -> torch.Tensor:
+        """Two images of at least 32 (3-D: 16) voxels per axis."""
+        import torch
+
+        least = 32 if ndim == 2 else 16
+        shape = [s * -(-least // s) for s in self.spec.stride(ndim)]
+        noise = np.random.default_rng(0).standard_normal((2, channels, *shape))
+        return torch.from_numpy(noise.astype(np.float32))
+
+
+def _outputs(module: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    import torch
+
+    with torch.inference_mode():
+        raw: dict[str, torch.Tensor] = module(image)
+    return raw
