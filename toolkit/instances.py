@@ -47,9 +47,9 @@ class Instances:
         )
         names, first, count = np.unique(owner, return_index=True, return_counts=True)
         size = np.add.reduceat(length, first) if len(first) else np.zeros(0, np.int64)
-        order = _canonical(start, length, first, count, size)
-        picked = runs.voxels(first[order], count[order])
         values = np.ones(len(names), np.float32) if scores is None else np.asarray(scores, np.float32)[names]
+        order = _canonical(start, length, first, count, size, values)
+        picked = runs.voxels(first[order], count[order])
         offsets = np.concatenate([[0], np.cumsum(count[order])]).astype(np.int64)
         return cls(shape, start[picked], length[picked].astype(np.int32), offsets, values[order])
 
@@ -232,17 +232,17 @@ class Instances:
         return np.uint16 if len(self) < 2**16 else np.uint32
 
 
-def _canonical(start: Ints, length: Ints, first: Ints, count: Ints, size: Ints) -> Ints:
-    """Order of the objects by first voxel, then size, then runs."""
+def _canonical(start: Ints, length: Ints, first: Ints, count: Ints, size: Ints, scores: NDArray[np.float32]) -> Ints:
+    """Order of the objects by first voxel, then size, then runs; of equal objects the surer one comes first."""
     head = start[first]
     order = np.lexsort((size, head))
     same = (np.diff(head[order]) == 0) & (np.diff(size[order]) == 0)
     tied = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
     for low, high in zip(tied[::2], tied[1::2] + 1, strict=True):
 
-        def pieces(k: int) -> list[tuple[int, int]]:
+        def key(k: int) -> tuple[list[int], list[int], float]:
             span = slice(first[k], first[k] + count[k])
-            return list(zip(start[span].tolist(), length[span].tolist(), strict=True))
+            return start[span].tolist(), length[span].tolist(), -float(scores[k])
 
-        order[low:high] = sorted(order[low:high], key=pieces)
+        order[low:high] = sorted(order[low:high], key=key)
     return order

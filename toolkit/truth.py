@@ -65,14 +65,14 @@ class Truth:
         return Instances.from_layers(self.layers)
 
     @property
-    def covered(self) -> NDArray[np.uint8]:
+    def covered(self) -> NDArray[np.uint16]:
         """In how many annotated objects each voxel lies."""
-        return (self.layers > 0).sum(0, dtype=np.uint8)
+        return (self.layers > 0).sum(0, dtype=np.uint16)
 
     @property
     def unannotated(self) -> NDArray[np.bool_]:
         """Voxels in no annotated object whose annotation is missing."""
-        return (self.layers == UNANNOTATED).any(0) & (self.covered == 0)
+        return np.asarray((self.layers == UNANNOTATED).any(0) & (self.covered == 0))
 
     @property
     def known(self) -> NDArray[np.bool_]:
