@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,27 +18,33 @@ from toolkit.registry.gate import graph
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4
+MOST = 4096
+"""Largest batch and largest multiple of the stride that the graph promises to take."""
 
 
-def to_onnx(network: Listed, example: torch.Tensor, other: torch.Tensor, path: Path) -> int | None:
+def to_onnx(
+    network: Listed, example: torch.Tensor, other: torch.Tensor, stride: Sequence[int], path: Path
+) -> int | None:
     """Write the graph and return the version of its operators; None, and no file, if the network does not export.
 
-    `example` and `other` are inputs `(1, C, *S)` of different sizes, or twice the same if only one size fits. The graph
-    must give what the network gives on both.
+    `example` and `other` are inputs `(1, C, *S)` of different sizes, multiples of `stride`, or twice the same if only
+    one size fits. The graph must give what the network gives on both.
     """
     names = [head.name for head in network.heads]
-    space = range(2, example.ndim)
-    free = dict.fromkeys(space, torch.export.Dim.AUTO) if other.shape != example.shape else {}
+    dims: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=MOST)}
+    if other.shape != example.shape:
+        # Without the stride the exporter could not tell that what is halved and doubled again is whole again.
+        dims |= {2 + d: n * torch.export.Dim(f"axis{d}", min=1, max=MOST) for d, n in enumerate(stride)}
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             program = torch.onnx.export(
                 network,
-                (example,),
+                (torch.cat([example, example]),),  # a batch of one would be taken for a constant
                 input_names=["input"],
                 output_names=names,
-                dynamic_shapes=({0: torch.export.Dim.AUTO, **free},),
+                dynamic_shapes=(dims,),
                 dynamo=True,
                 verbose=False,
                 external_data=False,

@@ -18,7 +18,7 @@ from toolkit.prediction import Head
 from toolkit.registry.bioimageio.architecture import Listed
 from toolkit.registry.bioimageio.beside import About, Test, beside
 from toolkit.registry.bioimageio.to_onnx import to_onnx
-from toolkit.registry.package import ModelPackage, save
+from toolkit.registry.package import ModelPackage, file_digest, save
 
 EPS = 1e-12
 """Added to what intensities are divided by; the format wants a number above 0, and this one changes nothing."""
@@ -43,7 +43,8 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
             *(slice(0, s.get_size(1) if isinstance(s, rdf.ParameterizedSize) else s) for s in sizes),
         )
     ]
-    opset = to_onnx(network, ready, other.contiguous(), folder / "weights.onnx")
+    stride = model.recipe.network.stride(model.recipe.ndim)
+    opset = to_onnx(network, ready, other.contiguous(), stride, folder / "weights.onnx")
     save(network.network, folder / "weights.safetensors")
     torch.save(network.network.state_dict(), folder / "weights.pt")
     np.save(folder / "test_input.npy", test.example.voxels[None].astype(np.float32))
@@ -59,15 +60,23 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
         license=rdf.LicenseId(about.licence),
         version=rdf.Version(about.version),
         tags=[*about.tags, "instance-segmentation", "2d" if model.recipe.ndim == 2 else "3d"],
-        documentation=rdf.FileDescr(source=folder / "README.md"),
-        covers=[rdf.FileDescr(source=folder / "cover.png")],
-        attachments=[rdf.FileDescr(source=folder / n) for n in ("weights.safetensors", "test_instances.npy")],
+        documentation=_file(folder / "README.md"),
+        covers=[_file(folder / "cover.png")],
+        attachments=[_file(folder / n) for n in ("weights.safetensors", "test_instances.npy")],
         inputs=[_input(model, test, sizes, folder)],
         outputs=[_output(head, model, folder) for head in model.heads],
         weights=_weights(model, folder, opset),
         config=rdf.Config(toolkit=extra),
     )
     save_bioimageio_package(description, output_path=out)
+
+
+def _source(path: Path) -> dict[str, Any]:
+    return {"source": path, "sha256": rdf.Sha256(file_digest(path))}
+
+
+def _file(path: Path) -> rdf.FileDescr:
+    return rdf.FileDescr(**_source(path))
 
 
 def _sizes(model: ModelPackage, network: Listed, ready: torch.Tensor) -> list[Any]:
@@ -121,7 +130,7 @@ def _input(model: ModelPackage, test: Test, sizes: list[Any], folder: Path) -> r
         axes=[rdf.BatchAxis(), rdf.ChannelAxis(channel_names=names), *axes],
         data=rdf.IntervalOrRatioDataDescr(type="float32"),
         preprocessing=_preprocessing(model.recipe.normalise, test, [axis for axis, _ in _space(model)]),
-        test_tensor=rdf.FileDescr(source=folder / "test_input.npy"),
+        test_tensor=_file(folder / "test_input.npy"),
     )
 
 
@@ -154,7 +163,7 @@ def _output(head: Head, model: ModelPackage, folder: Path) -> rdf.OutputTensorDe
         description=f"head {head.name}, {head.transform}",
         axes=[rdf.BatchAxis(), rdf.ChannelAxis(channel_names=names), *axes],
         postprocessing=after.get(head.activation, []),
-        test_tensor=rdf.FileDescr(source=folder / f"test_output_{head.name}.npy"),
+        test_tensor=_file(folder / f"test_output_{head.name}.npy"),
     )
 
 
@@ -167,16 +176,18 @@ def _weights(model: ModelPackage, folder: Path, opset: int | None) -> rdf.Weight
     from torch import __version__ as torch_version
 
     state = rdf.PytorchStateDictWeightsDescr(
-        source=folder / "weights.pt",
+        **_source(folder / "weights.pt"),
         pytorch_version=rdf.Version(torch_version.partition("+")[0]),
         architecture=rdf.ArchitectureFromLibraryDescr(
             import_from="toolkit.registry.bioimageio.architecture",
             callable=rdf.Identifier("network"),
             kwargs={"recipe": model.recipe.plain(), "owner": model.owner},
         ),
-        dependencies=rdf.FileDescr(source=folder / "environment.yaml"),
+        dependencies=_file(folder / "environment.yaml"),
     )
     graph = None
     if opset is not None:
-        graph = rdf.OnnxWeightsDescr(source=folder / "weights.onnx", opset_version=opset, parent="pytorch_state_dict")
+        graph = rdf.OnnxWeightsDescr(
+            **_source(folder / "weights.onnx"), opset_version=opset, parent="pytorch_state_dict"
+        )
     return rdf.WeightsDescr(pytorch_state_dict=state, onnx=graph)
