@@ -47,16 +47,16 @@ def bit_row(words: Words, first: int, count: int) -> np.uint64:
 
 
 @jit
-def popcount(bits: np.uint64) -> np.int64:
+def popcount(bits: np.uint64) -> int:
     """Number of set bits."""
     bits = bits - ((bits >> ONE) & np.uint64(0x5555555555555555))
     bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
     bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return int((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @jit
-def gain(pixels: Words, words: Words, centre: int, shape: Triple, patch: Triple, take: bool) -> np.int64:
+def gain(pixels: Words, words: Words, centre: int, shape: Triple, patch: Triple, take: bool) -> int:
     """How many of the pixels on the canvas the patch at raster index `centre` has; `take` removes them.
 
     Members outside the image do not exist; so a row may be read beyond the image, where the canvas is empty.
@@ -66,7 +66,7 @@ def gain(pixels: Words, words: Words, centre: int, shape: Triple, patch: Triple,
     y0 = centre // width % height - patch[1] // 2
     column = centre % width - patch[2] // 2 + 64
     word, shift = column >> 6, np.uint64(column & 63)
-    total = np.int64(0)
+    total = 0
     for a in range(max(0, -z0), min(patch[0], shape[0] - z0)):
         for b in range(max(0, -y0), min(patch[1], height - y0)):
             bits = bit_row(words, (a * patch[1] + b) * patch[2], patch[2])
