@@ -77,11 +77,11 @@ def _matches(fragments: Sequence[Fragment], first: Ints, a: int, b: int) -> list
     a_size = np.bincount(a_owner, weights=a_length, minlength=len(fragments[a].instances))
     b_size = np.bincount(b_owner, weights=b_length, minlength=width)
     shared: dict[int, int] = {}
-    for i, j, voxels in runs.overlaps(a_start, a_length, b_start, b_length):
-        pair, where = np.unique(a_owner[i] * width + b_owner[j], return_inverse=True)
+    for p, q, voxels in runs.overlaps(a_start, a_length, b_start, b_length):
+        pair, where = np.unique(a_owner[p] * width + b_owner[q], return_inverse=True)
         for key, n in zip(pair.tolist(), np.bincount(where, weights=voxels).tolist(), strict=True):
             shared[key] = shared.get(key, 0) + int(n)
-    edges = []
+    edges: list[Edge] = []
     for key, n in shared.items():
         i, j = divmod(key, width)
         union = int(a_size[i] + b_size[j]) - n
