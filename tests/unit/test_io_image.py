@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import subprocess
+import sys
 from pathlib import Path
 
 import imagecodecs
@@ -272,3 +274,13 @@ def test_values_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
     array[3, 4], array[5, 6] = np.nan, np.inf
     assert io.count_nonfinite(io.read(tiff(tmp_path, array))) == 2
     assert io.count_nonfinite(io.read(tiff(tmp_path, PLANE))) == 0
+
+
+def test_reading_a_tiff_imports_no_zarr_and_importing_io_imports_nothing(tmp_path: Path) -> None:
+    path = tiff(tmp_path, PLANE, compression="zlib")
+    code = (
+        "import sys; from toolkit import io; print(*(m in sys.modules for m in ('numpy', 'tifffile', 'zarr')));"
+        f"io.read({str(path)!r}); print(*(m in sys.modules for m in ('zarr', 'scipy', 'torch')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"] * 6

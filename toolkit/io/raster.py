@@ -26,6 +26,7 @@ DECODING: tuple[type[Exception], ...] = (
     LookupError,
     OSError,
     RuntimeError,
+    SystemError,
     TypeError,
     ValueError,
     struct.error,
