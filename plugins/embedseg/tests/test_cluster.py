@@ -1,5 +1,7 @@
 """The clustering against its sequential definition."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +22,7 @@ def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
     axes = np.meshgrid(*map(np.arange, seediness.shape), indexing="ij")
     left = seediness > spec.foreground
     planes, scores = [], []
-    while (left & (seediness > spec.seed)).any():
+    while (left & (seediness >= np.float32(spec.seed))).any():
         seed = np.unravel_index(np.argmax(np.where(left, seediness, -1)), left.shape)
         distance = np.zeros(left.shape)
         for d, axis in enumerate(axes):
@@ -81,13 +83,40 @@ def test_any_blocks_give_the_instances_of_one_block(seed: int, shape: tuple[int,
     assert sweep.reduce(parts, None, Backend()) == spec.assemble(everything, Backend())
 
 
-def test_a_tie_in_seediness_goes_to_the_first_pixel_and_min_size_is_inclusive() -> None:
-    data = oracle("embedseg_2d_case3_ties_minobj35")
+PUBLISHED = (
+    "2d_case1_minobj10",
+    "2d_case1_touching",
+    "2d_case2_default_thresh",
+    "2d_case3_ties_minobj35",
+    "2d_case3_ties_minobj36",
+    "2d_case4_empty",
+    "2d_case1_localmax",
+    "3d_case1",
+)
+
+
+@pytest.mark.parametrize("case", PUBLISHED)
+def test_overwriting_clusters_are_those_of_the_published_program(case: str) -> None:
+    data = oracle(f"embedseg_{case}")
+    options = json.loads(str(data["params"]))
     raw = data["prediction"]
-    heads = {"offsets": np.tanh(raw[[1, 0]]), "bandwidth": raw[[3, 2]], "seediness": 1 / (1 + np.exp(-raw[4:]))}
-    # The published program keeps sizes > 35, ours sizes ≥ 36.
-    found = EmbedSegClusters(grid=64, min_size=36).assemble(whole(heads), Backend())
-    assert found == Instances.from_labels(data["instances"])
+    ndim = raw.ndim - 1
+    # The published order of axes is x, y(, z).
+    heads = {
+        "offsets": np.tanh(raw[:ndim][::-1]),
+        "bandwidth": raw[ndim : 2 * ndim][::-1],
+        "seediness": 1 / (1 + np.exp(-raw[2 * ndim :])),
+    }
+    spec = EmbedSegClusters(
+        grid=options["grid_x"],
+        anisotropy=(2.0, 1.0, 1.0) if ndim == 3 else (),
+        foreground=options["fg_thresh"],
+        seed=options.get("seed_thresh", 0.9),
+        min_size=options["min_object_size"] + 1,  # the published program keeps sizes above it only
+        claim="overwrite",
+        seeds="local_maxima" if options["method"] == "cluster_local_maxima" else "greedy",
+    )
+    assert spec.assemble(whole(heads), Backend()) == Instances.from_labels(data["instances"])
 
 
 def test_an_empty_prediction_has_no_instances() -> None:

@@ -35,11 +35,11 @@ class Points:
 
 
 class EmbedSegClusters(PostProcessor):
-    """Greedy clustering of the EmbedSeg paper (§2, App. B). Exact: any blocks give the same instances.
+    """Clustering of the EmbedSeg paper (§2, App. B). Exact: any blocks give the same instances.
 
-    S = pixels with seediness > `foreground`. Repeat: the surest pixel of S with seediness > `seed` is a seed; the
-    pixels of S with φ > .5 around its embedding, with its bandwidth, are an instance and leave S. Equal seediness goes
-    to the first pixel in raster order. An instance's score is the seediness of its seed.
+    S = pixels with seediness > `foreground`. Repeat: the surest pixel of S, unless below `seed`, is a seed; the pixels
+    of S with φ > .5 around its embedding, with its bandwidth, are an instance and leave S. Equal seediness goes to the
+    first pixel in raster order. An instance's score is the seediness of its seed.
     """
 
     kind: Literal["embedseg"] = "embedseg"
@@ -48,7 +48,14 @@ class EmbedSegClusters(PostProcessor):
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.95)] = 0.9
     """Least seediness of a seed (paper: s_min = .9)."""
     foreground: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
-    """Least seediness of an object's pixel (paper: s_fg = .5)."""
+    """Seediness that an object's pixel exceeds (paper: s_fg = .5)."""
+    claim: Literal["remove", "overwrite"] = "remove"
+    """`remove`: an instance takes its pixels out of S (paper). `overwrite` (reference): a seed proposes all foreground
+    pixels near it, taken or not; the proposal is accepted if more than half of it, its seed not counted, is free, and
+    then overwrites earlier labels; accepted or not, it is no longer free."""
+    seeds: Literal["greedy", "local_maxima"] = "greedy"
+    """`greedy`: any pixel may be a seed (paper). `local_maxima` (reference): only those of the seediness, smoothed with
+    a Gaussian of one voxel; `seed` does not apply, `foreground` does."""
     min_size: Annotated[int, Field(ge=1), Search(1, 60, step=1)] = 1
     """Objects of fewer voxels are dropped; the paper takes the smallest object of training and validation data."""
     grid: Annotated[int, Field(ge=2)] = 1024
@@ -94,7 +101,7 @@ class EmbedSegClusters(PostProcessor):
         )
 
     def _cluster(self, parts: Sequence[Points], state: Any, backend: Backend) -> Instances:
-        from toolkit_embedseg.greedy import cluster
+        from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 
         shape = parts[0].shape
         index = np.concatenate([p.index for p in parts])
@@ -105,8 +112,9 @@ class EmbedSegClusters(PostProcessor):
         )
         voxel = np.stack(np.unravel_index(index, shape), axis=1) if len(index) else np.zeros((0, len(shape)), np.int64)
         step = np.array(units(self.grid, self.anisotropy, len(shape)))
-        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, self.seed)
-        size = np.bincount(label[label >= 0], minlength=len(seeds))
-        kept = (label >= 0) & (size[label] >= self.min_size) if len(seeds) else label >= 0
+        start = local_maxima(index, seediness, shape) if self.seeds == "local_maxima" else surest(seediness, self.seed)
+        rule = Rule(self.min_size, overwrite=self.claim == "overwrite")
+        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, start, rule)
+        kept = label >= 0
         one = np.ones(int(kept.sum()), np.int64)
         return Instances.from_runs(shape, index[kept], one, label[kept], seediness[seeds])

@@ -8,6 +8,7 @@ has three axes; in 2-D the first has extent 1. P pixels, K instances.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -18,6 +19,32 @@ CELL = 8
 LN2 = float(np.log(2.0))
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Which proposals become instances: at least `min_size` pixels; see `EmbedSegClusters.claim` for `overwrite`."""
+
+    min_size: int = 1
+    overwrite: bool = False
+
+
+def surest(seediness: NDArray[np.float32], least: float) -> NDArray[np.int64]:
+    """Pixels with seediness ≥ `least`, from the surest on; ties in raster order."""
+    seeds = np.flatnonzero(seediness >= np.float32(least))
+    return seeds[np.argsort(-seediness[seeds], kind="stable")]
+
+
+def local_maxima(index: NDArray[np.int64], seediness: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Foreground pixels that are a maximum of the smoothed seediness among their neighbours, from the surest on."""
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
+    full = np.zeros(shape, np.float32)
+    full.reshape(-1)[index] = seediness
+    smooth = gaussian_filter(full, 1.0)
+    peak = (smooth == maximum_filter(smooth, 3)).reshape(-1)[index]
+    seeds = np.flatnonzero(peak)
+    return seeds[np.argsort(-seediness[seeds], kind="stable")]
+
+
 def cluster(
     voxel: NDArray[np.int64],
     offset: NDArray[np.float32],
@@ -25,12 +52,13 @@ def cluster(
     seediness: NDArray[np.float32],
     step: NDArray[np.float64],
     shape: tuple[int, ...],
-    seed: float,
+    seeds: NDArray[np.int64],
+    rule: Rule,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Label (−1: none) of each pixel `(P,)` and the seed pixel of each instance `(K,)`.
 
     `voxel` `(P, D)` in raster order, `offset` and `inverse` = 1/(2σ²) `(P, D)` in units of the embedding, `step` `(D,)`
-    the length of a voxel in these units. Seeds have seediness > `seed`.
+    the length of a voxel in these units, `seeds` pixels in the order in which they are tried.
     """
     voxel, offset, inverse = (_three(x) for x in (voxel, offset, inverse))
     step, extent = np.array([1.0] * (3 - len(step)) + list(step)), np.array([1] * (3 - len(shape)) + list(shape))
@@ -40,11 +68,25 @@ def cluster(
     cell = (place[:, 0] * cells[1] + place[:, 1]) * cells[2] + place[:, 2]
     member = np.argsort(cell, kind="stable")
     first = np.searchsorted(cell[member], np.arange(int(cells.prod()) + 1))
-    seeds = np.flatnonzero(seediness > seed)
-    seeds = seeds[np.argsort(-seediness[seeds], kind="stable")]
     label = np.full(len(voxel), -1, np.int64)
     chosen = np.empty(len(seeds), np.int64)
-    count = _grow(voxel, offset, inverse, embedded, step, cells, member, first, seeds, label, chosen)
+    near = np.empty(len(voxel), np.int64)
+    count = _grow(
+        voxel,
+        offset,
+        inverse,
+        embedded,
+        step,
+        cells,
+        member,
+        first,
+        seeds,
+        rule.min_size,
+        rule.overwrite,
+        near,
+        label,
+        chosen,
+    )
     return label, chosen[:count]
 
 
@@ -54,32 +96,46 @@ def _three(array: NDArray[Any]) -> NDArray[Any]:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _grow(voxel, offset, inverse, embedded, step, cells, member, first, seeds, label, chosen):  # type: ignore[no-untyped-def]
-    """Fill `label` and `chosen`; returns the number of instances."""
+def _grow(  # type: ignore[no-untyped-def]
+    voxel, offset, inverse, embedded, step, cells, member, first, seeds, min_size, overwrite, near, label, chosen
+):
+    """Fill `label` and `chosen`; returns the number of instances. `near` is room for the pixels of a proposal."""
     count = 0
+    taken = np.zeros(len(voxel), np.bool_)
     low = np.empty(3, np.int64)
     high = np.empty(3, np.int64)
     for s in seeds:
-        if label[s] >= 0:
+        if taken[s]:
             continue
         for d in range(3):
-            # One more cell on each side: the cell of an embedding is computed in another rounding than φ.
+            # A hundredth of a voxel more: the cell of an embedding is computed in another rounding than φ.
             reach = np.sqrt(LN2 / inverse[s, d]) / step[d] if inverse[s, d] > 0 else 0.0
             low[d] = max(0, min(cells[d] - 1, int(np.floor((embedded[s, d] - reach - 0.01) / CELL))))
             high[d] = max(0, min(cells[d] - 1, int(np.floor((embedded[s, d] + reach + 0.01) / CELL))))
+        size = 0
+        free = 0
         for z in range(low[0], high[0] + 1):
             for y in range(low[1], high[1] + 1):
                 row = (z * cells[1] + y) * cells[2]
                 for at in range(first[row + low[2]], first[row + high[2] + 1]):
                     p = member[at]
-                    if label[p] >= 0:
+                    if taken[p] and not overwrite:
                         continue
                     distance = 0.0
                     for d in range(3):
                         gap = (voxel[p, d] - voxel[s, d]) * step[d] + (offset[p, d] - offset[s, d])
                         distance += inverse[s, d] * gap * gap
                     if distance < LN2:
-                        label[p] = count
-        chosen[count] = s
-        count += 1
+                        near[size] = p
+                        size += 1
+                        if not taken[p] and p != s:
+                            free += 1
+        accepted = size >= min_size and (not overwrite or 2 * free > size)
+        for k in range(size):
+            taken[near[k]] = True
+            if accepted:
+                label[near[k]] = count
+        if accepted:
+            chosen[count] = s
+            count += 1
     return count
