@@ -22,7 +22,7 @@ GRID = 257
 
 
 def crowd(shape: tuple[int, ...], objects: int, radius: float, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """What a good network says of `objects` balls: noisy offsets to their centres, seediness that falls off outwards."""
+    """What a good network says of `objects` balls: noisy offsets to their centres, seediness falling off outwards."""
     rng = np.random.default_rng(seed)
     ndim = len(shape)
     heads = {
