@@ -21,6 +21,8 @@ Tell = Callable[[str, int, int], None]
 """`tell(file, bytes so far, bytes in all)`; 0 in all if the server does not say."""
 TIMEOUT = 30
 """Seconds without a byte after which a server is given up."""
+CHUNK = 2**14
+"""Bytes that are read at once; a server that stops in the middle of them costs them."""
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -144,7 +146,7 @@ class _Resuming:
             have = have if resumed else 0
             total = have + int(answer.headers.get("content-length") or 0)
             with self._part.open("ab" if resumed else "wb") as stream:
-                for chunk in answer.iter_content(2**18):
+                for chunk in answer.iter_content(CHUNK):
                     have += stream.write(chunk)
                     self._tell(urlsplit(url).path.rpartition("/")[2], have, total)
                     if have > MOST_BYTES:

@@ -71,9 +71,9 @@ class Objects:
             if path.name not in used:
                 freed.append((path.name, sum(f.stat().st_size for f in path.rglob("*") if f.is_file())))
                 shutil.rmtree(path)
-        for left in (self._home / "incoming").glob("*"):
+        for left in (*(self._home / "incoming").glob("*"), *(self._home / "downloads").glob("*")):
             if time.time() - left.stat().st_mtime > STALE:
-                shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         return freed
 
 
