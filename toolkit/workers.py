@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 
 from toolkit.errors import BlocksFailed
@@ -23,8 +25,8 @@ def serial(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
 
 @contextmanager
 def processes(count: int) -> Iterator[Map]:
-    """`count` fresh processes, which live until the context ends."""
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    """`count` fresh processes, which live until the context or this process ends."""
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_attend)
 
     def run(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         try:
@@ -38,6 +40,19 @@ def processes(count: int) -> Iterator[Map]:
         yield run
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _attend() -> None:
+    """Let this worker end in silence on Ctrl-C, and with the process that started it, even if that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = parent_process()
+    assert parent is not None, "workers are started by somebody"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
 
 
 @contextmanager
