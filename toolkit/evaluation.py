@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.attribution import Fates, attribute
 from toolkit.bootstrap import POOLED, draw, interval, resample
 from toolkit.errors import InputError
+from toolkit.image import Image
 from toolkit.instances import Instances
 from toolkit.matching import compare
 from toolkit.specs import Counts, Metric
@@ -24,11 +25,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pair:
-    """One image: its truth and its prediction, given or loaded when they are needed (picklable for processes)."""
+    """One image: its truth and its prediction, given or loaded when they are needed (picklable for processes).
+
+    `image` loads the image itself, for pictures.
+    """
 
     name: str
     truth: Truth | Callable[[], Truth]
     predicted: Instances | Callable[[], Instances]
+    image: Callable[[], Image] | None = None
 
     def load(self) -> tuple[Truth, Instances]:
         """Both; raises `InputError` if their shapes differ."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit import io
 from toolkit.errors import InputError, nearest
 from toolkit.evaluation import Pair
+from toolkit.image import Image
 from toolkit.instances import Instances
 from toolkit.truth import Truth
 
@@ -27,8 +28,8 @@ def pairs(
     """
     sources, true = _predictions(predicted, predicted_axes), _truths(str(truth), truth_axes)
     if len(sources) == 1 and len(true) == 1 and Path(predicted).is_file() and Path(truth).is_file():
-        (name, load), (read,) = next(iter(sources.items())), true.values()
-        return [Pair(name, read, load)]
+        (name, load), ((read, image),) = next(iter(sources.items())), true.values()
+        return [Pair(name, read, load, image)]
     lost = sorted(sources.keys() - true.keys())
     if lost:
         raise InputError("a prediction has no truth", f"{_list(lost)} in {truth}", nearest(lost[0], true))
@@ -37,21 +38,22 @@ def pairs(
         if lost:
             raise InputError("an image has no prediction", f"{_list(lost)} in {predicted}",
                              "predict these images too, or name a split: DIR:SPLIT")  # fmt: skip
-    return [Pair(name, true[name], sources[name]) for name in sorted(sources)]
+    return [Pair(name, true[name][0], sources[name], true[name][1]) for name in sorted(sources)]
 
 
 def _predictions(path: str | Path, axes: str | None) -> dict[str, Callable[[], Instances]]:
     return {name: partial(_read_instances, file, axes) for name, file in _files(Path(path)).items()}
 
 
-def _truths(path: str, axes: str | None) -> dict[str, Callable[[], Truth]]:
+def _truths(path: str, axes: str | None) -> dict[str, tuple[Callable[[], Truth], Callable[[], Image] | None]]:
+    """By stem, how to load the truth and, from a data set, the image."""
     folder = Path(path)
     if folder.name == "masks" and axes is None and (folder.parent / "meta.json").is_file():
         folder = folder.parent
     if not folder.exists() or (folder / "meta.json").is_file():
         data = io.open_dataset(str(folder))
-        return {item.name: partial(_read_item, data, item) for item in data.items}
-    return {name: partial(_read_truth, file, axes) for name, file in _files(folder).items()}
+        return {item.name: (partial(_read_item, data, item), partial(_read_image, data, item)) for item in data.items}
+    return {name: (partial(_read_truth, file, axes), None) for name, file in _files(folder).items()}
 
 
 def _read_instances(path: Path, axes: str | None) -> Instances:
@@ -64,6 +66,10 @@ def _read_truth(path: Path, axes: str | None) -> Truth:
 
 def _read_item(data: io.Dataset, item: io.Item) -> Truth:
     return data.truth(item)
+
+
+def _read_image(data: io.Dataset, item: io.Item) -> Image:
+    return data.image(item)
 
 
 def _files(path: Path) -> dict[str, Path]:

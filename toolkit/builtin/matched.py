@@ -17,7 +17,7 @@ from toolkit.truth import Truth
 Percents = Annotated[
     tuple[int, ...], BeforeValidator(percents), PlainSerializer(lambda whole: [p / 100 for p in whole])
 ]
-"""IoU thresholds: written and stored as fractions, or written as ranges such as `.5:.05:.95`; kept as whole percents."""
+"""IoU thresholds: written as fractions or ranges such as `.5:.05:.95`, kept as whole percents, stored as fractions."""
 
 
 class Matched(Metric):

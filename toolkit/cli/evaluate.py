@@ -62,7 +62,7 @@ def evaluate(
     if html:
         from toolkit.report import page
 
-        write(html, page(found, pairs, title=f"{predicted} against {truth}"))
+        write(html, page(found, pairs, predicted, truth))
     if as_json:
         console.document(document)
     else:

@@ -1,0 +1,118 @@
+"""`seg evaluate` as a whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from toolkit.cli import main
+
+from ..unit.scenes import disturbed, labels  # noqa: TID252
+
+
+def folders(root: Path, count: int = 4) -> tuple[str, str, str]:
+    """Predictions, worse predictions and truth."""
+    for name in ("pred", "worse", "true"):
+        (root / name).mkdir()
+    for seed in range(count):
+        image = labels(seed)
+        near = disturbed(image, seed)
+        far = disturbed(disturbed(near, seed + 1), seed + 2)
+        for name, array in (("pred", near), ("worse", far)):
+            tifffile.imwrite(root / name / f"{seed}.labels.tif", array.astype(np.uint16))
+        tifffile.imwrite(root / "true" / f"{seed}.tif", image.astype(np.uint16))
+    return str(root / "pred"), str(root / "worse"), str(root / "true")
+
+
+def test_the_table_names_values_means_and_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, true = folders(tmp_path)
+    assert main(["evaluate", predicted, true, "--metric", "S"]) == 0
+    out = capsys.readouterr().out
+    assert "S@0.50" in out
+    assert "95 % interval" in out
+    assert "4 images" in out
+    assert "PQ" not in out
+
+
+def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, true = folders(tmp_path)
+    output = tmp_path / "deep" / "out.json"
+    assert main(["evaluate", predicted, true, "--samples", "20", "--json", "--output", str(output)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {"mean", "pooled", "interval"} <= set(document["summary"]["S@0.50"])
+    assert [image["name"] for image in document["images"]] == ["0", "1", "2", "3"]
+    assert json.loads(output.read_text()) == document
+
+
+def test_tables_and_page_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, worse, true = folders(tmp_path)
+    arguments = ["evaluate", predicted, true, "--against", worse, "--csv", str(tmp_path / "csv"), "--metric", "S"]
+    assert main([*arguments, "--html", str(tmp_path / "r.html")]) == 0
+    out = capsys.readouterr().out
+    assert "difference" in out
+    assert (tmp_path / "csv" / "images.csv").read_text().count("\n") == 5
+    assert (tmp_path / "csv" / "objects.csv").is_file()
+    assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_two_workers_print_what_one_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, true = folders(tmp_path)
+    out = []
+    for workers in ("1", "2"):
+        assert main(["evaluate", predicted, true, "--workers", workers, "--metric", "S"]) == 0
+        out.append(capsys.readouterr().out)
+    assert out[0] == out[1]
+
+
+def test_planes_and_labels_are_told_apart_by_axes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planes = np.zeros((2, 20, 20), np.uint8)
+    planes[0, :12, :12], planes[1, 8:, 8:] = 1, 1
+    tifffile.imwrite(tmp_path / "a.tif", planes)
+    layers = planes.astype(np.uint16)
+    layers[1] *= 2
+    tifffile.imwrite(tmp_path / "b.labels.tif", layers)
+    arguments = ["evaluate", str(tmp_path / "b.labels.tif"), str(tmp_path / "a.tif")]
+    assert main([*arguments, "--pred-axes", "LYX", "--truth-axes", "QYX", "--metric", "S", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["S@0.95"]["mean"] == 1
+
+
+def _error(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_a_missing_partner_is_one_line_and_exit_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, true = folders(tmp_path)
+    (tmp_path / "true" / "2.tif").unlink()
+    assert main(["evaluate", predicted, true]) == 5
+    assert "a prediction has no truth: 2" in _error(capsys)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((5, 5), np.uint8), "differ in shape"),
+        (np.full((24, 30), 0.5, np.float32), "whole numbers"),
+        (np.full((24, 30), -2, np.int16), "may hold -1"),
+    ],
+)
+def test_bad_predictions_are_one_line_and_exit_5(
+    array: np.ndarray, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted, _, true = folders(tmp_path)
+    tifffile.imwrite(tmp_path / "pred" / "1.labels.tif", array)
+    assert main(["evaluate", predicted, true]) == 5
+    assert words in _error(capsys)
+
+
+def test_an_unknown_metric_is_exit_2_and_names_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, true = folders(tmp_path)
+    assert main(["evaluate", predicted, true, "--metric", "VOX"]) == 2
+    assert "VOI" in _error(capsys)
