@@ -183,7 +183,8 @@ def test_a_browser_shows_the_page_in_both_colour_schemes_without_a_complaint(tmp
         done = subprocess.run(
             [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--hide-scrollbars", "--enable-logging=stderr", f"--user-data-dir={tmp_path / scheme}",
-             "--window-size=1200,2400", f"--blink-settings=preferredColorScheme={code}", f"--screenshot={shot}", file.as_uri()],
+             "--window-size=1200,2400", f"--blink-settings=preferredColorScheme={code}", f"--screenshot={shot}",
+             file.as_uri()],
             capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         assert "CONSOLE" not in done.stderr, done.stderr
