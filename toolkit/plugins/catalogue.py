@@ -38,6 +38,12 @@ class Loaded:
     error: str | None = None
 
 
+def broken(plugin: Plugin, error: str) -> PluginError:
+    """The error of whoever needs a plugin that cannot be loaded."""
+    where = f"{plugin.name} ({plugin.distribution}): {error}"
+    return PluginError("this plugin is broken", where, "ask its authors or uninstall it")
+
+
 class Catalogue:
     """Plugins found by entry point, imported only when somebody asks for what they may have.
 
@@ -109,11 +115,7 @@ class Catalogue:
         """Load the plugin called `name`; raises `PluginError` if it is broken."""
         loaded = self.load(self.plugin(name))
         if loaded.error:
-            raise PluginError(
-                "this plugin is broken",
-                f"{name} ({loaded.plugin.distribution}): {loaded.error}",
-                "ask its authors or uninstall it",
-            )
+            raise broken(loaded.plugin, loaded.error)
         return loaded
 
     def find(self, family: Family, name: str, owner: str | None = None) -> Any:
@@ -143,8 +145,8 @@ class Catalogue:
         for plugin, items in having.items():
             return plugin, items[bare]
         known = {n for p in self.healthy() for n in p.items[family]}
-        broken = "".join(f"; note: plugin {b.plugin.name} is broken ({b.error})" for b in self.broken())
-        raise UsageError(f"no such {WORDS[family]}", bare, nearest(bare, known) + broken)
+        notes = "".join(f"; note: plugin {b.plugin.name} is broken ({b.error})" for b in self.broken())
+        raise UsageError(f"no such {WORDS[family]}", bare, nearest(bare, known) + notes)
 
     def collect(self, family: Family) -> dict[str, Any]:
         """Everything in a family as `plugin:name` → item, from all healthy plugins."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from toolkit.plugins.catalogue import Catalogue, Plugin
+from toolkit.plugins.catalogue import Catalogue, Plugin, broken
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,13 @@ def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
     """Import each plugin in a process of its own, a few at a time; none may take longer than `timeout` seconds."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return list(pool.map(lambda plugin: _probe(plugin, timeout), plugins))
+
+
+def healthy(plugin: Plugin, timeout: float = 30.0) -> None:
+    """Raise `PluginError` if the plugin cannot be imported: what would end or block this process is found out here."""
+    error = _probe(plugin, timeout).error
+    if error:
+        raise broken(plugin, error)
 
 
 def _probe(plugin: Plugin, timeout: float) -> Probe:

@@ -24,13 +24,11 @@ def check(
 
     Example: seg plugins check builtin
     """
-    from toolkit.plugins.probe import probe
+    from toolkit.plugins.probe import healthy
     from toolkit.testing.suite import Outcome, run
 
     plugin = catalogue(context).plugin(name)
-    broken = probe([plugin], timeout)[0].error
-    if broken:
-        raise PluginError("this plugin is broken", f"{name} ({plugin.distribution}): {broken}", "ask its authors")
+    healthy(plugin, timeout)
     shown = console.progress()
     found: list[Outcome] = []
     with shown.status(f"checking {name}") as status:

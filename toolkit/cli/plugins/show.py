@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def show(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A plugin of `seg plugins list`.")],
+    timeout: Annotated[float, typer.Option(help="Seconds that its import may take.")] = 30.0,
     as_json: console.Json = False,
 ) -> None:
     """Show what a plugin brings.
@@ -24,7 +25,11 @@ def show(
 
     Example: seg plugins show builtin
     """
-    loaded = catalogue(context).use(name)
+    from toolkit.plugins.probe import healthy
+
+    plugins = catalogue(context)
+    healthy(plugins.plugin(name), timeout)
+    loaded = plugins.use(name)
     if as_json:
         console.document(_plain(loaded))
         return

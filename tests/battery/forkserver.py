@@ -1,0 +1,154 @@
+"""Runs `seg` many times for the price of one import: imports once, then forks for each case."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+MEMORY = 16 * 2**30
+EVENTS = {
+    "socket.connect", "socket.getaddrinfo", "socket.sendto", "os.system", "os.exec", "os.fork", "os.posix_spawn",
+    "subprocess.Popen", "ctypes.dlopen",
+}  # fmt: skip
+"""What a command that only reads a model has no reason to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one command."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+
+class ForkServer:
+    """`server(arguments, path=…)` runs `seg` in a fork of a process that has imported everything heavy.
+
+    `imports` are more modules to import first. With `WATCHED=FILE` in the environment of a case, every connection and
+    every new process is written to FILE.
+    """
+
+    def __init__(self, *imports: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, *imports], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def __call__(
+        self, *arguments: str, folder: Path, path: Path | None = None, timeout: float = 60, **environment: str
+    ) -> Result:
+        """Run in `folder` with the modules in `path`; raises `TimeoutError` after `timeout` seconds."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        case = {"arguments": arguments, "folder": str(folder), "timeout": timeout, "environment": environment}
+        case["path"] = str(path) if path else None
+        self._process.stdin.write(json.dumps(case) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if answer["code"] == -signal.SIGKILL:
+            raise TimeoutError(f"seg {' '.join(arguments)} took longer than {timeout} s")
+        return Result(**answer)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def serve() -> None:
+    """The server's side: one JSON line in, one out, for each case."""
+    import skimage.morphology
+    import skimage.segmentation  # noqa: F401
+    import torch
+
+    import toolkit.cli.runner
+    import toolkit.pipeline
+    import toolkit.run  # noqa: F401
+
+    for name in sys.argv[1:]:
+        import_module(name)
+    torch.set_num_threads(1)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answers.write(json.dumps(_fork(json.loads(line))) + "\n")
+        answers.flush()
+
+
+def _fork(case: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _case(case, out.fileno(), err.fileno())
+        deadline = began + case["timeout"]
+        done, status = os.waitpid(child, os.WNOHANG)
+        while not done and time.monotonic() < deadline:
+            time.sleep(0.005)
+            done, status = os.waitpid(child, os.WNOHANG)
+        if not done:
+            os.killpg(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        texts = [(f.seek(0), f.read().decode(errors="replace"))[1] for f in (out, err)]
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "out": texts[0],
+            "err": texts[1],
+            "seconds": time.monotonic() - began,
+        }
+
+
+def _case(case: dict[str, Any], out: int, err: int) -> None:
+    """The fork's side; does not return."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        os.chdir(case["folder"])
+        os.environ.update(case["environment"])
+        if "WATCHED" in case["environment"]:
+            _watch(case["environment"]["WATCHED"])
+        if case["path"]:
+            sys.path.insert(0, case["path"])
+            os.environ["PYTHONPATH"] = case["path"]
+        from toolkit.cli import main
+
+        code = main(case["arguments"])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _watch(log: str) -> None:
+    def seen(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in EVENTS:
+            with open(log, "a") as stream:  # noqa: PTH123  (a path may be audited itself)
+                stream.write(f"{event} {arguments}\n")
+
+    sys.addaudithook(seen)
+
+
+if __name__ == "__main__":
+    serve()
