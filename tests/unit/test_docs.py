@@ -51,3 +51,10 @@ def test_recipes_in_the_documents_are_valid(page: Path) -> None:
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_the_command_line_is_what_the_program_says() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "make.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
