@@ -137,6 +137,8 @@ class Metric(Spec):
 
     additive: ClassVar[bool] = False
     """True if the pooled values of many images are those of one `Counts` that holds their sums."""
+    errors: ClassVar[tuple[str, ...]] = ()
+    """Values that are better when they are smaller."""
 
     @abstractmethod
     def count(self, truth: Truth, predicted: Instances) -> Counts:

@@ -89,6 +89,7 @@ class SBD(Metric):
 
     kind: Literal["SBD"] = "SBD"
     additive: ClassVar[bool] = True
+    errors: ClassVar[tuple[str, ...]] = ("|DiC|",)
 
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         overlaps = compare(truth, predicted)

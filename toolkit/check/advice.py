@@ -86,7 +86,9 @@ def sizes(facts: Sequence[Facts], splits: Sequence[str]) -> tuple[Sizes, ...]:
                 median=median,
                 largest=int(size.max()),
                 diameter=round(diameter, 1),
-                diameter_um=None if voxel is None else round(diameter * float(np.prod(voxel)) ** (1 / dimension), 3),
+                diameter_um=None
+                if voxel is None
+                else float(f"{diameter * float(np.prod(voxel)) ** (1 / dimension):.3g}"),
                 overlapping=sum(o.overlapping for o in objects),
                 touching=round(sum(o.touching * len(o) for o in objects) / len(size), 3),
                 covered=round(float(np.mean([o.covered for o in objects])), 3),

@@ -1,0 +1,53 @@
+"""A diagnosis of a data set on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from toolkit.cli import console
+
+if TYPE_CHECKING:
+    from toolkit.check import Diagnosis
+    from toolkit.check.finding import Finding
+
+SIGNS = {"error": "[red]error  [/red]", "warning": "[yellow]warning[/yellow]", "note": "[cyan]note   [/cyan]"}
+
+
+def show(found: Diagnosis, most: int) -> None:
+    """Findings, sizes and advice on the terminal."""
+    out = console.results()
+    for one in found.findings:
+        out.print(f"{SIGNS[one.severity]} ", end="")
+        out.print(f"{one.what}{'; ' + one.do if one.do else ''}", markup=False)
+        _examples(one, most)
+    if not found.findings:
+        out.print("nothing to remark")
+    if found.sizes:
+        table = Table("split", box=None, pad_edge=False)
+        micron = any(row.diameter_um is not None for row in found.sizes)
+        names = ["images", "objects", "per image", "min", "median", "max", "diameter", *["µm"] * micron, "touching"]
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in found.sizes:
+            size = ["" if row.diameter_um is None else f"{row.diameter_um:g}"] * micron
+            numbers = (row.images, row.objects, row.per_image, row.smallest, row.median, row.largest, row.diameter)
+            table.add_row(row.split, *(f"{n:.10g}" for n in numbers), *size, f"{100 * row.touching:.0f} %")
+        out.print()
+        out.print(table)
+    if found.advice is not None:
+        advice = found.advice
+        others = f"; {' or '.join(advice.others)} may do too" if advice.others else ""
+        out.print()
+        out.print(f"begin with {advice.plugin}: {advice.reason}{others}", markup=False)
+        changes = " ".join(f"--set '{change}'" if "[" in change else f"--set {change}" for change in advice.changes)
+        out.print(f"seg train --plugin {advice.plugin} --data {found.inventory.root} -o run {changes}", markup=False)
+
+
+def _examples(one: Finding, most: int) -> None:
+    out = console.results()
+    for place in one.where[:most]:
+        out.print(f"          {place}", markup=False)
+    if 0 < most < len(one.where):
+        out.print(f"          … and {len(one.where) - most} more (--show {len(one.where)})", markup=False)

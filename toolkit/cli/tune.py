@@ -1,0 +1,99 @@
+"""`seg tune`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
+from toolkit.cli.show import Changes
+from toolkit.errors import UsageError, nearest
+
+
+def tune(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="Folder of a training run, or a model.")],
+    data: Annotated[str, typer.Option(metavar="DIR[:SPLIT]", help="Annotated images. [default split: val]")],
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="What to improve: S@0.80, avS@.5:.05:.95, PQ …")
+    ] = "S@0.50",
+    trials: Annotated[int, typer.Option(min=2, metavar="N", help="How many settings to try at most.")] = 100,
+    sampler: Annotated[str, typer.Option(help="coordinates, grid or optuna.")] = "coordinates",
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="Search this field only; may be repeated.")
+    ] = None,
+    changes: Changes = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Write the tuned model here instead.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Tune on test images all the same.")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Search the thresholds of a post-processor on validation images.
+
+    The network runs once for each image. A training run keeps what is found in its recipe; of any other model it is
+    printed, or written with -o. A field that --set sets is not searched.
+
+    Example: seg tune run --data data:val --metric S@0.80
+    """
+    from toolkit.cli.tuning import bar, show
+    from toolkit.registry import package
+    from toolkit.tune import choose, record, tunable
+    from toolkit.tune import tune as search
+    from toolkit.tune.cached import measure
+    from toolkit.tune.search import SAMPLERS
+
+    if sampler not in SAMPLERS:
+        raise UsageError("no such sampler", sampler, nearest(sampler, SAMPLERS))
+    if out is not None:
+        record.free(out)
+    where = choose(data, force)
+    plugins = catalogue(context)
+    allow = tuple(p.name for p in plugins.plugins)
+    measure(allow, metric)
+    loaded = package.load(model, plugins)
+    loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
+    loaded.recipe.postprocess.check({head.name: head for head in loaded.heads}, loaded.recipe.ndim)
+    held = [c.partition("=")[0].removeprefix("postprocess.") for c in changes or () if c.startswith("postprocess.")]
+    space = tunable(loaded, only or (), held)
+
+    from toolkit.gpu.backend import select
+    from toolkit.workers import cores
+    from toolkit.workers import workers as pool
+
+    backend = select(device)
+    screen = console.progress()
+    screen.print(
+        f"model  {loaded.name} {loaded.version}  {loaded.recipe.postprocess.kind}: {', '.join(space)}", markup=False
+    )
+    with pool(1 if backend.on_gpu else workers or cores()) as run, bar(screen, metric, trials) as tell:
+        found = search(
+            loaded,
+            where,
+            plugins,
+            metric=metric,
+            space=space,
+            sampler=sampler,
+            trials=trials,
+            backend=backend,
+            run=run,
+            allow=allow,
+            tell=tell,
+        )
+    wrote: list[Path] = []
+    if out is not None:
+        wrote = record.save(found, loaded, out)
+    elif found.better and record.is_run(model):
+        wrote = record.keep(found, Path(model))
+    if as_json:
+        console.document({**found.to_json(), "wrote": [str(path) for path in wrote]})
+        return
+    show(found)
+    if wrote:
+        console.results().print(f"wrote  {wrote[0].parent}{os.sep}: {'  '.join(p.name for p in wrote)}", markup=False)

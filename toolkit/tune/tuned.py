@@ -1,0 +1,70 @@
+"""What came of tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.recipe import Recipe
+from toolkit.tune.search import Values
+
+SCHEMA = "toolkit.tuned/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A setting and its value of the metric; None where the setting is impossible or the value undefined."""
+
+    values: Values
+    score: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """The best setting of some fields of a post-processor on some images.
+
+    `before` and `after` are the scores of the start and of the best; `interval` is that of their difference (95 %
+    bootstrap over images), None with fewer than two images or if nothing is better.
+    """
+
+    recipe: Recipe
+    metric: str
+    data: str
+    images: int
+    start: Values
+    best: Values
+    before: float | None
+    after: float | None
+    interval: tuple[float, float] | None
+    trials: tuple[Trial, ...]
+    sampler: str
+    seconds: float
+
+    @property
+    def better(self) -> bool:
+        """Something better than the start was found."""
+        return self.best != self.start
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The best setting as `--set` changes."""
+        return tuple(f"postprocess.{name}={value}" for name, value in self.best.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "schema": SCHEMA,
+            "metric": self.metric,
+            "data": self.data,
+            "images": self.images,
+            "sampler": self.sampler,
+            "start": self.start,
+            "best": self.best,
+            "before": self.before,
+            "after": self.after,
+            "interval": self.interval,
+            "set": list(self.changes),
+            "postprocess": self.recipe.plain()["postprocess"],
+            "seconds": round(self.seconds, 1),
+            "trials": [{**trial.values, "score": trial.score} for trial in self.trials],
+        }
