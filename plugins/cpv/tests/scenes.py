@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from toolkit.prediction import Prediction
 from toolkit.tiles import Box
 

@@ -22,8 +22,8 @@ class UNetModule(nn.Module):
 
     def __init__(self, spec: CpvUNet, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
         super().__init__()
-        self.step = spec.step(ndim)
-        self.pool = (nn.MaxPool2d if ndim == 2 else nn.MaxPool3d)(self.step)
+        pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
+        self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in spec.steps(ndim))])
         maps = [spec.maps * spec.growth**level for level in range(spec.levels)]
         self.down = nn.ModuleList(
             _level(spec, inside, outside, ndim) for inside, outside in zip([channels, *maps], maps, strict=False)
@@ -42,11 +42,11 @@ class UNetModule(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         maps, beside = image, []
-        for level, down in enumerate(self.down):
-            maps = down(self.pool(maps) if level else maps)
+        for pool, down in zip(self.pools, self.down, strict=True):
+            maps = down(pool(maps))
             beside.append(maps)
         for up, skipped in zip(self.up, beside[-2::-1], strict=True):
-            grown = functional.interpolate(maps, scale_factor=tuple(map(float, self.step)), mode="nearest")
+            grown = functional.interpolate(maps, size=skipped.shape[2:], mode="nearest")
             maps = up(torch.cat([skipped, grown], 1))
         return dict(zip(self.names, torch.split(self.out(maps), self.sizes, 1), strict=True))
 

@@ -1,0 +1,156 @@
+"""Votes and points against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
+from toolkit_cpv.cpv import CpvLoss
+from toolkit_cpv.gauss import GaussLoss
+from toolkit_cpv.peaks import Heights, peaks
+from toolkit_cpv.points import Points
+from toolkit_cpv.vote import Votes, vote
+
+from toolkit.builtin.points import Detection
+from toolkit.gpu.backend import Backend
+from toolkit.instances import Instances
+from toolkit.prediction import Head, Prediction
+from toolkit.tiles import Box, Lattice, blocks
+from toolkit.truth import Truth
+
+from .oracles import oracle
+from .scenes import heads, labels, whole
+
+SEEDS = st.integers(0, 10**6)
+SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
+
+
+def test_points_are_the_markers_of_the_published_program() -> None:
+    data = oracle("cpv_label_gauss")
+    for distance in (2, 3):
+        found = Points(threshold=0.25, distance=distance).assemble(whole({"gauss": data["gauss"][None]}), Backend())
+        np.testing.assert_array_equal(found.start, np.flatnonzero(data["markers"]))
+        np.testing.assert_allclose(found.scores, np.clip(data["gauss"][data["markers"] > 0], 0, 1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, SHAPES, st.integers(1, 3), st.sampled_from([4, 1000]))
+def test_points_are_one_for_each_plateau_of_local_maxima(
+    seed: int, shape: tuple[int, ...], distance: int, levels: int
+) -> None:
+    smooth = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 1.0)
+    values = np.round((smooth - smooth.min()) / (np.ptp(smooth) + 1e-9) * levels) / levels
+    top = ndimage.maximum_filter(values, 2 * distance - 1, mode="constant", cval=-1) == values
+    where = np.argwhere(top & (values > 0.3))
+    near = np.abs(where[:, None] - where[None]).max(-1) < distance
+    _, plateau = connected_components(near)
+    expected = []
+    for name in np.unique(plateau):
+        members = where[plateau == name]
+        square = ((members * len(members) - members.sum(0)) ** 2).sum(1)
+        expected.append(np.ravel_multi_index(tuple(members[square.argmin()]), shape))
+    heights = Heights.of(values.astype(np.float32), 0.3, Box.whole(shape), shape)
+    index, value = peaks(heights, distance)
+    np.testing.assert_array_equal(index, sorted(expected))
+    np.testing.assert_allclose(value, values.reshape(-1)[index], rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10**6), st.sampled_from([(40, 50), (12, 30, 31)]), st.integers(1, 40), st.booleans(), st.booleans()
+)
+def test_any_blocks_give_the_points_of_one_block(
+    seed: int, shape: tuple[int, ...], size: int, votes: bool, coarse: bool
+) -> None:
+    spec = Points(source="votes" if votes else "gauss", votes=4, distance=3, unit="micrometre")
+    everything = whole(heads(seed, shape, coarse), (1.5, 0.75, 0.75)[-len(shape) :])
+    (sweep,) = spec.passes()
+    parts = []
+    for block in blocks(Lattice(shape, (8,) * len(shape), (4,) * len(shape)), size):
+        cut = everything.crop(block.core)
+        parts.append(sweep.local(Prediction(cut.heads, block.core, block.core, shape, cut.voxel_size), None, Backend()))
+    ours, expected = sweep.reduce(parts, None, Backend()), spec.assemble(everything, Backend())
+    assert len(expected) > 0
+    assert ours == expected
+    np.testing.assert_array_equal(ours.scores, expected.scores)
+
+
+def test_a_plateau_is_one_point_in_its_middle() -> None:
+    gauss = np.zeros((1, 7, 9), np.float32)
+    gauss[0, 2:5, 3:8] = 0.8
+    found = Points().assemble(whole({"gauss": gauss}), Backend())
+    assert found.start.tolist() == [3 * 9 + 5]
+    assert found.scores.tolist() == pytest.approx([0.8])
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, SHAPES, st.booleans(), st.sampled_from([1.0, 30.0, 200.0]))
+def test_every_voter_votes_once_for_the_voxel_that_it_points_at(
+    seed: int, shape: tuple[int, ...], clamp: bool, length: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = tuple(n + 60 for n in shape)
+    box = Box.whole(shape).shift(tuple(int(v) for v in rng.integers(0, 60, len(shape))))
+    vectors = (rng.integers(-8, 9, (len(shape), *shape)) * length / 8).astype(np.float32)
+    voters = rng.random(shape) < 0.7
+    expected = np.zeros(image, int)
+    for place in np.argwhere(voters):
+        target = place + np.array(box.start) + [round(float(v[tuple(place)])) for v in vectors]  # half to even
+        target = np.clip(target, 0, np.array(image) - 1) if clamp else target
+        if ((target >= 0) & (target < image)).all():
+            expected[tuple(target)] += 1
+    found = vote(vectors, voters, box, image, clamp=clamp)
+    counts = np.zeros(expected.size, int)
+    counts[found.index] = found.count
+    np.testing.assert_array_equal(counts.reshape(image), expected)
+    assert (np.diff(found.index) > 0).all()
+
+
+def test_vectors_that_are_no_numbers_do_not_vote() -> None:
+    vectors = np.array([np.nan, np.inf, -np.inf, 1e30, 0.0], np.float32).reshape(1, 1, 5).repeat(2, 0)
+    found = vote(vectors, np.ones((1, 5), bool), Box((0, 0), (1, 5)), (1, 5))
+    assert found.index.tolist() == [4]
+
+
+def test_the_order_of_the_parts_of_a_vote_does_not_matter() -> None:
+    parts = [Votes(np.array(i), np.array(c)) for i, c in (([1, 5], [2, 1]), ([5, 9], [4, 1]), ([0], [7]))]
+    forward, backward = Votes.join(parts), Votes.join(parts[::-1])
+    assert forward.index.tolist() == backward.index.tolist() == [0, 1, 5, 9]
+    assert forward.count.tolist() == backward.count.tolist() == [7, 2, 5, 1]
+
+
+@pytest.mark.parametrize("shape", [(60, 70), (20, 40, 44)])
+def test_perfect_heads_find_every_object_once(shape: tuple[int, ...]) -> None:
+    image = labels(4, shape, 7, 7.0)
+    truth = Truth.from_layers(image[None])
+    gauss = GaussLoss().targets(truth)["gauss"]
+    vectors = CpvLoss().targets(truth)["cpv"]
+    vectors[:, image == 0] = 1e9
+    for spec, found in ((Points(), {"gauss": gauss}), (Points(source="votes", votes=5), {"cpv": vectors})):
+        counts = Detection().count(truth, spec.assemble(whole(found), Backend()))
+        assert counts == {"tp": len(truth.ids), "fp": 0, "fn": 0}
+
+
+def test_points_are_truth_enough_for_blobs() -> None:
+    image = labels(4, (40, 50))
+    truth = Truth.from_layers(image[None])
+    # An image of points: one voxel for each object.
+    points = np.zeros(image.shape, np.int32)
+    middle = np.rint(truth.centres).astype(int)
+    points[tuple(middle.T)] = truth.ids
+    blobs = GaussLoss().targets(Truth.from_layers(points[None]))["gauss"][0]
+    np.testing.assert_array_equal(np.argwhere(blobs == 1), sorted(middle.tolist()))
+
+
+def test_nothing_to_see_gives_no_points() -> None:
+    empty = {"gauss": np.zeros((1, 4, 5), np.float32), "cpv": np.full((2, 4, 5), 99, np.float32)}
+    for spec in (Points(), Points(source="votes")):
+        assert spec.assemble(whole(empty), Backend()) == Instances.empty((4, 5))
+
+
+def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
+    from toolkit.errors import UsageError
+
+    with pytest.raises(UsageError, match="points needs a head cpv of 3 channels"):
+        Points(source="votes").check({"gauss": Head("gauss", 1)}, 3)
