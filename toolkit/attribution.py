@@ -32,6 +32,11 @@ class Fates:
     sizes: Ints
     boxes: Ints
 
+    @property
+    def errors(self) -> int:
+        """Objects that are neither matched nor ignored."""
+        return int((~np.isin(self.kind, [KINDS.index(kind) for kind in ("matched", "ignored")])).sum())
+
 
 def attribute(truth: Truth, predicted: Instances, overlaps: Overlaps, percent: int = 50) -> tuple[Fates, Fates]:
     """The fate of each true and of each predicted object when matched at IoU ≥ percent/100."""

@@ -88,6 +88,13 @@ class Evaluation:
         """One value of each image, NaN where it is undefined."""
         return self._values[key]
 
+    def worst(self, key: str) -> list[int]:
+        """Indices of the images from worst to best by one value, those where it is undefined last."""
+        down = any(key in metric.errors for metric in self.metrics)
+        rank = np.where(np.isnan(self._values[key]), np.inf, self._values[key] * (-1 if down else 1))
+        wrong = [image.true.errors + image.predicted.errors for image in self.images]
+        return [int(k) for k in np.lexsort((-np.array(wrong), rank))]
+
     @property
     def keys(self) -> tuple[str, ...]:
         """The values that exist for each image."""

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from toolkit import io
 from toolkit.cli import main
+from toolkit.image import Image
+from toolkit.instances import Instances
 
 from ..unit.scenes import disturbed, labels  # noqa: TID252
 
@@ -79,6 +82,19 @@ def test_planes_and_labels_are_told_apart_by_axes(tmp_path: Path, capsys: pytest
     arguments = ["evaluate", str(tmp_path / "b.labels.tif"), str(tmp_path / "a.tif")]
     assert main([*arguments, "--pred-axes", "LYX", "--truth-axes", "QYX", "--metric", "S", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["summary"]["S@0.95"]["mean"] == 1
+
+
+def test_the_folder_of_a_run_keeps_overlaps_and_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planes = np.zeros((3, 30, 40), bool)
+    planes[0, 2:20, 2:20], planes[1, 10:28, 10:28], planes[2, 5:25, 30:38] = True, True, True
+    image = Image.from_array(planes.sum(0).astype(np.uint8))
+    io.write(tmp_path / "out", "cells", Instances.from_planes(planes, [0.9, 0.5, 0.7]), image, preview=image)
+    tifffile.imwrite(tmp_path / "cells.tif", planes.astype(np.uint8), photometric="minisblack")
+    arguments = ["evaluate", str(tmp_path / "out"), str(tmp_path / "cells.tif"), "--truth-axes", "QYX", "--json"]
+    assert main([*arguments, "--metric", "S", "--metric", "AP_coco"]) == 0
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert summary["S@0.95"]["mean"] == 1
+    assert summary["AP_coco"]["pooled"] == 1
 
 
 def _error(capsys: pytest.CaptureFixture[str]) -> str:

@@ -142,6 +142,14 @@ def test_other_metrics_than_s_make_a_page_too() -> None:
     assert "S at rising" not in text
 
 
+def test_the_worst_images_by_an_error_are_those_with_most_of_it() -> None:
+    pairs = [pictured(seed) for seed in range(4)]
+    result = evaluate(pairs, [VOI(), S()], samples=0)
+    for key, sign in (("VOI", -1), ("S@0.50", 1)):
+        ordered = sign * result.values(key)[result.worst(key)]
+        assert (np.diff(ordered) >= 0).all()
+
+
 def test_the_same_evaluation_makes_the_same_page() -> None:
     pairs = [pictured(seed) for seed in range(3)]
     result = evaluate(pairs, [S()], samples=10)

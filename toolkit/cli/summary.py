@@ -38,6 +38,8 @@ def show(found: Evaluation) -> None:
     if compared:
         for name in ("other", "difference", "95 % interval"):
             table.add_column(name)
+    for column in table.columns:
+        column.no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for key, entry in found.summary.items():
@@ -62,5 +64,5 @@ def number(value: float | None, sign: bool = False) -> str:
 
 
 def span(interval: list[Any] | None) -> str:
-    """An interval such as .912–.934."""
-    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    """An interval such as 0.912…0.934."""
+    return "" if interval is None else f"{interval[0]:.3f}…{interval[1]:.3f}"

@@ -28,10 +28,9 @@ GROUPS = (
 
 
 def worst_images(found: Evaluation, pairs: Sequence[Pair], key: str) -> Markup:
-    """The images with the lowest `key`, worst first; errors are drawn bold."""
+    """The worst images by `key`, worst first; errors are drawn bold."""
     values = found.values(key)
-    wrong = [_errors(image.true) + _errors(image.predicted) for image in found.images]
-    order = [k for k in np.lexsort((-np.array(wrong), np.nan_to_num(values, nan=2.0))).tolist() if wrong[k]][:IMAGES]
+    order = [k for k in found.worst(key) if found.images[k].true.errors + found.images[k].predicted.errors][:IMAGES]
     cells = []
     for k in order:
         scene = Scene.of(pairs[k], found.images[k])
@@ -105,10 +104,6 @@ def _choose(found: Evaluation, side: str, kind: str) -> list[tuple[int, int]]:
 def _total(found: Evaluation, side: str, kind: str) -> int:
     sides = (image.true if side == "true" else image.predicted for image in found.images)
     return sum(int((fates.kind == KINDS.index(kind)).sum()) for fates in sides)
-
-
-def _errors(fates: Fates) -> int:
-    return int((~np.isin(fates.kind, [KINDS.index(k) for k in ("matched", "ignored")])).sum())
 
 
 def _mistakes(true: Fates, seen: Fates) -> str:

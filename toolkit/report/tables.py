@@ -76,7 +76,7 @@ def _change(entry: dict[str, Any]) -> list[Markup]:
 
 def images(found: Evaluation, keys: tuple[str, ...]) -> Markup:
     """One row for each image, worst first by the first of `keys`."""
-    order = sorted(range(len(found.images)), key=lambda k: (found.values(keys[0])[k], found.images[k].name))
+    order = found.worst(keys[0])
     rows = [
         tag(
             "tr",
