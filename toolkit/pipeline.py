@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import channels, io, normalise
-from toolkit.errors import UsageError
+from toolkit.errors import InputError, ModelError
 from toolkit.gpu.backend import Backend, select
 from toolkit.image import Image
 from toolkit.instances import Instances
@@ -26,26 +26,31 @@ from toolkit.workers import Map, serial
 
 @dataclass(frozen=True)
 class Model:
-    """Names a model so that any process can load it: what `package.load` takes, and the recipe to run it with."""
+    """Names a model so that any process can load it: what `package.load` takes, and the recipe to run it with.
+
+    `sha256` tells whether it is still the same model.
+    """
 
     reference: str
     owner: str | None
     recipe: str
+    sha256: str
     device: str
     allow: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None) -> Model:
-        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), backend.device, allow)
+        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, allow)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Names an image so that any process can read it."""
+    """Names an image so that any process can read it; `stamp` tells one state of a file from another."""
 
     path: str
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +108,7 @@ def segment(
 def prepare(image: Image, recipe: Recipe) -> Image:
     """The channels that the network sees; raises a sentence if image and recipe do not fit."""
     if image.ndim != recipe.ndim:
-        raise UsageError(
+        raise InputError(
             f"the model works on {recipe.ndim}-D images and this one is {image.ndim}-D",
             image.name,
             f"choose a {image.ndim}-D model, or say --axes",
@@ -131,6 +136,8 @@ def predictor(model: Model) -> Predictor:
     """The model in this process; kept for the next block or image."""
     catalogue = Catalogue(model.allow)
     loaded = package.load(model.reference, catalogue, model.owner)
+    if loaded.sha256 != model.sha256:
+        raise ModelError("the model has changed since it was chosen", model.reference, "start again")
     import yaml
 
     recipe = Recipe.parse(yaml.safe_load(model.recipe), catalogue, loaded.owner)

@@ -62,12 +62,12 @@ class Predictor:
 
     def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, torch.Tensor]]:
         """Heads of each window; halves the batch when memory runs out, down to one window."""
-        import torch
-
         voxels = np.stack([scale(image.read_reflected(w.outer)) for w in windows])
         try:
             return self._run(voxels)
-        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _memory(error):
+                raise
             if len(windows) == 1:
                 raise OutOfMemory(
                     "memory does not suffice for one window",
@@ -89,6 +89,13 @@ class Predictor:
                 sums = {h.name: sums[h.name] + turn.undo_head(raw[h.name].float(), h) for h in self.heads}
             out = {head.name: activate(sums[head.name] / len(self._turns), head) for head in self.heads}
         return [{name: maps[i] for name, maps in out.items()} for i in range(len(voxels))]
+
+
+def _memory(error: Exception) -> bool:
+    """Whether memory ran out: on the CPU torch raises a RuntimeError like any other."""
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def activate(raw: torch.Tensor, head: Head) -> Any:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from toolkit.cli import console
 from toolkit.errors import InputError, UsageError
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.workspace import check
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,18 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
 
     found = io.find_inputs(wish.inputs)
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
-    if out.exists() and not wish.overwrite and not wish.dry_run:
-        raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    if not wish.dry_run:
+        check(out, wish.overwrite)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
     from toolkit.pipeline import Model
-    from toolkit.run import Options, peak, plan, run
+    from toolkit.plan import peak, plan
+    from toolkit.run import Options, run
+    from toolkit.workers import cores
 
     backend = select(wish.device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = 1 if backend.on_gpu else wish.workers or cores
+    count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite)
     screen = console.progress()
     screen.print(

@@ -1,0 +1,83 @@
+"""What a run will cost, before it is begun."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.errors import InputError
+from toolkit.image import Image
+from toolkit.io import Found
+from toolkit.pipeline import Model, scene
+from toolkit.run import Options, source
+from toolkit.tiles import blocks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will cost, measured on one window of the first image."""
+
+    images: int
+    blocks: int
+    windows: int
+    seconds: float
+    gigabytes: float
+    first: str
+    notes: tuple[str, ...]
+
+
+def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
+    """Open the first image that can be read, run one window of it, and say what all of it will cost.
+
+    Raises the `InputError` of the last image if none can be read.
+    """
+    error: InputError | None = None
+    for one in found:
+        try:
+            here = scene(model, source(one, options))
+        except InputError as reason:
+            error = reason
+            continue
+        lattice = here.predictor.lattice(here.image.shape)
+        work = blocks(lattice, options.block)
+        windows = sum(1 for _ in lattice.windows())
+        here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
+        began = time.perf_counter()
+        here.predictor(here.image, here.scale, next(lattice.windows()).core)
+        pace = time.perf_counter() - began
+        voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
+        heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
+        split = min(options.workers, max(len(found), len(work)))
+        return Plan(
+            images=len(found),
+            blocks=len(work),
+            windows=windows,
+            seconds=len(found) * windows * pace / split,
+            gigabytes=split * (peak() + 2 * heads / 2**30),
+            first=one.stem,
+            notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
+        )
+    assert error is not None, "there is at least one input"
+    raise error
+
+
+def peak() -> float:
+    """Most main memory that this process has held, in GiB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def _notes(image: Image, trained_um: tuple[float, ...] | None) -> tuple[str, ...]:
+    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on."""
+    if trained_um is None or not image.calibrated:
+        return image.notes
+    ratio = max(max(a / b, b / a) for a, b in zip(trained_um, image.voxel_size, strict=True))
+    if ratio < 1.25:
+        return image.notes
+    return (
+        *image.notes,
+        f"the model was trained at {list(trained_um)} µm per voxel and this image has {list(image.voxel_size)}",
+    )
