@@ -24,7 +24,7 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
     """Findings about the masks, each of which could be read."""
     masks = [(f.entry.name, f.mask) for f in facts if f.mask is not None]
     yield from _types(masks)
-    meaning = {name: mask for name, mask in masks if _semantic(mask)}
+    meaning = {name: mask for name, mask in masks if semantic(mask)}
     yield from finding(
         "semantic",
         "warning",
@@ -75,7 +75,8 @@ def _types(masks: Sequence[tuple[str, MaskFacts]]) -> Iterator[Finding]:
         yield Finding("mixed-mask-types", "note", f"masks of types {', '.join(sorted(kinds))}", "", tuple(where))
 
 
-def _semantic(mask: MaskFacts) -> bool:
+def semantic(mask: MaskFacts) -> bool:
+    """One id for all objects, as masks of classes have."""
     return (
         mask.kind == "L" and len(mask.objects) == 1 and int(mask.high) in mask.objects.pieces and mask.high in (1, 255)
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from toolkit.check.facts import Facts
 from toolkit.check.finding import count
+from toolkit.check.labels import SUBSTANTIAL, semantic
 from toolkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def repair(found: Diagnosis, folder: Path, split_pieces: bool = False) -> dict[s
     Left out: images without mask, masks without image, what cannot be read, pairs of different shape. Images of mixed
     types are stored in the widest, their values unchanged; masks stored as fractions as integers. An image in several
     splits, or an exact copy of one in another split, stays in test before val before train. With `split_pieces`, each
-    piece of an id becomes an object; the largest keeps the id. Raises `InputError` if nothing would be left.
+    piece of some size becomes an object; see `apart`. Raises `InputError` if nothing would be left.
     """
     stock, changes = found.inventory, list[dict[str, Any]]()
     kept = [f for f in found.facts if _usable(f, stock.labelled)]
@@ -131,15 +132,15 @@ def _write_masks(kept: list[Facts], draft: Path, split_pieces: bool) -> list[str
             continue
         labels = _raw(path)
         labels = np.rint(labels).astype(np.int64) if labels.dtype.kind == "f" else labels
-        labels = apart(labels, mask.shape) if split else labels
+        labels = apart(labels, mask.shape, 0.0 if semantic(mask) else SUBSTANTIAL) if split else labels
         _write(draft / "masks" / f"{facts.entry.name}.tif", _narrow(labels))
         changed.append(facts.entry.name)
     return changed
 
 
-def apart(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Label images of `shape` (or several) where each piece of an id has an id: the largest keeps it, the others get
-    new ones, in raster order."""
+def apart(labels: NDArray[Any], shape: tuple[int, ...], least: float = SUBSTANTIAL) -> NDArray[Any]:
+    """Label images of `shape` (or several) where each piece of at least the share `least` of the largest one has an id
+    of its own: the largest keeps the old one, the others get new ones in raster order. Stray voxels keep theirs too."""
     import cc3d
 
     out = np.array(labels, np.int64, order="C")
@@ -152,10 +153,12 @@ def apart(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         name = layer.reshape(-1)[first]
         order = np.lexsort((first, -size, name))
         keeps = order[np.diff(name[order], prepend=0) != 0]
-        others = np.setdiff1d(np.arange(len(name)), keeps)
+        largest = dict(zip(name[keeps].tolist(), size[keeps].tolist(), strict=True))
+        enough = size >= least * np.array([largest[n] for n in name.tolist()])
+        others = np.setdiff1d(np.flatnonzero(enough), keeps)
         others = others[np.argsort(first[others])]
         new = np.zeros(int(parts.max(initial=0)) + 1, np.int64)
-        new[number[keeps]] = name[keeps]
+        new[number] = name
         new[number[others]] = np.arange(fresh, fresh + len(others))
         fresh += len(others)
         layer[layer > 0] = new[parts[layer > 0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ SAME = 0.85
 .9 to 1, the next frame of a slow time series .85 and more; other images of one kind stay below .8."""
 COMMON = 3
 """Marks that two images must share to have pixels in common."""
+
+MANY = 50
+"""A mark in more images than that is a scale bar or a frame, not a copy."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,12 @@ def _shared(prints: Sequence[Fingerprint]) -> dict[tuple[int, int], float]:
     owner = np.repeat(np.arange(len(prints)), [len(p.marks) for p in prints])
     order = np.lexsort((owner, mark))
     mark, owner = mark[order], owner[order]
-    first = np.flatnonzero(np.diff(mark, prepend=mark[:1] + np.uint64(1)) != 0) if len(mark) else mark
+    first = np.flatnonzero(np.concatenate([[True], mark[1:] != mark[:-1]])) if len(mark) else np.zeros(0, np.int64)
     common: dict[tuple[int, int], int] = {}
-    for low, high in zip(first.tolist(), [*first[1:].tolist(), len(mark)], strict=True):
-        group = owner[low:high].tolist()
-        for at, i in enumerate(group):
-            for j in group[at + 1 :]:
-                common[i, j] = common.get((i, j), 0) + 1
+    for group in np.split(owner, first[1:]):
+        if len(group) <= MANY:
+            for pair in combinations(group.tolist(), 2):
+                common[pair] = common.get(pair, 0) + 1
     return {
         (i, j): min(1.0, n / min(len(prints[i].marks), len(prints[j].marks)))
         for (i, j), n in common.items()

@@ -17,7 +17,7 @@ def check(
         Path | None, typer.Option(metavar="FOLDER", help="Write a repaired copy into this new folder.")
     ] = None,
     split_pieces: Annotated[
-        bool, typer.Option("--split-pieces", help="With --fix: pieces of one id become objects of their own.")
+        bool, typer.Option("--split-pieces", help="With --fix: large pieces of one id become objects of their own.")
     ] = False,
     most: Annotated[int, typer.Option("--show", min=0, metavar="N", help="Examples per finding.")] = 3,
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
