@@ -153,6 +153,19 @@ def test_a_tiff_that_declares_more_than_it_holds_is_refused_before_memory_is_tak
         io.read(path)
 
 
+def test_pages_that_run_in_a_circle_are_refused(tmp_path: Path) -> None:
+    path = _tiff(metadata=None)(tmp_path)
+    with tifffile.TiffFile(path) as tif:
+        first, second, third = (page.offset for page in tif.pages)
+        size = 2 + 12 * len(tif.pages[2].tags)
+    data = bytearray(path.read_bytes())
+    for target in (first, second, third):
+        data[third + size : third + size + 4] = target.to_bytes(4, "little")
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="circle"):
+            io.read(path)
+
+
 def test_a_png_that_declares_more_than_it_holds_is_refused(tmp_path: Path) -> None:
     path = _png(tmp_path)
     data = bytearray(path.read_bytes())

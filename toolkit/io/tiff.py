@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import struct
 import weakref
@@ -30,6 +31,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 def open_tiff(path: Path) -> Raster:
     """The first series of a TIFF at full resolution, lazy if it is large."""
+    with decoding(path):
+        _follow(path)
     with decoding(path), tifffile.TiffFile(path, mode="r") as tif:
         if not tif.series or tif.series[0].dtype is None:
             raise InputError("this TIFF holds no image", path, "check the file")
@@ -51,12 +54,11 @@ def open_tiff(path: Path) -> Raster:
 
 def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
     """Refuse a file that ends before its voxels do, or that declares more than it can hold."""
-    end = path.stat().st_size
     cut = InputError("this TIFF is truncated", path, "copy the file again")
-    if _lacks_pages(tif, series, end):
+    if _lacks_pages(tif, series):
         raise cut
     if series.dataoffset is not None:
-        if series.dataoffset + declared > end:
+        if series.dataoffset + declared > path.stat().st_size:
             raise cut
         return
     stored = 0
@@ -64,14 +66,13 @@ def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
         if page is None:
             raise InputError("this TIFF lacks some of its images", path, "copy the file again")
         stored += sum(page.databytecounts)
-        if any(a + n > end for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        end = page.parent.filehandle.size  # an OME-TIFF may span several files
+        if not page.dataoffsets or any(a + n > end for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
             raise cut
-        if len(page.dataoffsets) == 0:
-            raise cut
-    plausible(path, declared, min(stored, end), RATIO)
+    plausible(path, declared, stored, RATIO)
 
 
-def _lacks_pages(tif: Any, series: Any, end: int) -> bool:
+def _lacks_pages(tif: Any, series: Any) -> bool:
     """Whether the file once had more pages: tifffile then reads those that are left without complaint."""
     if series.kind == "shaped":
         expected = prod(tif.shaped_metadata[0]["shape"])
@@ -79,17 +80,30 @@ def _lacks_pages(tif: Any, series: Any, end: int) -> bool:
         expected = int((tif.imagej_metadata or {}).get("images", 1)) * prod(tif.pages[0].shape)
     else:
         expected = 0
-    if expected > prod(series.shape):
-        return True
-    if tif.is_ndpi:  # its offsets do not follow the standard
-        return False
-    # Page descriptions form a chain; the last one has no successor.
-    form, last = tif.tiff, tif.pages[len(tif.pages) - 1]
-    tif.filehandle.seek(last.offset)
-    count = struct.unpack(form.tagnoformat, tif.filehandle.read(form.tagnosize))[0]
-    tif.filehandle.seek(last.offset + form.tagnosize + count * form.tagsize)
-    successor = struct.unpack(form.offsetformat, tif.filehandle.read(form.offsetsize))[0]
-    return bool(successor >= end)
+    return bool(expected > prod(series.shape))
+
+
+def _follow(path: Path) -> None:
+    """Refuse a file whose chain of page descriptions leaves it or runs in a circle: tifffile would cut or never end."""
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = 43 in head[2:4]
+        if not big and end >= 2**32:  # only formats that bend the standard are as large
+            return
+        count, pointer, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+        at = struct.unpack_from(order + pointer, head, 8 if big else 4)[0]
+        seen: set[int] = set()
+        while at:
+            if at in seen or at >= end:
+                what = "the pages of this TIFF run in a circle" if at in seen else "this TIFF is truncated"
+                raise InputError(what, path, "copy the file again")
+            seen.add(at)
+            file.seek(at)
+            tags = struct.unpack(order + count, file.read(struct.calcsize(count)))[0]
+            file.seek(tags * entry, os.SEEK_CUR)
+            at = struct.unpack(order + pointer, file.read(struct.calcsize(pointer)))[0]
 
 
 def _told(tif: Any, kind: str) -> bool:
