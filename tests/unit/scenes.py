@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from toolkit.evaluation import Pair
 from toolkit.instances import Instances
 from toolkit.truth import Truth
 
@@ -52,3 +53,18 @@ def found(image: np.ndarray) -> Instances:
 
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+def scene(count: int = 8, worse: int = 0) -> list[Pair]:
+    """Images with predictions of distinct scores; `worse` times disturbed again."""
+    out = []
+    for seed in range(count):
+        image = labels(seed)
+        other = disturbed(image, seed)
+        for k in range(worse):
+            other = disturbed(other, seed + k + 1)
+        names = np.unique(other[other > 0]).tolist()
+        scores = np.random.default_rng(seed).permutation(len(names)) / 16 + seed / 512
+        predicted = Instances.from_labels(other, dict(zip(names, scores.tolist(), strict=True)))
+        out.append(Pair(f"image {seed}", truth(image), predicted))
+    return out
