@@ -87,7 +87,11 @@ class MutexWatershed(Gathering):
             weight[~(piece.mask & _moved(piece.mask, offset))] = 0
             if not (self.far_merges or _near(offset)):
                 np.minimum(weight, 0, out=weight)
-        return np.asarray(mwatershed.agglom(weights, offsets=[list(offset) for offset in offsets]))
+        labels = np.asarray(mwatershed.agglom(weights, offsets=[list(offset) for offset in offsets])).astype(np.int64)
+        # mwatershed gives 0 to a voxel that nothing merged with, also beside another such voxel.
+        alone = piece.mask & (labels == 0)
+        labels[alone] = labels.max() + 1 + np.arange(np.count_nonzero(alone))
+        return labels
 
 
 def _near(offset: tuple[int, ...]) -> bool:

@@ -54,7 +54,7 @@ class Watershed(Gathering):
         seeds, count = ndimage.label(self._peaks(height), np.ones((3,) * height.ndim))
         if count < 2:
             return piece.mask
-        return np.asarray(watershed(-height, seeds, mask=piece.mask))
+        return np.asarray(watershed(-height, seeds, mask=piece.mask))  # type: ignore[no-untyped-call]
 
     def _distance(self, piece: Piece) -> NDArray[np.int32]:
         """Smoothed distance of each voxel to the rim, in `FINE` parts of the smallest voxel edge."""
@@ -74,11 +74,11 @@ class Watershed(Gathering):
         return np.where(inside, np.rint(distance * FINE), 0).astype(np.int32)
 
     def _peaks(self, height: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Maxima that dip by `depth` before they meet a higher one; there is at least one."""
-        from skimage.morphology import reconstruction
+        """Maxima from which every path to a higher one dips by `depth`."""
+        from skimage.morphology import local_maxima, reconstruction
 
-        floor = reconstruction(height - self._dip, height, method="dilation")
-        return np.asarray(height - floor >= self._dip)
+        floor = reconstruction(height - self._dip, height)  # type: ignore[no-untyped-call]
+        return np.asarray(local_maxima(floor), np.bool_)  # type: ignore[no-untyped-call]
 
     @property
     def _dip(self) -> int:

@@ -23,7 +23,7 @@ def shapes(ndims: tuple[int, ...] = (2, 3), smallest: int = 1, largest: int = 12
 @st.composite
 def labels(draw: st.DrawFn, shape: Strategy | None = None, most: int = 5) -> np.ndarray[Any, Any]:
     """Label images int32, 0 = background, of boxes that paint over one another; objects may be in pieces."""
-    size = draw(shape or shapes())
+    size = draw(shapes() if shape is None else shape)
     image = np.zeros(size, np.int32)
     for label in draw(st.lists(st.integers(1, most), max_size=2 * most)):
         start = [draw(st.integers(0, n - 1)) for n in size]
@@ -35,7 +35,7 @@ def labels(draw: st.DrawFn, shape: Strategy | None = None, most: int = 5) -> np.
 @st.composite
 def instances(draw: st.DrawFn, shape: Strategy | None = None, most: int = 5) -> Instances:
     """Instances that may overlap, with scores."""
-    size = draw(shape or shapes())
+    size = draw(shapes() if shape is None else shape)
     planes = draw(st.lists(labels(st.just(size), most=1), max_size=most))
     scores = draw(st.lists(st.floats(0, 1, width=32), min_size=len(planes), max_size=len(planes)))
     return Instances.from_planes(np.array(planes, np.int32).reshape(len(planes), *size), scores)
