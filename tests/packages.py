@@ -65,12 +65,12 @@ def onnx_graph(**change: Any) -> bytes:
             for key, value in change["external"].items():
                 entry = tensor.external_data.add()
                 entry.key, entry.value = key, str(value)
-    space = change.get("space", ["y", "x"])
+    shape = change.get("shape", ["b", 1, "y", "x"])
     graph = helper.make_graph(
         change.get("nodes") or [helper.make_node("Conv", ["in", "weight", "bias"], ["out"])],
         "net",
-        [helper.make_tensor_value_info("in", TensorProto.FLOAT, ["b", 1, *space])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", 1, *space])],
+        [helper.make_tensor_value_info("in", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
         [weight, bias],
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in change.get("opsets", {"": 18}).items()]

@@ -35,16 +35,12 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
     ready = torch.from_numpy(test.scale(test.example.voxels))[None]
     with torch.inference_mode():
         raw = network(ready)
-    sizes = _sizes(model, network, ready)
-    other = ready[
-        (
-            slice(None),
-            slice(None),
-            *(slice(0, s.get_size(1) if isinstance(s, rdf.ParameterizedSize) else s) for s in sizes),
-        )
-    ]
     stride = model.recipe.network.stride(model.recipe.ndim)
-    opset = to_onnx(network, ready, other.contiguous(), stride, folder / "weights.onnx")
+    beyond = [n for step in reversed(stride) for n in (0, step)]
+    larger = torch.nn.functional.pad(ready, beyond, mode="reflect")
+    sizes = _sizes(model, network, larger)
+    other = larger if isinstance(sizes[0], rdf.ParameterizedSize) else ready
+    opset = to_onnx(network, ready, other, stride, folder / "weights.onnx")
     save(network.network, folder / "weights.safetensors")
     torch.save(network.network.state_dict(), folder / "weights.pt")
     np.save(folder / "test_input.npy", test.example.voxels[None].astype(np.float32))
@@ -79,15 +75,17 @@ def _file(path: Path) -> rdf.FileDescr:
     return rdf.FileDescr(**_source(path))
 
 
-def _sizes(model: ModelPackage, network: Listed, ready: torch.Tensor) -> list[Any]:
-    """Sizes along each axis: what the stride allows if the network proves to take it, else just the window."""
+def _sizes(model: ModelPackage, network: Listed, larger: torch.Tensor) -> list[Any]:
+    """Sizes along each axis: what the stride allows if the network proves to take it, else just the window.
+
+    `larger` is an input of one stride more than the window.
+    """
     recipe = model.recipe
     window, stride = recipe.tiling.window, recipe.network.stride(recipe.ndim)
     halo = [o // 2 for o in recipe.tiling.overlaps]
     least = [min(w, -(-max(ROOM, 2 * h + 1) // s) * s) for w, s, h in zip(window, stride, halo, strict=True)]
-    larger = [min(w, n + s) for w, n, s in zip(window, least, stride, strict=True)]
-    for shape in (least, larger):
-        part = ready[(slice(None), slice(None), *(slice(0, n) for n in shape))].contiguous()
+    for shape in (least, list(larger.shape[2:])):
+        part = larger[(slice(None), slice(None), *(slice(0, n) for n in shape))].contiguous()
         try:
             with torch.inference_mode():
                 fits = all(list(maps.shape[2:]) == shape for maps in network(part))
