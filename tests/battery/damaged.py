@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import struct
 import warnings
@@ -150,3 +151,19 @@ def mutated(data: bytes, seed: int) -> bytes:
             for at in rng.integers(0, len(made), int(rng.integers(1, 9))):
                 made[int(at)] = int(rng.integers(256))
     return bytes(made)
+
+
+def inside(data: bytes, seed: int) -> bytes:
+    """A package one file of which is mutated and whose description knows the sha256 of that: the parsers see it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    names = sorted(name for name in files if name != "out.npy")
+    name = names[seed % len(names)]
+    files[name] = mutated(files[name], seed)
+    if name != "rdf.yaml":
+        plain = json.loads(files["rdf.yaml"])
+        parts = [*plain["weights"].values(), *(t["test_tensor"] for t in (*plain["inputs"], *plain["outputs"]))]
+        for part in parts:
+            part["sha256"] = packages.sha256(files[part["source"]])
+        files["rdf.yaml"] = json.dumps(plain).encode()
+    return zipped(files)

@@ -12,7 +12,7 @@ from tests import packages
 from tests.battery.bent import Case, edited, nothing, unet, unet_kwargs, zipped
 
 
-def _unet_package(old: bool) -> bytes:
+def unet_package(old: bool) -> bytes:
     import torch
 
     network, x = unet(), torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -73,6 +73,6 @@ def good(_: str) -> dict[str, Case]:
         "good ONNX with its data beside it": (edited("onnx", nothing, net__onnx=graph, data__bin=own, out__npy=out), 0),
         "good ONNX with channels last": (_channels_last(), 0),
         "good package of format 0.4": (_format_0_4(), 0),
-        "good state dict of a known network": (_unet_package(old=False), 0),
-        "good state dict in the old file format": (_unet_package(old=True), 0),
+        "good state dict of a known network": (unet_package(old=False), 0),
+        "good state dict in the old file format": (unet_package(old=True), 0),
     }

@@ -83,11 +83,21 @@ def test_hostile_models_are_refused_in_one_sentence_and_good_ones_run(
 
 def test_damaged_bytes_anywhere_are_refused_in_one_sentence(servers: list[ForkServer], tmp_path: Path) -> None:
     data = zipped(packages.good())
+    states = [sound.unet_package(old) for old in (False, True)]
+
+    def bent(seed: int) -> bytes:
+        """A third each: bytes of the archive, of a file in it, of a state dict in it."""
+        kind, number = seed % 3, seed // 3
+        return (
+            damaged.mutated(data, seed)
+            if kind == 0
+            else damaged.inside(data if kind == 1 else states[number % 2], seed)
+        )
 
     def run(number: int, server: ForkServer) -> list[tuple[int, str]]:
         found = []
         for seed in range(number, MUTATIONS, len(servers)):
-            result, why = attempt(server, tmp_path / str(seed), damaged.mutated(data, seed), "test")
+            result, why = attempt(server, tmp_path / str(seed), bent(seed), "test")
             found.append((result.code, f"seed {seed}: {why}" if why else ""))
         return found
 

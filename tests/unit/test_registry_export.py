@@ -179,6 +179,12 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
         package.load(str(out), plugins).build()
 
 
+def test_a_model_of_somebody_else_is_not_exported_again(tmp_path: Path, plugins: Catalogue) -> None:
+    model = package.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
+    with pytest.raises(UsageError, match="package of somebody else"):
+        export(model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, checked(plugins))
+
+
 def test_an_example_is_one_window_of_what_the_network_sees(tmp_path: Path, plugins: Catalogue) -> None:
     import tifffile
 

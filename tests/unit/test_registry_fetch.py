@@ -85,6 +85,17 @@ def test_a_download_that_was_cut_off_goes_on_where_it_stopped(server: Server, tm
     assert [wanted for _, wanted in server.asked] == ["", f"bytes={fetch.CHUNK}-", f"bytes={fetch.CHUNK}-"]
 
 
+def test_two_downloads_of_one_file_do_not_mix(server: Server, tmp_path: Path) -> None:
+    address = f"{server.address}/m.zip"
+    part = tmp_path / "d" / f"{packages.sha256(address.encode())[:32]}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"another process is writing this")
+    with fetch._own(part):
+        found = fetch.download(address, packages.sha256(server.files["/m.zip"]), tmp_path / "d")
+    assert found.read_bytes() == server.files["/m.zip"]
+    assert part.read_bytes() == b"another process is writing this"
+
+
 def test_a_partial_download_of_another_file_does_not_survive(server: Server, tmp_path: Path) -> None:
     server.cut = fetch.CHUNK + 100
     with pytest.raises(InputError):

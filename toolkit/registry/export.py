@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from toolkit import normalise
+from toolkit.builtin.packaged import Packaged
 from toolkit.errors import ModelError, StorageError, UsageError
 from toolkit.instances import Instances
 from toolkit.io.overlay import write_overlay
@@ -35,6 +36,8 @@ def export(
     `segment` is `toolkit.pipeline.segment`. Returns what was verified. Raises `ModelError` if anything differs, and
     `UsageError` if `about` is not what the format allows; then there is no `out`.
     """
+    if isinstance(model.recipe.network, Packaged):
+        raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
     if not example.voxels.shape[1:] == model.recipe.tiling.window:
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():

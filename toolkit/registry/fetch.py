@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,12 +105,12 @@ def download(address: str, sha256: str | None, downloads: Path, tell: Tell = sil
     pooch.get_logger().setLevel("ERROR")
     downloads.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(address.encode()).hexdigest()[:32]
-    target = downloads / name
-    target.unlink(missing_ok=True)
-    fetch = _Resuming(downloads / f"{name}.part", tell)
+    # Another process may be downloading the same: each has a target of its own.
+    name = f"{name}-{os.getpid()}"
     known = f"sha256:{sha256.lower()}" if sha256 else None
     try:
-        return Path(pooch.retrieve(address, known, fname=name, path=downloads, downloader=fetch))
+        with _own(downloads / f"{name}.part") as part:
+            return Path(pooch.retrieve(address, known, fname=name, path=downloads, downloader=_Resuming(part, tell)))
     except requests.RequestException as error:
         said = " ".join(str(error).split())[:160]
         raise InputError(
@@ -123,6 +124,22 @@ def download(address: str, sha256: str | None, downloads: Path, tell: Tell = sil
         raise StorageError(
             "the download cannot be stored", f"{downloads} ({error})", "free space, or set SEG_HOME"
         ) from error
+
+
+@contextmanager
+def _own(part: Path) -> Iterator[Path]:
+    """`part` for this process alone; another file, without what is in it, if another process is writing it."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: two downloads of one file at once may have to be repeated
+        yield part
+        return
+    with part.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            part = part.with_name(f"{part.stem}-{os.getpid()}.part")
+        yield part
 
 
 class _Resuming:
