@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from cpv_scenes import labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_cpv.affinities import AffinitiesLoss
@@ -15,8 +16,6 @@ from toolkit.prediction import Head
 from toolkit.specs import Loss
 from toolkit.training.augment import Sample, flip, rotate
 from toolkit.truth import Truth
-
-from .scenes import labels
 
 LOSSES = (
     ThreeLabelLoss(),

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from cpv_oracles import oracle
+from cpv_scenes import heads, labels, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -18,9 +20,6 @@ from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
 from toolkit.tiles import Box, Lattice, blocks
 from toolkit.truth import Truth
-
-from .oracles import oracle
-from .scenes import heads, labels, whole
 
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])

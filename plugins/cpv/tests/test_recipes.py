@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import toolkit_cpv
 import torch
+from cpv_scenes import labels
 from toolkit_cpv.network import CpvUNet
 
 from toolkit.errors import UsageError
@@ -16,8 +17,6 @@ from toolkit.predictor import activate
 from toolkit.recipe import Recipe
 from toolkit.tiles import Box
 from toolkit.truth import Truth
-
-from .scenes import labels
 
 RECIPES = Path(toolkit_cpv.__file__).parent / "recipes"
 BASES = ("three-label", "three-label-cpv", "sdt", "sdt-cpv", "affinities", "affinities-cpv", "gauss")

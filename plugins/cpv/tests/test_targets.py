@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from cpv_oracles import oracle
+from cpv_scenes import labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -13,9 +15,6 @@ from toolkit_cpv.three_label import ThreeLabelLoss
 
 from toolkit.tiles import Box
 from toolkit.truth import Truth
-
-from .oracles import oracle
-from .scenes import labels
 
 SCENES = (st.integers(0, 10**6), st.sampled_from([(24, 31), (10, 17, 15)]))
 

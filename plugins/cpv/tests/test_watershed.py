@@ -4,6 +4,8 @@ import heapq
 
 import numpy as np
 import pytest
+from cpv_oracles import oracle
+from cpv_scenes import heads, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -14,9 +16,6 @@ from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
 from toolkit.tiles import Lattice, blocks
-
-from .oracles import oracle
-from .scenes import heads, whole
 
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 SPECS = (

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
@@ -12,8 +13,6 @@ from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
 from toolkit.tiles import Box, Lattice, blocks
-
-from .oracles import oracle
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from embedseg_oracles import oracle
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
 
 from toolkit.truth import Truth
-
-from .oracles import oracle
 
 REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}
 

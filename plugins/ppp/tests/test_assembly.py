@@ -3,9 +3,12 @@
 from fractions import Fraction
 
 import numpy as np
+import ppp_literal as literal
+import ppp_literal_integer as literal_integer
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ppp_scenes import options, prediction, scene
 from toolkit_ppp import assembly
 from toolkit_ppp.foreground import foreground
 from toolkit_ppp.patchperpix import PatchPerPix
@@ -13,9 +16,6 @@ from toolkit_ppp.patchperpix import PatchPerPix
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
-
-from . import literal, literal_integer
-from .scenes import options, prediction, scene
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

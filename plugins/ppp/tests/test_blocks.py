@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ppp_scenes import options, scene
 from toolkit_ppp import assembly, sweep
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
 from toolkit.prediction import Prediction
 from toolkit.testing.blockwise import assemble, grid
-
-from .scenes import options, scene
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,10 +10,9 @@ from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
+import ppp_literal as literal
+from ppp_literal import Patch
 from toolkit_ppp.patchperpix import PatchPerPix
-
-from . import literal
-from .literal import Patch
 
 Consensus = dict[tuple[int, int], int]
 
