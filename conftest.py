@@ -1,7 +1,10 @@
-"""Settings of all tests."""
+"""For all tests of the repository."""
+
+import os
 
 from hypothesis import settings
 
-# Other work on the machine may stop a test for seconds: a time limit per example would only be noise.
-settings.register_profile("project", deadline=None)
-settings.load_profile("project")
+# At home every run looks at new examples; where a change is judged, the same change gets the same answer.
+settings.register_profile("judged", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("home", deadline=None, print_blob=True)
+settings.load_profile("judged" if os.environ.get("CI") else "home")
