@@ -136,6 +136,16 @@ def test_a_training_run_can_be_installed(store: Store, tmp_path: Path) -> None:
     package.load("mine", plugins).build()
 
 
+def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp_path: Path) -> None:
+    lines = [
+        "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+        *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)),
+    ]
+    (tmp_path / "recipe.yaml").write_text("\n".join(lines))
+    with pytest.raises(ModelError, match="aliases"):
+        package.load(str(tmp_path), Catalogue(allow=()))
+
+
 @pytest.mark.parametrize("damage", ["weights", "test"])
 def test_a_package_whose_files_are_not_what_it_says_is_not_installed(store: Store, tmp_path: Path, damage: str) -> None:
     name = {"weights": "net.onnx", "test": "in.npy"}[damage]

@@ -12,6 +12,7 @@ from toolkit.errors import ModelError, UsageError, nearest
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.prediction import Head
 from toolkit.recipe import Recipe
+from toolkit.registry.gate import yaml
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +89,9 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
-    """The model that a training run left in its folder."""
+    """The model that a training run left in its folder; somebody else's folder, perhaps: its YAML is read with care."""
+    if (folder / RECIPE).is_file():
+        yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
     return _from_files(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
 
 
