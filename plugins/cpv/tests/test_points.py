@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
+from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss
 from toolkit_cpv.peaks import Heights, peaks
@@ -140,6 +141,19 @@ def test_points_are_truth_enough_for_blobs() -> None:
     points[tuple(middle.T)] = truth.ids
     blobs = GaussLoss().targets(Truth.from_layers(points[None]))["gauss"][0]
     np.testing.assert_array_equal(np.argwhere(blobs == 1), sorted(middle.tolist()))
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, SHAPES, st.sampled_from([0.0, 1.0, 2.5, 7.0]))
+def test_balls_hold_what_is_near_their_points(seed: int, shape: tuple[int, ...], radius: float) -> None:
+    rng = np.random.default_rng(seed)
+    size = tuple(rng.choice([0.5, 0.75, 2.0], len(shape)).tolist())
+    index = np.unique(rng.integers(0, np.prod(shape), 5))
+    step = (np.array(size) / min(size)).reshape(-1, *(1,) * len(shape))
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"))
+    centres = np.stack(np.unravel_index(index, shape), 1)
+    planes = [(((grid - c.reshape(step.shape)) * step) ** 2).sum(0) <= radius**2 for c in centres]
+    assert Instances.from_runs(shape, *balls(index, shape, size, radius)) == Instances.from_planes(np.array(planes))
 
 
 def test_nothing_to_see_gives_no_points() -> None:

@@ -99,12 +99,9 @@ def dilate(index: Ints, label: NDArray[np.int32], shape: tuple[int, ...]) -> tup
     fresh, owner = [], []
     stride = 1
     for axis in reversed(range(len(shape))):
-        coordinate = index // stride % shape[axis]
-        for direction, step, room in (
-            (axis, -stride, coordinate > 0),
-            (2 * len(shape) - 1 - axis, stride, coordinate < shape[axis] - 1),
-        ):
-            free = room & (links[direction] < 0)
+        for direction, step, border in ((axis, -stride, 0), (2 * len(shape) - 1 - axis, stride, shape[axis] - 1)):
+            free = np.flatnonzero(links[direction] < 0)
+            free = free[index[free] // stride % shape[axis] != border]
             fresh.append(index[free] + step)
             owner.append(label[free])
         stride *= shape[axis]

@@ -70,7 +70,7 @@ class SdtCriterion(nn.Module):
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
         low, high = targets["sdt"][:, :1], targets["sdt"][:, 1:]
         error = heads["sdt"] - torch.minimum(torch.maximum(heads["sdt"].detach(), low), high)
-        return {"sdt": self.spec.weight * mean(error**2, torch.isfinite(low))}
+        return {"sdt": self.spec.weight * mean(error**2, targets["known"])}
 
 
 class GaussCriterion(nn.Module):

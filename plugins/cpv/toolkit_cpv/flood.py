@@ -8,20 +8,28 @@ from numpy.typing import NDArray
 from toolkit_cpv.graph import Nodes
 from toolkit_cpv.jit import jit
 
-Floats = NDArray[np.float32]
-Ages = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+CLOCK = np.uint64(32)
+"""A key holds the height in its upper and the time in its lower bits: one comparison orders by both."""
 
 
-@jit
-def flood(height: Floats, links: Nodes, seeds: Nodes) -> Nodes:
+def flood(height: NDArray[np.float32], links: Nodes, seeds: Nodes) -> Nodes:
     """Label of each voxel: from the seeds (labels > 0) on, always the lowest voxel that is reached hands its label to
     its neighbours without one (Meyer 1991).
 
     `height` `(P,)`, `links` as of `neighbours`. Voxels of one height take turns in the order in which they were
     reached: seeds in raster order, then the neighbours in the order of `links`. What no seed reaches stays 0.
     """
+    bits = (height.astype(np.float32) + np.float32(0)).view(np.uint32)  # −0 becomes 0
+    negative = bits >> np.uint32(31) == 1
+    return _flood(np.where(negative, ~bits, bits | np.uint32(1 << 31)), links, seeds)
+
+
+@jit
+def _flood(height: NDArray[np.uint32], links: Nodes, seeds: Nodes) -> Nodes:
     label = seeds.copy()
-    key, age, node = np.empty(1024, np.float32), np.empty(1024, np.int64), np.empty(1024, np.int32)
+    reached = np.empty(len(seeds), np.int32)  # which voxel was reached when
+    heap = np.empty(1024, np.uint64)
     size, clock = 0, 0
     for i in range(len(seeds)):
         if seeds[i] == 0:
@@ -31,76 +39,55 @@ def flood(height: Floats, links: Nodes, seeds: Nodes) -> Nodes:
             j = links[direction, i]
             rim |= j >= 0 and seeds[j] == 0
         if rim:
-            if size == len(key):
-                key, age, node = _longer_floats(key), _longer_ages(age), _longer_nodes(node)
-            _push(key, age, node, size, height[i], clock, i)
+            heap = _pushed(heap, size, np.uint64(height[i]) << CLOCK | np.uint64(clock))
+            reached[clock] = i
             size += 1
             clock += 1
     while size > 0:
-        i = node[0]
+        i = reached[heap[0] & np.uint64(0xFFFFFFFF)]
         size -= 1
-        _pop(key, age, node, size)
+        _pop(heap, size)
         for direction in range(len(links)):
             j = links[direction, i]
             if j >= 0 and label[j] == 0:
                 label[j] = label[i]
-                if size == len(key):
-                    key, age, node = _longer_floats(key), _longer_ages(age), _longer_nodes(node)
-                _push(key, age, node, size, height[j], clock, j)
+                heap = _pushed(heap, size, np.uint64(height[j]) << CLOCK | np.uint64(clock))
+                reached[clock] = j
                 size += 1
                 clock += 1
     return label
 
 
 @jit
-def _push(key: Floats, age: Ages, node: Nodes, size: int, height: float, clock: int, i: int) -> None:
-    """Add to the heap; no age is older than those it holds."""
+def _pushed(heap: Keys, size: int, key: np.uint64) -> Keys:
+    """The heap, which holds `size` keys, with one more; a longer array where this one is full."""
+    if size == len(heap):
+        longer = np.empty(2 * size, np.uint64)
+        longer[:size] = heap
+        heap = longer
     at = size
     while at > 0:
-        above = (at - 1) // 2
-        if key[above] <= height:
+        above = (at - 1) // 4
+        if heap[above] < key:
             break
-        key[at], age[at], node[at] = key[above], age[above], node[above]
+        heap[at] = heap[above]
         at = above
-    key[at], age[at], node[at] = height, clock, i
+    heap[at] = key
+    return heap
 
 
 @jit
-def _pop(key: Floats, age: Ages, node: Nodes, size: int) -> None:
-    """Remove the top of a heap that holds `size` elements afterwards."""
-    height, clock, i = key[size], age[size], node[size]
+def _pop(heap: Keys, size: int) -> None:
+    """Remove the top of a heap that holds `size` keys afterwards; each key has four below it."""
+    key = heap[size]
     at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= size:
+    while 4 * at + 1 < size:
+        least = 4 * at + 1
+        for below in range(least + 1, min(least + 4, size)):
+            if heap[below] < heap[least]:
+                least = below
+        if heap[least] > key:
             break
-        right = below + 1
-        if right < size and (key[right] < key[below] or (key[right] == key[below] and age[right] < age[below])):
-            below = right
-        if key[below] > height or (key[below] == height and age[below] > clock):
-            break
-        key[at], age[at], node[at] = key[below], age[below], node[below]
-        at = below
-    if size > 0:
-        key[at], age[at], node[at] = height, clock, i
-
-
-@jit
-def _longer_floats(old: Floats) -> Floats:
-    new = np.empty(2 * len(old), np.float32)
-    new[: len(old)] = old
-    return new
-
-
-@jit
-def _longer_ages(old: Ages) -> Ages:
-    new = np.empty(2 * len(old), np.int64)
-    new[: len(old)] = old
-    return new
-
-
-@jit
-def _longer_nodes(old: Nodes) -> Nodes:
-    new = np.empty(2 * len(old), np.int32)
-    new[: len(old)] = old
-    return new
+        heap[at] = heap[least]
+        at = least
+    heap[at] = key

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.errors import OutOfMemory
 from toolkit_cpv.jit import jit
 
 Ints = NDArray[np.int64]
@@ -18,6 +19,9 @@ def neighbours(index: Ints, shape: Sequence[int]) -> Nodes:
 
     `(E, P)` int32, the directions in raster order: −z, −y, −x, +x, +y, +z.
     """
+    if len(index) > np.iinfo(np.int32).max:
+        raise OutOfMemory("the foreground has more than 2³¹ voxels", f"{len(index)} in an image of {tuple(shape)}",
+                          "raise postprocess.foreground, or cut the image")  # fmt: skip
     ndim = len(shape)
     found = np.full((2 * ndim, len(index)), -1, np.int32)
     stride = 1

@@ -20,15 +20,23 @@ class Heights:
     """`value` at each of the voxels with raster `index`, ascending, in an image of `shape`; all others are lower."""
 
     shape: tuple[int, ...]
+    voxel_size: tuple[float, ...]
     index: Ints
     value: Floats
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], above: float, box: Box, shape: tuple[int, ...]) -> Heights:
+    def of(
+        cls,
+        values: NDArray[np.float32],
+        above: float,
+        box: Box,
+        shape: tuple[int, ...],
+        voxel_size: tuple[float, ...] = (),
+    ) -> Heights:
         """The voxels of `box` above a threshold."""
         place = np.nonzero(values > above)
         index = np.ravel_multi_index([a + s for a, s in zip(place, box.start, strict=True)], shape)
-        return cls(shape, index.astype(np.int64), values[place].astype(np.float64))
+        return cls(shape, voxel_size or (1.0,) * len(shape), index.astype(np.int64), values[place].astype(np.float64))
 
     @classmethod
     def join(cls, parts: Sequence[Heights]) -> Heights:
@@ -37,12 +45,12 @@ class Heights:
         value = np.concatenate([p.value for p in parts])
         total = np.zeros(len(index))
         np.add.at(total, where, value)
-        return cls(parts[0].shape, index, total)
+        return cls(parts[0].shape, parts[0].voxel_size, index, total)
 
     def above(self, threshold: float) -> Heights:
         """Only what is higher."""
         kept = self.value > threshold
-        return Heights(self.shape, self.index[kept], self.value[kept])
+        return Heights(self.shape, self.voxel_size, self.index[kept], self.value[kept])
 
 
 def peaks(heights: Heights, distance: int) -> tuple[Ints, Floats]:

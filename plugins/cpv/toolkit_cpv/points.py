@@ -13,13 +13,14 @@ from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
 from toolkit.specs import Pass, PostProcessor, Search
 from toolkit.tiles import Box
+from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import Heights, peaks
 from toolkit_cpv.watershed import require
 
 
 class Points(PostProcessor):
-    """Local maxima of head `gauss`, or of the votes of head `cpv`, as objects of one voxel (paper §3, App. D). Exact.
+    """Local maxima of head `gauss`, or of the votes of head `cpv`, as objects (paper §3, App. D). Exact.
 
     A voxel is a point if it is above the threshold and nothing nearer than `distance` is higher; of a plateau the
     voxel nearest to its mean is. Score: the height of the blob, within 0 and 1, or votes / (votes + `votes`).
@@ -38,6 +39,9 @@ class Points(PostProcessor):
     """Two points are at least so many voxels apart along some axis (paper: 2 to 3)."""
     unit: Unit = "voxel"
     """As in the loss `cpv`."""
+    radius: Annotated[float, Field(ge=0, le=64)] = 0.0
+    """Objects are balls of this radius around their points, in units of the smallest voxel edge; 0 is one voxel. Balls
+    may overlap: their centres stay those that were found."""
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         require(heads, {"gauss": 1} if self.source == "gauss" else {"cpv": ndim}, self.kind)
@@ -53,12 +57,12 @@ class Points(PostProcessor):
     def _local(self, prediction: Prediction, state: None, backend: Backend) -> Heights:
         own = prediction.crop(prediction.core)
         if self.source == "gauss":
-            return Heights.of(backend.to_numpy(own["gauss"])[0], self.threshold, own.box, own.shape)
+            return Heights.of(backend.to_numpy(own["gauss"])[0], self.threshold, own.box, own.shape, own.voxel_size)
         from toolkit_cpv.vote import vote
 
         scale = tuple(1 / s for s in own.voxel_size) if self.unit == "micrometre" else ()
         found = vote(backend.to_numpy(own["cpv"]), np.ones(own.box.shape, bool), own.box, own.shape, scale)
-        return Heights(own.shape, found.index, found.count.astype(np.float64))
+        return Heights(own.shape, own.voxel_size, found.index, found.count.astype(np.float64))
 
     def _reduce(self, parts: Sequence[Heights], state: Any, backend: Backend) -> Instances:
         found = Heights.join(parts)
@@ -66,4 +70,4 @@ class Points(PostProcessor):
             found = found.above(self.votes)
         index, value = peaks(found, self.distance)
         scores = value / (value + self.votes) if self.source == "votes" else np.clip(value, 0, 1)
-        return Instances.from_runs(found.shape, index, np.ones(len(index), np.int64), np.arange(len(index)), scores)
+        return Instances.from_runs(found.shape, *balls(index, found.shape, found.voxel_size, self.radius), scores)

@@ -39,8 +39,8 @@ class SdtLoss(Loss):
         return (Head("sdt", 1),)
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
-        """`sdt` `(2, *S)` float32: least and largest value that is possible; infinite where nothing is known."""
-        return {"sdt": interval(truth, self.scale)}
+        """`sdt` `(2, *S)` float32: least and largest value that is possible; `known` `(1, *S)` bool."""
+        return {"sdt": interval(truth, self.scale), "known": truth.known[None]}
 
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import SdtCriterion
@@ -64,9 +64,7 @@ def interval(truth: Truth, scale: float) -> Floats:
     within = np.minimum(seen, _distance(doubts & ~boundary, spacing))
     beyond = np.minimum(seen, np.minimum(_distance(~truth.known, spacing), _to_edge(truth.shape, spacing)))
     near, far = np.tanh(np.where(inside, within, beyond) / scale), np.tanh(seen / scale)
-    bounds = np.where(inside, [-far, -near], [near, far]).astype(np.float32)
-    bounds[0, ~truth.known], bounds[1, ~truth.known] = -np.inf, np.inf
-    return bounds
+    return np.where(inside, [-far, -near], [near, far]).astype(np.float32)
 
 
 def _distance(to: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Floats:
