@@ -1,5 +1,7 @@
 """Every recipe loads, learns a little, and its network and post-processor go together."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,13 @@ def scene(shape: tuple[int, ...]) -> tuple[torch.Tensor, Truth]:
 def test_there_is_a_recipe_for_each_model_of_the_paper_in_2d_and_3d(catalogue: Catalogue) -> None:
     names = set(catalogue.use("cpv").items["recipes"])
     assert names == {f"{base}{end}" for base in BASES for end in ("", "-3d")}
+
+
+def test_the_plugin_is_light_until_something_is_built() -> None:
+    heavy = {"torch", "scipy", "skimage", "numba", "edt"}
+    code = f"import sys, toolkit_cpv; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("name", [f"{base}{end}" for base in BASES for end in ("", "-3d")])

@@ -16,6 +16,7 @@ from toolkit.tiles import Box
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import Heights, peaks
+from toolkit_cpv.vote import vote
 from toolkit_cpv.watershed import require
 
 
@@ -58,8 +59,6 @@ class Points(PostProcessor):
         own = prediction.crop(prediction.core)
         if self.source == "gauss":
             return Heights.of(backend.to_numpy(own["gauss"])[0], self.threshold, own.box, own.shape, own.voxel_size)
-        from toolkit_cpv.vote import vote
-
         scale = tuple(1 / s for s in own.voxel_size) if self.unit == "micrometre" else ()
         found = vote(backend.to_numpy(own["cpv"]), np.ones(own.box.shape, bool), own.box, own.shape, scale)
         return Heights(own.shape, own.voxel_size, found.index, found.count.astype(np.float64))

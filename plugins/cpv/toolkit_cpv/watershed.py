@@ -18,6 +18,7 @@ from toolkit.specs import Pass, PostProcessor, Search
 from toolkit.tiles import Box
 from toolkit_cpv.basins import Basins, dilate, objects
 from toolkit_cpv.cpv import Unit
+from toolkit_cpv.vote import vote
 
 Surface = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
 """Height, seeds and foreground of a block, each of its shape."""
@@ -76,8 +77,6 @@ class SeededWatershed(PostProcessor):
         height, seed, inside = self.surface({name: backend.to_numpy(own[name]) for name in self.needs(own.ndim)})
         votes = None
         if self.seeds == "votes":
-            from toolkit_cpv.vote import vote
-
             reference = self.voters == "reference"
             voters = np.ones(own.box.shape, bool) if reference else inside
             scale = tuple(1 / s for s in own.voxel_size) if self.unit == "micrometre" else ()
