@@ -21,6 +21,8 @@ DENSE, FREE = 0.5, 0.05
 """Share of voxels in objects from which on they lie side by side; share of touching objects that may be passed over."""
 SPARSE = 0.05
 """Share of voxels without annotation from which on it is called sparse."""
+FLAT_AND_DEEP = ("affinities", "three-label-cpv")
+"""Recipes that come in two kinds; those for volumes end in `-3d`."""
 CROP = {2: (64, 512), 3: (16, 128)}
 """Least and largest crop by the number of axes."""
 PATCH = {2: (9, 41), 3: (5, 15)}
@@ -51,7 +53,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Advice:
-    """A plugin, why, other plugins that may do, and `--set` changes for it."""
+    """A plugin, why, other recipes that may do, and `--set` changes for it."""
 
     plugin: str
     reason: str
@@ -111,7 +113,9 @@ def advise(facts: Sequence[Facts]) -> Advice | None:
     unknown = float(np.mean([m.unannotated for m in masks]))
     fill = float(np.median(_all(here, "fill")))
     plugin, reason, others = _method(overlapping, unknown, fill, touching, covered)
-    return Advice(plugin, reason, others, _changes(plugin, here))
+    volumes = len(masks[0].shape) == 3
+    named = tuple(f"{name}-3d" if volumes and name in FLAT_AND_DEEP else name for name in others)
+    return Advice(plugin, reason, named, _changes(plugin, here))
 
 
 def _method(
@@ -123,13 +127,13 @@ def _method(
         reason = f"{100 * unknown:.0f} % of the voxels are not annotated, and it learns from them too"
         return "cac", reason, ("embedseg",)
     if fill < BENT:
-        return "ppp", f"the objects are bent or branched (they fill {fill:.2f} of their ellipses)", ("unet",)
+        return "ppp", f"the objects are bent or branched (they fill {fill:.2f} of their ellipses)", ("affinities",)
     shape = f"the objects are compact (they fill {fill:.2f} of their ellipses)"
     if covered > DENSE:
-        return "embedseg", f"{shape} and lie side by side", ("ppp", "unet")
+        return "embedseg", f"{shape} and lie side by side", ("affinities", "ppp")
     if touching < FREE:
         return "embedseg", f"{shape} and few of them touch", ("unet",)
-    return "embedseg", f"{shape} and {100 * touching:.0f} % of them touch", ("ppp", "cpv")
+    return "embedseg", f"{shape} and {100 * touching:.0f} % of them touch", ("three-label-cpv", "ppp")
 
 
 def _changes(plugin: str, here: Sequence[Facts]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def show(found: Diagnosis, most: int) -> None:
         out.print(table)
     if found.advice is not None:
         advice = found.advice
-        others = f"; {' or '.join(advice.others)} may do too" if advice.others else ""
+        others = f"; {' or '.join(advice.others)} may do too (seg train --recipe NAME)" if advice.others else ""
         out.print()
         out.print(f"begin with {advice.plugin}: {advice.reason}{others}", markup=False)
         changes = " ".join(f"--set '{change}'" if "[" in change else f"--set {change}" for change in advice.changes)
