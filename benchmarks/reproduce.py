@@ -49,7 +49,12 @@ def row(plugin: str, data: Path, extra: tuple[str, ...], scratch: Path) -> str:
     values = [summary[key]["mean"] for key in KEYS]
     low, high = summary[KEYS[0]]["interval"]
     count = len(record["images"])
-    cells = [f"`{plugin}`", f"{data.name} test, {count} images", *(f"{v:.3f}" for v in values), f"{low:.3f}–{high:.3f}"]
+    cells = [
+        f"`{plugin}`",
+        f"{data.name} test, {count} images",
+        *(f"{v:.3f}" for v in values),
+        f"{low:.3f}–{high:.3f}",
+    ]
     return "| " + " | ".join(cells) + " |\n"
 
 

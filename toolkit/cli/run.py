@@ -44,7 +44,8 @@ def run(
 
     Example: seg run nuclei.tif --plugin embedseg
     """
-    from toolkit.cli.runner import Wish, execute, repeated
+    from toolkit.cli.runner import execute
+    from toolkit.cli.wish import Wish, repeated
 
     wish = Wish(
         inputs=tuple(inputs or ()),

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.errors import InputError, UsageError
+from toolkit.cli.wish import Wish, chosen, default_out
+from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.workspace import check
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user typed."""
-
-    inputs: tuple[str, ...]
-    plugin: str | None = None
-    model: str | None = None
-    out: Path | None = None
-    changes: tuple[str, ...] = ()
-    device: str = "auto"
-    axes: str | None = None
-    voxel_size: tuple[float, ...] | None = None
-    workers: int = 0
-    block: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-    preview: bool = True
-    dry_run: bool = False
-    recipe: dict[str, Any] | None = None
-    """The whole recipe of a record that is repeated."""
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -82,7 +59,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     good = [d for d in outcome.done if not d.error]
     for one in good:
         for note in one.notes:
-            if (one.stem, note) != (ahead.first, note) and "not finite" in note:
+            if "not finite" in note and (one.stem != ahead.first or note not in ahead.notes):
                 screen.print(f"note   {one.stem}: {note}", markup=False)
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
@@ -102,62 +79,6 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             "the others are done",
         )
     return outcome.record
-
-
-def chosen(wish: Wish, catalogue: Catalogue) -> Any:
-    """The model that was asked for, with the changes applied.
-
-    `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
-    heads allow it, the post-processor of P.
-    """
-    from toolkit.recipe import Recipe
-    from toolkit.registry import package
-
-    if wish.plugin is None and wish.model is None:
-        raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
-    owner = None
-    if wish.plugin is not None:
-        owner = catalogue.plugin(wish.plugin).name
-    loaded = package.load(wish.model or str(wish.plugin), catalogue, owner)
-    recipe = loaded.recipe
-    if wish.recipe is not None:
-        recipe = Recipe.parse(wish.recipe, catalogue, loaded.owner)
-    elif wish.model is not None and owner is not None and owner != loaded.owner:
-        path = catalogue.find("recipes", owner, owner)
-        theirs = Recipe.load(path, catalogue, owner).postprocess
-        recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
-    recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
-    recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
-    return loaded.with_recipe(recipe)
-
-
-def repeated(wish: Wish, record: Path) -> Wish:
-    """The wish of an earlier run; what is typed now goes before it."""
-    try:
-        data = json.loads(record.read_text(encoding="utf8"))
-        model, options = data["model"], data["options"]
-        inputs = tuple(image["input"] for image in data["images"])
-        size = options["voxel_size"]
-        return replace(
-            wish,
-            inputs=wish.inputs or inputs,
-            plugin=wish.plugin or (None if wish.model else model["owner"]),
-            model=wish.model or model["reference"],
-            recipe=data["recipe"],
-            axes=wish.axes or options["axes"],
-            voxel_size=wish.voxel_size or (tuple(size) if size else None),
-            block=wish.block or options["block"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error
-
-
-def default_out(inputs: tuple[str, ...], stems: list[str]) -> Path:
-    """`STEM.seg` in the working folder; for a folder or a data set its name."""
-    name = (
-        stems[0] if len(stems) == 1 else Path(inputs[0].rstrip("/").replace(":", "-").replace("*", "")).name or "images"
-    )
-    return Path(f"{name}.seg")
 
 
 def _bar(count: int, screen: Any) -> Any:
