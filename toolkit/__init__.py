@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.pipeline import segment as segment
     from toolkit.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
-    from toolkit.registry.package import load as load_model
+    from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
     from toolkit.training.start import train as train
 
 _HOME = {

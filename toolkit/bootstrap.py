@@ -45,4 +45,4 @@ def _means(values: Floats, weights: NDArray[np.int64]) -> Floats:
     known = ~np.isnan(values)
     total = weights @ known.astype(np.float64)
     sums = weights @ np.where(known, values, 0.0)
-    return np.divide(sums, total, out=np.full(len(weights), np.nan), where=total > 0)
+    return np.asarray(np.divide(sums, total, out=np.full(len(weights), np.nan), where=total > 0))

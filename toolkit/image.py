@@ -52,7 +52,8 @@ class Image:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.source.dtype)
+        kind: np.dtype[Any] = np.dtype(self.source.dtype)
+        return kind
 
     @property
     def ndim(self) -> int:

@@ -42,9 +42,8 @@ class Instances:
         """
         shape = tuple(int(n) for n in shape)
         some = length > 0
-        start, length, owner = runs.unite(
-            *(np.asarray(x, np.int64)[some] for x in (start, length, owner)), width=max(1, shape[-1])
-        )
+        start, length, owner = (np.asarray(x, np.int64)[some] for x in (start, length, owner))
+        start, length, owner = runs.unite(start, length, owner, width=max(1, shape[-1]))
         names, first, count = np.unique(owner, return_index=True, return_counts=True)
         size = np.add.reduceat(length, first) if len(first) else np.zeros(0, np.int64)
         values = np.ones(len(names), np.float32) if scores is None else np.asarray(scores, np.float32)[names]
@@ -97,7 +96,7 @@ class Instances:
             np.concatenate([p.start for p in parts] or none),
             np.concatenate([p.length for p in parts] or none),
             np.concatenate(owner or none),
-            np.concatenate([p.scores for p in parts] or [np.zeros(0)]),
+            np.concatenate([p.scores for p in parts] or [np.zeros(0, np.float32)]),
         )
 
     def __len__(self) -> int:
@@ -206,7 +205,7 @@ class Instances:
             colour[j] = next(c for c in range(len(taken) + 1) if c not in taken)
         return colour
 
-    def layers(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    def layers(self) -> NDArray[np.uint16 | np.uint32]:
         """Label images `(L, *shape)`, L ≥ 1, by `layer_of`. Ids 1…N; uint16 up to 65 535 objects, uint32 above."""
         out = np.zeros((int(self.layer_of.max(initial=0)) + 1, *self.shape), self.label_dtype)
         flat = out.reshape(len(out), -1)
@@ -216,7 +215,7 @@ class Instances:
             flat[layer][runs.voxels(self.start[run], length)] = np.repeat(self.owner[run] + 1, length)
         return out
 
-    def to_labels(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    def to_labels(self) -> NDArray[np.uint16 | np.uint32]:
         """One label image `shape`; where objects overlap the higher score wins, then the lower id."""
         out = np.zeros(self.shape, self.label_dtype)
         rank = np.lexsort((-np.arange(len(self)), self.scores))

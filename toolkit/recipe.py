@@ -16,7 +16,7 @@ from toolkit.plugins.collect import Family
 from toolkit.prediction import Head
 from toolkit.specs import Loss, Network, PostProcessor
 
-SCHEMA = "toolkit.recipe/1"
+SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
     "network": "networks",
     "loss": "losses",
@@ -50,8 +50,8 @@ class Tiling(Section):
     """Voxels that neighbouring windows share; one number for all axes or one per axis."""
 
     augment: Literal["none", "turns"] = "none"
-    """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of a window,
-    in so many times the time (EmbedSeg paper §2)."""
+    """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
+    window, in so many times the time (EmbedSeg paper §2)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
@@ -149,7 +149,8 @@ class Recipe(Section):
             kind = catalogue.find(family, str(raw["kind"]), owner)
             bare = str(raw["kind"]).rpartition(":")[2]
             data[section] = _validated(kind, {**raw, "kind": bare}, section)
-        return _validated(cls, data, "")
+        recipe: Recipe = _validated(cls, data, "")
+        return recipe
 
     @classmethod
     def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:

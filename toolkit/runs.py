@@ -28,7 +28,8 @@ def voxels(start: Ints, length: Ints) -> Ints:
     """Raster indices of all voxels of the runs, in the order of the runs."""
     ends = np.cumsum(length)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(start - (ends - length), length)
+    skipped: Ints = np.repeat(start - (ends - length), length)
+    return np.arange(total, dtype=np.int64) + skipped
 
 
 def unite(start: Ints, length: Ints, owner: Ints, width: int) -> tuple[Ints, Ints, Ints]:

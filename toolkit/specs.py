@@ -160,5 +160,5 @@ class Metric(Spec):
             found = [self.summarise([{name: s[k].tolist() for name, s in sums.items()}]) for k in range(len(weights))]
         else:
             images = np.arange(len(counts))
-            found = [self.summarise([counts[k] for k in np.repeat(images, row)]) for row in weights]
+            found = [self.summarise([counts[k] for k in np.repeat(images, row).tolist()]) for row in weights]
         return {key: np.array([values[key] for values in found]) for key in found[0] if key.endswith(" pooled")}

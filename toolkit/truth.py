@@ -67,7 +67,7 @@ class Truth:
     @property
     def covered(self) -> NDArray[np.uint16]:
         """In how many annotated objects each voxel lies."""
-        return (self.layers > 0).sum(0, dtype=np.uint16)
+        return np.asarray((self.layers > 0).sum(0, dtype=np.uint16))
 
     @property
     def unannotated(self) -> NDArray[np.bool_]:

@@ -111,7 +111,7 @@ def test_images_paths_and_arrays_are_the_same_to_it(tmp_path: Path, model: Path)
 
 
 def test_the_dimensions_must_fit(model: Path) -> None:
-    with pytest.raises(InputError, match="the model works on 2-D images and this one is 3-D: .*; choose a 3-D model"):
+    with pytest.raises(InputError, match=r"the model works on 2-D images and this one is 3-D: .*; choose a 3-D model"):
         toolkit.segment(np.zeros((4, 40, 40), np.uint8), str(model), device="cpu")
 
 

@@ -88,8 +88,8 @@ class APCoco(Metric):
         if len(judged) > 1 and judged.min() == judged.max():
             weights = weights[:0]
         for bit, values in enumerate(areas):
-            keep = (ignored >> bit) & 1 == 0
-            hits, of = ((hit[keep] >> bit) & 1).astype(np.float64), image[keep]
+            keep = (ignored.astype(np.int64) >> bit) & 1 == 0
+            hits, of = ((hit[keep].astype(np.int64) >> bit) & 1).astype(np.float64), image[keep]
             for k, weight in enumerate(weights.astype(np.float64)):
                 values[k] = _area(hits, weight[of], float(weight @ true))
         at = {p: area for p, area in zip(self.thresholds, areas, strict=True) if p in self.alone}

@@ -155,7 +155,7 @@ class Piece:
         """`(C, *box.shape)`, 0 outside of the piece."""
         source = self.whole.values[name]
         dense = np.zeros((len(source), *self.box.shape), np.uint8)
-        dense[(slice(None), *self.inside)] = source[:, self.index]
+        dense[:, self.mask] = source[:, self.index]
         return dense
 
 

@@ -121,21 +121,23 @@ def contingency(
     shared = overlaps.shared.astype(np.float64)
     uncovered = overlaps.truth_sizes - np.bincount(overlaps.truth, weights=shared, minlength=n)
     hits = np.bincount(overlaps.predicted, weights=shared, minlength=m)
-    cells, true, seen = [shared], [overlaps.truth_sizes.astype(np.float64)], [hits]
+    cells: list[Floats] = [shared]
+    true: list[Floats] = [overlaps.truth_sizes.astype(np.float64)]
+    seen: list[Floats] = [hits.astype(np.float64)]
     if singles:
         ones = np.ones(int(uncovered.sum()))
         cells.append(ones)
         seen.append(ones)
     else:
-        cells.append(uncovered)
+        cells.append(uncovered.astype(np.float64))
         seen.append(np.array([uncovered.sum()]))
     if background:
         # Shared voxels lie in true objects and are therefore known.
         beyond = overlaps.predicted_known - hits
         empty = overlaps.known - overlaps.truth_sizes.sum() - beyond.sum()
-        cells += [beyond, np.array([float(empty)])]
+        cells += [beyond.astype(np.float64), np.array([float(empty)])]
         true.append(np.array([float(overlaps.known - overlaps.truth_sizes.sum())]))
-        seen = [hits + beyond, np.array([uncovered.sum() + empty])]
+        seen = [(hits + beyond).astype(np.float64), np.array([float(uncovered.sum() + empty)])]
     return np.concatenate(cells), np.concatenate(true), np.concatenate(seen)
 
 

@@ -21,7 +21,7 @@ def gather(counts: Sequence[Counts], name: str) -> Floats:
 
 def ratio(part: Floats, whole: Floats, nothing: float) -> Floats:
     """part / whole, and `nothing` where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), nothing), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), nothing), where=whole > 0))
 
 
 def mean_defined(values: Floats) -> Floats:

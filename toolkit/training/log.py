@@ -68,4 +68,5 @@ def draw(folder: Path, metric: str) -> None:
         right.set_ylim(0, 1)
         right.set_ylabel(f"validation {metric}", color="#c4551b")
         right.spines[["top"]].set_visible(False)
-    FigureCanvasAgg(figure).print_png(folder / PNG)
+    figure.set_canvas(FigureCanvasAgg(figure))
+    figure.savefig(folder / PNG)

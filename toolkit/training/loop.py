@@ -151,7 +151,8 @@ def _step(
             own = {name.removeprefix(mark): t for name, t in tensors.items() if name.startswith(mark)}
             found = criterion({name: head.float() for name, head in heads.items()}, own)
             terms |= {name if at == 0 else f"auxiliary.{name}": value for name, value in found.items()}
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        total = torch.stack([t.float() for t in terms.values()]).sum()
+        total.backward()  # type: ignore[no-untyped-call]
     except torch.cuda.OutOfMemoryError as error:
         raise OutOfMemory(
             "memory does not suffice for a training step",
@@ -181,7 +182,7 @@ def _rate(recipe: Recipe, step: int, steps: int) -> float:
 
     training = recipe.training
     done = min(1.0, step / max(1, steps))
-    shape = {"poly": (1 - done) ** 0.9, "cosine": (1 + cos(pi * done)) / 2, "constant": 1.0}[training.schedule]
+    shape: float = {"poly": (1 - done) ** 0.9, "cosine": (1 + cos(pi * done)) / 2, "constant": 1.0}[training.schedule]
     return training.learning_rate * shape * min(1.0, (step + 1) / max(1, training.warmup))
 
 

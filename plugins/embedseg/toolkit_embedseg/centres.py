@@ -19,7 +19,7 @@ chosen pixel's mean distance exceeds the smallest one by a few per cent at most.
 """
 
 
-def centre(points: NDArray[np.integer], rule: Rule, voxel_size: tuple[float, ...]) -> NDArray[np.int64]:
+def centre(points: NDArray[np.int64], rule: Rule, voxel_size: tuple[float, ...]) -> NDArray[np.int64]:
     """The centre pixel of one object.
 
     `points` `(n, D)` are its pixels in raster order, `voxel_size` `(D,)` scales distances to micrometres. `medoid`:
@@ -27,14 +27,14 @@ def centre(points: NDArray[np.integer], rule: Rule, voxel_size: tuple[float, ...
     mass, wherever it is (it may lie outside of the object; Neven et al. 2019). `approximate_medoid`: the object's pixel
     nearest to the coordinate-wise median (reference). Ties go to the first pixel in raster order.
     """
-    micrometres = points * np.asarray(voxel_size, np.float64)
+    micrometres = points.astype(np.float64) * np.asarray(voxel_size, np.float64)
     match rule:
         case "centroid":
-            return np.floor(points.mean(0)).astype(np.int64)
+            return np.asarray(np.floor(points.mean(0)), np.int64)
         case "approximate_medoid":
-            return points[_nearest(micrometres, np.median(micrometres, axis=0))]
+            return np.asarray(points[_nearest(micrometres, np.median(micrometres, axis=0))])
         case "medoid":
-            return points[_medoid(micrometres)]
+            return np.asarray(points[_medoid(micrometres)])
 
 
 def _nearest(points: NDArray[np.float64], to: NDArray[np.float64]) -> Any:

@@ -87,10 +87,10 @@ class EmbedSegClusters(PostProcessor):
         """The foreground pixels of the block's core."""
         own = prediction.crop(prediction.core)
         seediness = backend.to_numpy(own["seediness"])[0]
-        inside = np.nonzero(seediness > self.foreground)
-        offset = backend.to_numpy(own["offsets"])[(slice(None), *inside)].T
-        bandwidth = backend.to_numpy(own["bandwidth"])[(slice(None), *inside)].T
-        where = tuple(axis + start for axis, start in zip(inside, own.box.start, strict=True))
+        inside = seediness > self.foreground
+        offset = backend.to_numpy(own["offsets"])[:, inside].T
+        bandwidth = backend.to_numpy(own["bandwidth"])[:, inside].T
+        where = tuple(axis + start for axis, start in zip(np.nonzero(inside), own.box.start, strict=True))
         return Points(
             shape=prediction.shape,
             index=np.ravel_multi_index(where, prediction.shape).astype(np.int64),

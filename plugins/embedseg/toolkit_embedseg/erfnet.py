@@ -35,11 +35,11 @@ class ErfNet(nn.Module):
         """Give heads with an `initial` value that output everywhere."""
         with torch.no_grad():
             for group, output in zip(self.groups, self.outputs, strict=True):
-                at = 0
+                at, tensors = 0, dict(output.named_parameters())
                 for head in group:
                     if head.initial is not None:
-                        output.weight[:, at : at + head.channels] = 0
-                        output.bias[at : at + head.channels] = head.initial
+                        tensors["weight"][:, at : at + head.channels] = 0
+                        tensors["bias"][at : at + head.channels] = head.initial
                     at += head.channels
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

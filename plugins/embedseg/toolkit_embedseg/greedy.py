@@ -95,7 +95,7 @@ def _three(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(np.pad(array, ((0, 0), (3 - array.shape[1], 0))))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _grow(  # type: ignore[no-untyped-def]
     voxel, offset, inverse, embedded, step, cells, member, first, seeds, min_size, overwrite, near, label, chosen
 ):
