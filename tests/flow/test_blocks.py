@@ -1,0 +1,60 @@
+"""The shipped model on real images: the result does not depend on blocks or workers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.beside import beside
+from toolkit import normalise
+from toolkit.cli import main
+from toolkit.gpu.backend import Backend
+from toolkit.io import open_dataset
+from toolkit.pipeline import prepare
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.predictor import Predictor
+from toolkit.registry import package
+from toolkit.tiles import Box, blocks
+
+COUNT = 20
+
+
+def images() -> list[Path]:
+    data = open_dataset(f"{beside('data/dsb2018')}:test")
+    return [item.image for item in data.items[:COUNT]]
+
+
+@pytest.mark.slow
+def test_any_blocks_get_the_same_network_output_bit_for_bit() -> None:
+    data = open_dataset(f"{beside('data/dsb2018')}:test")
+    model = package.load("embedseg", Catalogue(), "embedseg")
+    predictor = Predictor(model, Backend())
+    several = 0
+    for item in data.items[:COUNT]:
+        image = prepare(data.image(item), model.recipe)
+        scale = normalise.fit(image, model.recipe.normalise)
+        whole = predictor(image, scale, Box.whole(image.shape))
+        for size in (128, 256):
+            work = blocks(predictor.lattice(image.shape), size)
+            several += len(work) > 1
+            for block in work:
+                part = predictor(image, scale, block.core)
+                for name, head in part.heads.items():
+                    np.testing.assert_array_equal(head, whole[name][(slice(None), *block.core.slices)])
+    assert several >= 8  # the images are not all of one window
+
+
+@pytest.mark.slow
+def test_any_blocks_and_workers_give_the_same_instances(tmp_path: Path) -> None:
+    inputs = [str(path) for path in images()]
+    found = {}
+    for workers in (1, 2):
+        for block in (None, 128, 256):
+            out = tmp_path / f"{workers}-{block}"
+            size = [] if block is None else ["--block", str(block)]
+            arguments = ["--plugin", "embedseg", "--workers", str(workers), *size, "--no-preview", "-o", str(out)]
+            assert main(["run", *inputs, *arguments]) == 0
+            found[workers, block] = {p.name: p.read_bytes() for p in sorted(out.rglob("*.labels.tif"))}
+    first = found[1, None]
+    assert len(first) == COUNT
+    assert all(labels == first for labels in found.values())
