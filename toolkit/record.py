@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import distributions, version
 from itertools import islice
@@ -40,6 +41,7 @@ def record(
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of the toolkit, its plugins, Python and the libraries on which the result depends."""
     ours = {d.name: d.version for d in distributions() if d.name and d.name.startswith("seg-toolkit")}
