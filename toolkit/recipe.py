@@ -80,7 +80,7 @@ class Training(Section):
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0."""
     steps: Annotated[int, Field(ge=1)] = 20000
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights that validation and the result use; 0 for none."""
     augment: tuple[str, ...] = ("flip", "rotate", "intensity")

@@ -9,26 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import channels, io, normalise
+from toolkit import channels, normalise
 from toolkit.errors import InputError
 from toolkit.image import Image
 from toolkit.io import Dataset
 from toolkit.normalise import Scale
 from toolkit.recipe import Recipe
 from toolkit.training.augment import Sample, chosen
+from toolkit.training.crowd import crowd
 from toolkit.training.warp import crop_box, margin, warp
 from toolkit.truth import Truth
 
 CACHE_BYTES = 4 * 2**30
 
 Batch = dict[str, NDArray[Any]]
+Held = tuple[Image, Scale, Truth, NDArray[np.int64]]
 
 
 class Crops:
     """Augmented crops of a data set.
 
     An image is drawn with a probability that grows with the square root of its number of objects, so that neither the
-    crowded nor the sparse ones rule; then an object of it, and the crop lies somewhere around it.
+    crowded nor the sparse ones rule; then an object of it, and the crop lies somewhere around it. A share
+    `training.crowd` of the crops has a voxel in the middle near which two objects are, if the image has one.
     """
 
     def __init__(self, data: Dataset, recipe: Recipe) -> None:
@@ -37,7 +40,7 @@ class Crops:
         self.recipe = recipe
         self.data = data
         self._augment = chosen(recipe.training.augment)
-        self._cache: OrderedDict[int, tuple[Image, Scale, Truth]] = OrderedDict()
+        self._cache: OrderedDict[int, Held] = OrderedDict()
         self._bytes = 0
         self._weights: NDArray[np.float64] | None = None
 
@@ -62,8 +65,10 @@ class Crops:
     def sample(self, rng: np.random.Generator) -> Sample:
         """One augmented crop."""
         training = self.recipe.training
-        image, scale, truth = self._load(int(rng.choice(len(self.data.items), p=self.weights())))
-        if len(truth.ids):
+        image, scale, truth, crowded = self._load(int(rng.choice(len(self.data.items), p=self.weights())))
+        if len(crowded) and rng.random() < training.crowd:
+            around = crowded[rng.integers(len(crowded))].astype(float)
+        elif len(truth.ids):
             spread = np.array(training.crop) / 4
             around = truth.centres[rng.integers(len(truth.ids))] + rng.uniform(-spread, spread)
         else:
@@ -78,8 +83,8 @@ class Crops:
             sample = augment(sample, rng)
         return sample
 
-    def _load(self, index: int) -> tuple[Image, Scale, Truth]:
-        """Image, its scale and truth; the latest are kept in memory."""
+    def _load(self, index: int) -> Held:
+        """Image, its scale, truth and crowded voxels; the latest are kept in memory."""
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
@@ -96,10 +101,11 @@ class Crops:
             raise InputError("image and mask differ in shape", f"{item.name}: {image.shape} and {truth.shape}")
         scale = normalise.fit(image, self.recipe.normalise)
         held = Image(image.read(), image.axes, image.voxel_size, image.name, image.calibrated, image.notes)
-        self._cache[index] = (held, scale, truth)
+        crowded = crowd(truth) if self.recipe.training.crowd else np.zeros((0, truth.ndim), np.int64)
+        self._cache[index] = (held, scale, truth, crowded)
         self._bytes += held.source.nbytes + truth.layers.nbytes
         while self._bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, (old, _, gone) = self._cache.popitem(last=False)
+            _, (old, _, gone, _) = self._cache.popitem(last=False)
             self._bytes -= old.source.nbytes + gone.layers.nbytes
         return self._cache[index]
 
@@ -108,8 +114,3 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Batch of arrays that may differ in their first axis, padded with zeros."""
     longest = max(len(a) for a in arrays)
     return np.stack([np.pad(a, ((0, longest - len(a)), *((0, 0),) * (a.ndim - 1))) for a in arrays])
-
-
-def open_split(reference: str, split: str) -> Dataset:
-    """Split `split` of the data set folder `reference`."""
-    return io.open_dataset(f"{reference}:{split}")

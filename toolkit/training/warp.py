@@ -16,7 +16,7 @@ SCALE = 1.4
 BEND = 0.04
 """Root mean square of the elastic displacement, relative to the distance of its control points."""
 CONTROL = 48
-"""Distance of the control points in voxels."""
+"""Distance of the control points in voxels of the finest axis; the same in micrometres along the others."""
 
 
 def margin(shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[int, ...]:
@@ -37,7 +37,7 @@ def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np
     outer = np.array(sample.truth.shape)
     middle, centre = (outer - 1) / 2, (np.array(shape) - 1) / 2
     factor = np.exp(rng.uniform(-np.log(SCALE), np.log(SCALE))) if "scale" in names else 1.0
-    bend = _bend(shape, rng) if "elastic" in names else np.zeros((ndim, *shape), np.float32)
+    bend = _bend(shape, sample.truth.voxel_size, rng) if "elastic" in names else np.zeros((ndim, *shape), np.float32)
     grid = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij"))
     column = (-1, *(1,) * ndim)
     where = (grid - centre.reshape(column)) / factor + middle.reshape(column) + bend
@@ -52,15 +52,15 @@ def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np
     return Sample(voxels.astype(np.float32), replace(moved, centres=_back(truth.centres, bend, centre, middle, factor)))
 
 
-def _bend(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A smooth displacement field `(D, *shape)` in voxels."""
-    from scipy.ndimage import zoom
+def _bend(shape: tuple[int, ...], voxel_size: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A smooth displacement field `(D, *shape)` in voxels: cubic splines through independent normal values."""
+    from scipy.ndimage import affine_transform
 
-    knots = tuple(max(2, -(-n // CONTROL) + 1) for n in shape)
-    field = rng.normal(0, BEND * CONTROL, (len(shape), *knots))
-    return np.stack(
-        [zoom(axis, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True) for axis in field]
-    ).astype(np.float32)
+    apart = CONTROL * min(voxel_size) / np.array(voxel_size)
+    knots = np.ceil((np.array(shape) - 1) / apart).astype(int) + 3  # one more on both sides
+    field = rng.normal(0, BEND, (len(shape), *knots))
+    bends = [affine_transform(f, 1 / apart, 1, shape, order=3, mode="mirror") for f in field]
+    return np.stack([bend * distance for bend, distance in zip(bends, apart, strict=True)]).astype(np.float32)
 
 
 def _back(

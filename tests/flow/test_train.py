@@ -1,0 +1,94 @@
+"""Training, from the data set to a model that runs."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from safetensors.numpy import load_file
+
+from toolkit.cli import main
+from toolkit.testing.scenes import blobs
+from toolkit.training.loop import Report
+
+SMALL = (
+    "network.width=0.25",
+    "training.batch=1",
+    "training.crop=[64,64]",
+    "tiling.window=[64,64]",
+    "tiling.overlap=16",
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    names = {"train": ["a", "b", "c"], "val": ["d"]}
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for seed, name in enumerate(n for split in names.values() for n in split):
+        scene = blobs((72, 80), count=5, seed=seed)
+        tifffile.imwrite(folder / "images" / f"{name}.tif", scene.image.read()[0])
+        tifffile.imwrite(folder / "masks" / f"{name}.tif", scene.truth.layers[0].astype(np.uint16))
+    (folder / "splits.json").write_text(json.dumps(names))
+    return folder
+
+
+def begin(data: Path, out: Path, *more: str) -> int:
+    changes = [word for change in SMALL for word in ("--set", change)]
+    return main(
+        ["train", "--plugin", "embedseg", "--data", str(data), "-o", str(out), "--threads", "1", *changes, *more]
+    )
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    """The log without the clock."""
+    with (run / "log.csv").open() as stream:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert begin(data, whole, "--steps", "110") == 0
+
+    def interrupt(report: Report) -> None:
+        if report.progress.step == 60:  # after the checkpoint of step 50
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("toolkit.cli.train._lines", lambda screen: interrupt)
+    assert begin(data, parts, "--steps", "110") == 130
+    monkeypatch.undo()
+    assert begin(data, parts, "--steps", "110", "--resume") == 0
+
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, found = load_file(whole / name), load_file(parts / name)
+        assert expected.keys() == found.keys()
+        assert all(np.array_equal(expected[k], found[k]) for k in expected), name
+    assert rows(parts) == rows(whole)
+    assert len(rows(whole)) == 110
+    assert (parts / "curve.png").stat().st_size > 1000
+
+
+def test_a_run_that_exists_is_not_overwritten_and_another_recipe_is_not_resumed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert begin(data, run, "--steps", "3") == 0
+    assert begin(data, run, "--steps", "3") == 2
+    assert begin(data, run, "--steps", "3", "--set", "training.learning_rate=0.1", "--resume") == 2
+    said = capsys.readouterr().err
+    assert said.count("error:") == 2
+    assert "Traceback" not in said
+
+
+def test_minutes_become_steps_and_the_model_runs(data: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    assert begin(data, run, "--minutes", "0.1") == 0
+    assert len(rows(run)) >= 20
+    image = data / "images" / "d.tif"
+    assert main(["run", str(image), "--model", str(run), "-o", str(out), "--workers", "1"]) == 0
+    assert (out / "d.labels.tif").is_file()
