@@ -36,5 +36,6 @@ class Layout:
 
     @property
     def padded(self) -> int:
-        """`length` rounded up to whole cache lines."""
-        return -(-self.length // 32) * 32
+        """Positions that a patch occupies: zeros follow it, as far as a neighbour that starts later in its row reaches;
+        whole cache lines."""
+        return -(-(self.length + self.patch[2]) // 32) * 32

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit_ppp.consensus import TILE, Voters, Windows, fill
+from toolkit_ppp.consensus import TILE, Windows, fill
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
+from toolkit_ppp.voters import Voters
 
 Ints = NDArray[np.int64]
 
@@ -82,7 +83,8 @@ def link(
                             held += 1
                     if held == 0:
                         continue
-                    window, observed = tile.sums[x - low], tile.seen[x - low]
+                    here = slice((x - low) * by.width, (x - low + 1) * by.width)
+                    window, observed = tile.sums[here], tile.seen[here]
                     linked = 0
                     for j in candidates:
                         sums[linked], pairs[linked] = _with_node(

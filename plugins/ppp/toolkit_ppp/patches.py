@@ -68,47 +68,36 @@ def cpu(
     codes: NDArray[np.int16],
 ) -> None:
     """Fill `codes`."""
-    _encode(flat, centres, inside, patch, sparse, t, below, codes)
+    # Where a patch may have voxels, with a margin so that no index leaves the array.
+    margin = [(n // 2, n // 2) for n in patch]
+    allowed = np.pad(inside if sparse else np.ones_like(inside), margin)
+    z, y, x = np.unravel_index(centres, inside.shape)
+    corners = np.ravel_multi_index((z, y, x), allowed.shape)
+    steps = np.asarray(np.ravel_multi_index(tuple(np.indices(patch).reshape(3, -1)), allowed.shape), np.int64)
+    _encode(flat, centres, allowed.reshape(-1), corners, steps, t, below, codes)
 
 
 @jit
 def _encode(
     flat: NDArray[np.float32],
     centres: NDArray[np.int64],
-    inside: NDArray[np.uint8],
-    patch: Triple,
-    sparse: bool,
+    allowed: NDArray[np.uint8],
+    corners: NDArray[np.int64],
+    steps: NDArray[np.int64],
     t: float,
     below: float,
     codes: NDArray[np.int16],
 ) -> None:
-    depth, height, width = inside.shape
     # Channels lie far apart in `flat` and patches in `codes`: a run of patches keeps both in cache.
     for first in range(0, len(centres), 32):
         last = min(len(centres), first + 32)
-        for c in range(codes.shape[1]):
-            dz = c // (patch[1] * patch[2]) - patch[0] // 2
-            dy = c // patch[2] % patch[1] - patch[1] // 2
-            dx = c % patch[2] - patch[2] // 2
+        for c in range(len(steps)):
             for k in range(first, last):
-                z = centres[k] // (height * width) + dz
-                y = centres[k] // width % height + dy
-                x = centres[k] % width + dx
-                if (
-                    z < 0
-                    or z >= depth
-                    or y < 0
-                    or y >= height
-                    or x < 0
-                    or x >= width
-                    or (sparse and inside[z, y, x] == 0)
-                ):
-                    codes[k, c] = UNCOVERED
-                else:
+                codes[k, c] = UNCOVERED
+                if allowed[corners[k] + steps[c]] > 0:
                     p = np.float64(flat[c, centres[k]])
+                    codes[k, c] = 0
                     if p > t:
                         codes[k, c] = np.int16(np.rint(255.0 * min(p, 1.0))) + 1
                     elif p < below:
                         codes[k, c] = np.int16(np.rint(255.0 * max(p, 0.0))) - 256
-                    else:
-                        codes[k, c] = 0

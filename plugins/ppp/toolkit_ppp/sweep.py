@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.tiles import Box
-from toolkit_ppp.consensus import TILE, Voters, expand
+from toolkit_ppp.consensus import TILE
 from toolkit_ppp.layout import Triple, triple
 from toolkit_ppp.patches import Patches
+from toolkit_ppp.voters import Voters, expand
 
 if TYPE_CHECKING:
     from toolkit_ppp.patchperpix import PatchPerPix
@@ -72,10 +73,11 @@ def load(patches: Patches, box: Box, options: PatchPerPix) -> Piece:
     chosen = rows[here].astype(np.int64)
     local = np.full(rows.shape, -1, np.int32)
     local[here] = np.arange(len(chosen), dtype=np.int32)
-    size = (len(chosen), layout.padded)
+    size = len(chosen) * layout.padded
+    wanted = (patches.inside[outer.slices] > 0) | (not options.sparse)
     voters = Voters(
-        local, np.zeros(size, np.int16), np.zeros(size, np.int8), np.zeros(size, np.uint8),
-        np.zeros(len(chosen), np.int32), layout.patch, layout.strides, options.t2,
+        local, wanted, np.zeros(size, np.int16), np.zeros(size, np.int8), np.zeros(size, np.uint8),
+        np.zeros(len(chosen), np.int32), layout.padded, layout.patch, layout.strides, options.t2,
     )  # fmt: skip
     expand(patches.codes, chosen, options.count == "decided", voters)
     own = box.relative_to(outer)
