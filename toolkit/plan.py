@@ -37,31 +37,34 @@ def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
     error: InputError | None = None
     for one in found:
         try:
-            here = scene(model, source(one, options))
+            return _measured(one, len(found), model, options)
         except InputError as reason:
             error = reason
-            continue
-        lattice = here.predictor.lattice(here.image.shape)
-        work = blocks(lattice, options.block)
-        windows = sum(1 for _ in lattice.windows())
-        here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
-        began = time.perf_counter()
-        here.predictor(here.image, here.scale, next(lattice.windows()).core)
-        pace = time.perf_counter() - began
-        voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
-        heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
-        split = min(options.workers, max(len(found), len(work)))
-        return Plan(
-            images=len(found),
-            blocks=len(work),
-            windows=windows,
-            seconds=len(found) * windows * pace / split,
-            gigabytes=split * (peak() + 2 * heads / 2**30),
-            first=one.stem,
-            notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
-        )
     assert error is not None, "there is at least one input"
     raise error
+
+
+def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
+    here = scene(model, source(one, options))
+    lattice = here.predictor.lattice(here.image.shape)
+    work = blocks(lattice, options.block)
+    windows = sum(1 for _ in lattice.windows())
+    here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
+    began = time.perf_counter()
+    here.predictor(here.image, here.scale, next(lattice.windows()).core)
+    pace = time.perf_counter() - began
+    voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
+    heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
+    split = min(options.workers, max(images, len(work)))
+    return Plan(
+        images=images,
+        blocks=len(work),
+        windows=windows,
+        seconds=images * windows * pace / split,
+        gigabytes=split * (peak() + 2 * heads / 2**30),
+        first=one.stem,
+        notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
+    )
 
 
 def peak() -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import OutOfMemory
+from toolkit.errors import InputError, OutOfMemory
 from toolkit.gpu.backend import Backend
 from toolkit.image import Image
 from toolkit.normalise import Scale
@@ -36,6 +36,7 @@ class Predictor:
         self.recipe = package.recipe
         self.heads = package.heads
         self.backend = backend
+        self._takes = package.takes
         self._module = package.build().to(backend.device)
         self._batch = GPU_BATCH if backend.on_gpu else 1
         every = turns(self.recipe.tiling.window, self.heads)
@@ -47,6 +48,12 @@ class Predictor:
 
     def __call__(self, image: Image, scale: Scale, box: Box) -> Prediction:
         """The heads in `box` of `image`; `(channels, *box.shape)` float32 on the device, activations applied."""
+        if self._takes not in (None, image.channels):
+            raise InputError(
+                f"the model takes {self._takes} channel(s) and this image has {image.channels}",
+                image.name,
+                "choose with --set input.channels='[0]'",
+            )
         xp = self.backend.xp
         heads = {head.name: xp.zeros((head.channels, *box.shape), xp.float32) for head in self.heads}
         windows = self.lattice(image.shape).windows(box)

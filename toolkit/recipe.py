@@ -55,6 +55,8 @@ class Tiling(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
+        if len(self.overlaps) != len(self.window):
+            raise ValueError(f"overlap needs {len(self.window)} numbers, one per axis of window")
         if any(o >= w for o, w in zip(self.overlaps, self.window, strict=True)):
             raise ValueError("overlap must be smaller than window on every axis")
         return self

@@ -42,6 +42,8 @@ class ModelPackage:
     build: Callable[[], torch.nn.Module]
     version: str = "1.0"
     licence: str = "unknown"
+    takes: int | None = None
+    """Channels that the network takes, if it has been given another recipe."""
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
         """The same network with another recipe around it; raises `UsageError` if the network would differ."""
@@ -51,7 +53,13 @@ class ModelPackage:
                 self.name,
                 "change only input, normalise, postprocess and tiling, or train anew",
             )
-        return replace(self, recipe=recipe)
+        chosen = recipe.input.channels
+        takes = self.takes or (None if self.recipe.input.channels == "all" else channels(self.recipe))
+        if chosen != "all" and channels(recipe) != (takes or channels(recipe)):
+            raise UsageError(
+                f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"
+            )
+        return replace(self, recipe=recipe, takes=takes)
 
 
 def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:

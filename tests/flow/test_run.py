@@ -1,0 +1,522 @@
+"""`seg run` as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.ndimage import label
+
+from tests.models import bright, see_through
+from tests.samples import nuclei
+from toolkit import io
+from toolkit.cli import main
+from toolkit.instances import Instances
+from toolkit.lock import held
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return see_through(tmp_path_factory.mktemp("model") / "seen")
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return see_through(tmp_path_factory.mktemp("model") / "seen", 3)
+
+
+class Said:
+    """Exit code, standard output and standard error of one command."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def error(self) -> str:
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def seg(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def run(*arguments: object) -> Said:
+        capfd.readouterr()
+        workers = () if "--workers" in arguments else ("--workers", "1")
+        code = main(["run", *map(str, arguments), *workers, "--device", "cpu"])
+        return Said(code, *capfd.readouterr())
+
+    return run
+
+
+def write(path: Path, array: np.ndarray, **about: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, photometric="minisblack", **about)
+    return path
+
+
+def wanted(array: np.ndarray) -> Instances:
+    """What the see-through model must find."""
+    middle = (float(array.min()) + float(array.max())) / 2
+    return Instances.from_labels(label(array > middle)[0])
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Everything below a folder but what holds times."""
+    found = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if path.name != "run.json"}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_labels_objects_table_picture_and_record_agree(ndim: int, model, volumes, here: Path, seg) -> None:
+    array = bright((90, 70) if ndim == 2 else (12, 40, 30))
+    write(here / "cells.tif", array)
+    said = seg("cells.tif", "--model", model if ndim == 2 else volumes)
+    assert said.code == 0, said.err
+    out = here / "cells.seg"
+    assert names(here) == ["cells.seg", "cells.tif"]
+    assert names(out) == ["cells.labels.tif", "cells.objects.csv", "cells.overlay.png", "cells.zarr", "run.json"]
+
+    expected = wanted(array)
+    labels = tifffile.imread(out / "cells.labels.tif")
+    assert labels.dtype == np.uint16
+    assert Instances.from_labels(labels) == expected
+    assert io.read_instances(out / "cells.zarr") == expected
+    with (out / "cells.objects.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    sizes = [int(r["area_px" if ndim == 2 else "volume_px"]) for r in rows]
+    assert [int(r["id"]) for r in rows] == list(range(1, len(expected) + 1))
+    assert sizes == expected.sizes.tolist() == np.bincount(labels.reshape(-1))[1:].tolist()
+    record = json.loads((out / "run.json").read_text())
+    (image,) = record["images"]
+    assert (image["objects"], image["shape"], image["error"]) == (len(expected), list(array.shape), None)
+    assert image["input"] == str(here / "cells.tif")
+    assert sorted(image["files"]) == [n for n in names(out) if n != "run.json"]
+    assert f"{len(expected)} objects" in said.err
+    assert "wrote  cells.seg/: cells.labels.tif" in said.out
+
+
+def test_json_is_one_document_on_stdout(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    said = seg("a.tif", "--model", model, "--json", "--no-preview")
+    assert said.code == 0
+    assert json.loads(said.out) == json.loads((here / "a.seg" / "run.json").read_text())
+    plan = seg("a.tif", "--model", model, "--json", "--dry-run", "-o", "other")
+    assert json.loads(plan.out)["images"] == 1
+    assert names(here) == ["a.seg", "a.tif"]
+
+
+def test_a_record_repeats_its_run_from_anywhere(model, here: Path, tmp_path: Path, seg, monkeypatch) -> None:
+    for k in range(2):
+        write(here / "in" / f"{k}.tif", bright((50, 60), seed=k))
+    link = here / "seen"
+    link.symlink_to(model)
+    assert seg("in", "--model", "seen", "-o", "one", "--set", "postprocess.min_size=30", "--no-preview").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = seg("--from", here / "one" / "run.json", "-o", "two")
+    assert again.code == 0, again.err
+    assert content(tmp_path / "elsewhere" / "two") == content(here / "one")
+    first, second = (json.loads((p / "run.json").read_text()) for p in (here / "one", tmp_path / "elsewhere" / "two"))
+    assert first["recipe"] == second["recipe"]
+    assert first["recipe"]["postprocess"]["min_size"] == 30
+
+
+def test_a_record_of_another_model_is_not_repeated_in_silence(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    shutil.copytree(model, here / "mine")
+    assert seg("a.tif", "--model", "mine", "-o", "one").code == 0
+    weights = here / "mine" / "best.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    said = seg("--from", "one/run.json", "-o", "two")
+    assert said.code == 4
+    assert "this is not the model of that run any more" in said.error
+    assert seg("--from", "one/run.json", "--model", "mine", "-o", "two").code == 0
+    assert seg("--from", "a.tif", "-o", "three").error.startswith("error: this is no record of a run: a.tif")
+
+
+def test_an_output_is_never_overwritten_unasked(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40), 1))
+    assert seg("a.tif", "--model", model).code == 0
+    before = content(here)
+    said = seg("a.tif", "--model", model)
+    assert said.code == 2
+    assert said.error == "error: the output exists: a.seg; choose another -o, or say --overwrite"
+    assert content(here) == before
+    write(here / "a.tif", bright((40, 40), 2))
+    assert seg("a.tif", "--model", model, "--overwrite").code == 0
+    assert io.read_instances(here / "a.seg" / "a.zarr") == wanted(bright((40, 40), 2))
+    assert names(here) == ["a.seg", "a.tif"]
+
+
+def test_a_folder_that_no_run_made_is_never_overwritten(model, here: Path, seg) -> None:
+    write(here / "photos" / "a.tif", bright((40, 40)))
+    said = seg("photos", "--model", model, "-o", "photos", "--overwrite")
+    assert said.code == 2
+    assert "no output of a run" in said.error
+    assert names(here / "photos") == ["a.tif"]
+
+
+def test_a_second_process_on_one_output_is_refused(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    (here / "a.seg.work").mkdir()
+    with held(here / "a.seg.work"):
+        said = seg("a.tif", "--model", model)
+    assert said.code == 7
+    assert f"another run writes to this output: a.seg.work, process {os.getpid()}; wait for it" in said.error
+    assert not (here / "a.seg").exists()
+
+
+def test_one_bad_file_among_many_is_listed_and_the_others_are_done(model, here: Path, seg) -> None:
+    for k in range(3):
+        write(here / "in" / f"{k}.tif", bright((40, 40), k))
+    (here / "in" / "1.tif").write_bytes((here / "in" / "1.tif").read_bytes()[:500])
+    write(here / "in" / "deep.tif", bright((5, 40, 40)))
+    before = content(here / "in")
+    said = seg("in", "--model", model, "--no-preview", "--json")
+    assert said.code == 5
+    assert said.error == "error: 2 of 4 images could not be used: 1, deep; the others are done"
+    assert said.err.count("failed ") == 2
+    assert content(here / "in") == before
+    out = here / "in.seg"
+    assert {n for n in names(out) if n.endswith(".tif")} == {"0.labels.tif", "2.labels.tif"}
+    record = json.loads(said.out)
+    assert [bool(image["error"]) for image in record["images"]] == [False, True, False, True]
+
+
+def test_equal_names_keep_their_folders(model, here: Path, seg) -> None:
+    arrays = {name: bright((40, 40), k) for k, name in enumerate(("a", "b"))}
+    for name, array in arrays.items():
+        write(here / "in" / name / "cells.tif", array)
+    assert seg("in", "--model", model, "-o", "out", "--no-preview").code == 0
+    for name, array in arrays.items():
+        assert io.read_instances(here / "out" / name / "cells.zarr") == wanted(array)
+
+
+def test_a_split_of_a_data_set_can_be_run(model, here: Path, seg) -> None:
+    data = nuclei(here / "data", train=2, val=1)
+    assert seg(f"{data}:train", "--model", model, "-o", "out", "--no-preview").code == 0
+    assert {n for n in names(here / "out") if n.endswith(".tif")} == {"t0.labels.tif", "t1.labels.tif"}
+
+
+@pytest.mark.parametrize("value", [0, 9])
+def test_a_constant_image_has_no_objects_and_is_no_error(value: int, model, here: Path, seg) -> None:
+    write(here / "a.tif", np.full((40, 50), value, np.uint16))
+    said = seg("a.tif", "--model", model)
+    assert said.code == 0
+    assert "0 objects" in said.err
+    assert not tifffile.imread(here / "a.seg" / "a.labels.tif").any()
+    assert len((here / "a.seg" / "a.objects.csv").read_text().splitlines()) == 1
+
+
+def test_values_that_are_no_numbers_are_background_and_said_once(model, here: Path, seg) -> None:
+    array = bright((40, 50)).astype(np.float32)
+    array[3, 4:7] = np.nan, np.inf, -np.inf
+    write(here / "a.tif", array)
+    said = seg("a.tif", "--model", model)
+    assert said.code == 0
+    assert said.err.count("3 values are not finite and were taken as 0") == 1
+    array[3, 4:7] = 0
+    assert io.read_instances(here / "a.seg" / "a.zarr") == wanted(array)
+
+
+def test_more_objects_than_16_bits_get_wider_ids(here: Path, tmp_path: Path, seg) -> None:
+    large = see_through(tmp_path / "large", tiling={"window": [520, 520], "overlap": 0}, training={"crop": [520, 520]})
+    array = np.zeros((520, 520), np.uint8)
+    array[::2, ::2] = 255
+    write(here / "a.tif", array)
+    said = seg("a.tif", "--model", large, "--no-preview")
+    assert said.code == 0
+    assert tifffile.imread(here / "a.seg" / "a.labels.tif").dtype == np.uint32
+    assert json.loads((here / "a.seg" / "run.json").read_text())["images"][0]["objects"] == 260 * 260 > 2**16
+
+
+def spoil(folder: Path) -> None:
+    """Inputs of all kinds of badness, and a good one."""
+    good = write(folder / "good.tif", bright((40, 40))).read_bytes()
+    write(folder / "nan.tif", np.full((20, 20), np.nan, np.float32))
+    write(folder / "deep.tif", bright((6, 20, 20)))
+    tifffile.imwrite(folder / "colour.tif", np.stack([bright((40, 40))] * 3, -1), photometric="rgb")
+    (folder / "cut.tif").write_bytes(good[: len(good) // 2])
+    (folder / "text.tif").write_text("no image")
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("in the way")
+
+
+BAD = {
+    "missing file": (["none.tif"], 5, "no such file or folder: none.tif"),
+    "no match": (["*.png"], 5, "no image matches this pattern"),
+    "empty folder": (["empty"], 5, "this folder holds no image: empty"),
+    "cut file": (["cut.tif"], 5, "cut.tif"),
+    "no image": (["text.tif"], 5, "text.tif"),
+    "all NaN": (["nan.tif"], 5, "no voxel has a finite value"),
+    "too many axes": (["deep.tif"], 5, "the model works on 2-D images and this one is 3-D"),
+    "absent channel": (
+        ["good.tif", "--set", "input.channels=[3]"],
+        5,
+        "there is no channel 3, the image has 1 channel",
+    ),
+    "colour wanted": (["good.tif", "--set", "input.channels=haematoxylin"], 5, "needs red, green and blue"),
+    "two channels": (["good.tif", "--set", "input.channels=[0,0]"], 2, "the model takes 1 channel"),
+    "all channels": (["colour.tif", "--set", "input.channels=all"], 5, "takes 1 channel(s) and this image has 3"),
+    "no input": ([], 5, "no image was given"),
+    "unknown split": (["empty:tset"], 2, "no split 'tset'"),
+    "unknown plugin": (["good.tif", "--plugin", "builtn"], 2, "did you mean 'builtin'?"),
+    "unknown model": (["good.tif", "--model", "no-such-model-here"], 2, "no-such-model-here"),
+    "unknown section": (["good.tif", "--set", "postproces.min_size=3"], 2, "did you mean 'postprocess'?"),
+    "unknown key": (["good.tif", "--set", "postprocess.min_sice=3"], 2, "did you mean 'min_size'?"),
+    "unknown kind": (["good.tif", "--set", "postprocess=treshold"], 2, "did you mean 'threshold'?"),
+    "bad value": (["good.tif", "--set", "postprocess.min_size=-3"], 2, "postprocess.min_size"),
+    "no value": (["good.tif", "--set", "postprocess"], 2, "--set postprocess"),
+    "another network": (["good.tif", "--set", "network.maps=[2,2]"], 2, "network and heads are fixed"),
+    "unfit window": (["good.tif", "--set", "tiling.window=[32,32,32]"], 2, "training.crop has 2 axes"),
+    "unfit spacing": (["good.tif", "--set", "input.spacing_um=[1,1,1]"], 2, "input.spacing_um needs 2 numbers"),
+    "unfit overlap": (["good.tif", "--set", "tiling.overlap=[4,4,4]"], 2, "overlap needs 2 numbers"),
+    "overlap above window": (["good.tif", "--set", "tiling.overlap=32"], 2, "overlap must be smaller than window"),
+    "absent device": (["good.tif", "--device", "cuda:7"], 2, "cuda:7"),
+    "bad voxel size": (["good.tif", "--voxel-size", "0"], 2, "a voxel size is numbers above 0"),
+    "bad axes": (["good.tif", "--axes", "YQW"], 2, "these axes make no sense"),
+    "bad block": (["good.tif", "--block", "0"], 2, "--block"),
+    "bad option": (["good.tif", "--blok", "64"], 2, "--blok"),
+    "file in the way": (["good.tif", "-o", "file/out"], 7, "cannot write the output"),
+    "name too long": (["good.tif", "-o", "x" * 300], 7, "cannot write the output"),
+    "file as output": (["good.tif", "-o", "file", "--overwrite"], 2, "no output of a run"),
+    "record of nothing": (["--from", "text.tif"], 5, "no record of a run"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(case: str, model, here: Path, capfd) -> None:
+    arguments, code, part = BAD[case]
+    spoil(here)
+    before = content(here)
+    chosen = [] if {"--model", "--plugin", "--from"} & set(arguments) else ["--model", str(model)]
+    found = main(["run", *arguments, *chosen, "--workers", "1"])
+    said = Said(found, *capfd.readouterr())
+    assert part in said.error
+    assert said.code == code, said.error
+    assert said.out == ""
+    assert content(here) == before
+
+
+def test_no_method_is_a_mistake_too(here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    said = seg("a.tif")
+    assert (said.code, said.error) == (
+        2,
+        "error: no method was named: --plugin or --model; see seg plugins list",
+    )
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from toolkit.cli import main
+from toolkit.workspace import Workspace
+finish, calls = Workspace.finish, []
+
+def counted(space, key, row):
+    if {before!r}:
+        calls.append(key)
+        if len(calls) == {count}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    finish(space, key, row)
+    if not {before!r}:
+        calls.append(key)
+        if len(calls) == {count}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+Workspace.finish = counted
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "before"), [(1, True), (2, False)])
+def test_a_run_that_was_killed_is_resumed_with_the_same_bytes(count: int, before: bool, model, here: Path, seg) -> None:
+    for k in range(3):
+        write(here / "in" / f"{k}.tif", bright((60, 50), k))
+    arguments = ["in", "--model", str(model), "--no-preview", "--workers", "1"]
+    assert seg(*arguments, "-o", "whole").code == 0
+    script = KILLED.format(root=str(ROOT), before=before, count=count)
+    killed = subprocess.run(
+        [sys.executable, "-c", script, "run", *arguments, "-o", "out"], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not (here / "out").exists()
+    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work").glob("0*.tif")}
+    said = seg(*arguments, "-o", "out", "--resume")
+    assert said.code == 0, said.err
+    assert content(here / "out") == content(here / "whole")
+    assert names(here) == ["in", "out", "whole"]
+    if not before:
+        ((path, time),) = finished.items()
+        assert (here / "out" / path.name).stat().st_mtime_ns == time  # kept, not made again
+
+
+@contextmanager
+def stopped(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> Iterator[None]:
+    """The run ends in `error` when that many images are finished."""
+    from toolkit import run
+
+    done = []
+
+    def one_image(*arguments: Any) -> Any:
+        if len(done) == after:
+            raise error
+        done.append(1)
+        return original(*arguments)
+
+    original = run.one_image
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "one_image", one_image)
+        yield
+
+
+def three(here: Path) -> None:
+    for k in range(3):
+        write(here / "in" / f"{k}.tif", bright((60, 50), k))
+
+
+def test_an_interrupted_run_says_what_is_kept_and_goes_on_from_there(model, here: Path, seg, monkeypatch) -> None:
+    three(here)
+    assert seg("in", "--model", model, "-o", "whole", "--no-preview").code == 0
+    with stopped(monkeypatch, 2, KeyboardInterrupt()):
+        said = seg("in", "--model", model, "-o", "out", "--no-preview")
+    assert said.code == 130
+    assert said.error == "error: interrupted: out; 2 of 3 images are done and kept for --resume"
+    assert names(here) == ["in", "out.work", "whole"]
+    with stopped(monkeypatch, 1, AssertionError()):  # one image is left to do, and no more
+        assert seg("in", "--model", model, "-o", "out", "--no-preview", "--resume").code == 0
+    assert content(here / "out") == content(here / "whole")
+
+
+def test_an_interruption_before_the_first_image_leaves_nothing(model, here: Path, seg, monkeypatch) -> None:
+    three(here)
+    with stopped(monkeypatch, 0, KeyboardInterrupt()):
+        said = seg("in", "--model", model, "-o", "out")
+    assert (said.code, said.error) == (130, "error: interrupted: out")
+    assert names(here) == ["in"]
+
+
+@pytest.mark.parametrize("what", ["model", "recipe", "inputs", "--no-preview"])
+def test_a_resumed_run_must_be_the_same_run(what: str, model, here: Path, seg, monkeypatch) -> None:
+    three(here)
+    shutil.copytree(model, here / "mine")
+    with stopped(monkeypatch, 1, KeyboardInterrupt()):
+        assert seg("in", "--model", "mine", "-o", "out").code == 130
+    more = []
+    if what == "model":
+        weights = here / "mine" / "best.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    elif what == "inputs":
+        write(here / "in" / "2.tif", bright((60, 50), 77))
+    else:
+        more = ["--no-preview"] if what == "--no-preview" else ["--set", "postprocess.min_size=5"]
+    said = seg("in", "--model", "mine", "-o", "out", "--resume", *more)
+    assert said.code == 2
+    assert f"the run to resume was begun with something else: {what}; run it as before" in said.error
+    assert (here / "out.work").is_dir()
+
+
+def test_a_run_may_be_resumed_with_other_blocks_where_they_change_nothing(model, here: Path, seg, monkeypatch) -> None:
+    three(here)
+    with stopped(monkeypatch, 1, MemoryError()):
+        assert seg("in", "--model", model, "-o", "out").code == 6
+    assert seg("in", "--model", model, "-o", "out", "--resume", "--block", "40", "--workers", "1").code == 0
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_said_and_what_was_done_is_kept(model, here: Path, seg, monkeypatch) -> None:
+    three(here)
+    writes = []
+
+    def fill(*arguments: Any, **options: Any) -> Any:
+        writes.append(1)
+        return original(*arguments, **options) if len(writes) < 3 else full()
+
+    from toolkit.io import tifflabels
+
+    original = tifflabels.write_tiff
+    monkeypatch.setattr(tifflabels, "write_tiff", fill)
+    said = seg("in", "--model", model, "-o", "out")
+    monkeypatch.undo()
+    assert said.code == 7
+    assert "No space left on device" in said.error
+    assert said.error.endswith("2 of 3 images are done and kept for --resume")
+    monkeypatch.chdir(here)
+    assert seg("in", "--model", model, "-o", "out", "--resume").code == 0
+    assert len(list((here / "out").glob("*.labels.tif"))) == 3
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True)
+    if made.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a tmpfs")
+def test_a_disk_that_is_really_full_is_said(model, here: Path, small_disk: Path, seg) -> None:
+    three(here)
+    write(here / "in" / "9.tif", np.random.default_rng(0).integers(0, 256, (700, 700)).astype(np.uint8))
+    said = seg("in", "--model", model, "-o", small_disk / "out", "--no-preview")
+    assert said.code == 7
+    assert "No space left on device" in said.error
+    assert not (small_disk / "out").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a tmpfs")
+def test_a_disk_that_may_only_be_read_is_said(model, here: Path, small_disk: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    said = seg("a.tif", "--model", model, "-o", small_disk / "out")
+    assert said.code == 7
+    assert "Read-only file system" in said.error
+
+
+@pytest.mark.slow
+def test_processes_over_images_and_over_blocks_give_the_bytes_of_one(model, here: Path, seg) -> None:
+    three(here)
+    arguments = ["--model", str(model), "--no-preview", "--block", "32"]
+    assert seg("in", *arguments, "-o", "one").code == 0
+    assert seg("in", *arguments, "-o", "images", "--workers", "2").code == 0
+    assert seg("in/0.tif", *arguments, "-o", "blocks", "--workers", "2").code == 0
+    one = content(here / "one")
+    assert content(here / "images") == one
+    assert content(here / "blocks") == {name: data for name, data in one.items() if name.startswith("0.")}
