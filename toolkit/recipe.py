@@ -111,6 +111,8 @@ class Recipe(Section):
     def _consistent(self) -> Recipe:
         if len(self.training.crop) != self.ndim:
             raise ValueError(f"training.crop has {len(self.training.crop)} axes and tiling.window has {self.ndim}")
+        if self.input.spacing_um is not None and len(self.input.spacing_um) != self.ndim:
+            raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
         stride = self.network.stride(self.ndim)
         for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
             if any(n % s for n, s in zip(shape, stride, strict=True)):
