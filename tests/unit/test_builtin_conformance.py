@@ -6,11 +6,12 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from toolkit.builtin.bce_dice import BceDice
+from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.unet import UNet
 from toolkit.builtin.watershed import Watershed
-from toolkit.testing import LossTests, NetworkTests, PostProcessorTests, RecipeTests
+from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.scenes import Scene
 
@@ -66,3 +67,7 @@ class TestMutexWatershed(PostProcessorTests):
 class TestUNetRecipe(RecipeTests):
     name = "builtin:unet"
     changes = ("network.maps=[4, 8, 16]",)
+
+
+# One class of tests for each metric.
+globals().update({f"Test{metric.__name__}": type("Tests", (MetricTests,), {"spec": metric()}) for metric in METRICS})

@@ -21,7 +21,7 @@ from toolkit.training import checkpoint
 from toolkit.training.checkpoint import LAST, Progress
 from toolkit.training.data import Batch, Crops
 from toolkit.training.log import Log, draw
-from toolkit.training.step import follow, optimiser, rate, step
+from toolkit.training.step import follow, layout, optimiser, rate, step
 from toolkit.training.validate import Validation
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def train(
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.training.seed)
     module = start.build() if start else recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
-    module = module.to(backend.device).train()
+    module = module.to(backend.device, memory_format=layout(recipe.ndim)).train()  # type: ignore[call-overload]
     criteria = [loss.build().to(backend.device) for loss in recipe.losses]
     updates = optimiser(recipe.training, module)
     average = {k: v.clone() for k, v in module.state_dict().items()}
