@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOW = "now.safetensors"
 TIMED = 20
 """Steps after which minutes are turned into a number of steps."""
-PARTS, LEAST = 40, 50
+PARTS, LEAST = 20, 50
 """Validation runs after each of `PARTS` parts of the training, which have at least `LEAST` steps."""
 
 
@@ -66,7 +66,7 @@ def train(
 ) -> Progress:
     """Train and keep `last.safetensors`, `best.safetensors`, `log.csv` and `curve.png` in `folder`.
 
-    `start` gives the first weights. Validation runs every `every` steps (default: a fortieth of the run, at least 50),
+    `start` gives the first weights. Validation runs every `every` steps (default: a twentieth of the run, at least 50),
     and once after `TIMED` steps where minutes are given, to know what it costs.
     The best weights are those with the highest validation score. `resume` goes on from `last.safetensors`; the result
     is that of an uninterrupted run with the same number of threads.
