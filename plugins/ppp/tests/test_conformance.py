@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from toolkit_ppp.loss import PatchLoss
+from toolkit_ppp.network import PatchUNet
 from toolkit_ppp.patchperpix import PatchPerPix
 
+from toolkit.testing import LossTests, NetworkTests
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.scenes import Scene
@@ -36,3 +39,26 @@ class TestAssembly2D(_Assembly):
 class TestAssembly3D(_Assembly):
     spec = PatchPerPix(patch=(3, 11, 11))
     ndims = (3,)
+
+
+class TestUNet(NetworkTests):
+    spec = PatchUNet(maps=4, levels=3, upward_maps=6, norm="batch")
+
+
+class TestStandardUNet(NetworkTests):
+    spec = PatchUNet(maps=4, levels=3, upward="decreasing")
+
+
+class TestLoss2D(LossTests):
+    spec = PatchLoss(patch=(5, 7))
+    ndims = (2,)
+
+
+class TestLoss3D(LossTests):
+    spec = PatchLoss(patch=(3, 3, 5), foreground="numinst", where="foreground")
+    ndims = (3,)
+
+
+class TestLossWithForeground(LossTests):
+    spec = PatchLoss(patch=(3, 3), foreground="foreground", overlap_members="drop")
+    ndims = (2,)

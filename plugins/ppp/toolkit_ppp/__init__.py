@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from toolkit.plugins import hookimpl
-from toolkit.specs import PostProcessor
+from toolkit.specs import Loss, Network, PostProcessor
+from toolkit_ppp.loss import PatchLoss
+from toolkit_ppp.network import PatchUNet
 from toolkit_ppp.patchperpix import PatchPerPix
 
 SEG_API = 1
 
 
 @hookimpl
+def seg_networks() -> Sequence[type[Network]]:
+    return (PatchUNet,)
+
+
+@hookimpl
+def seg_losses() -> Sequence[type[Loss]]:
+    return (PatchLoss,)
+
+
+@hookimpl
 def seg_postprocessors() -> Sequence[type[PostProcessor]]:
     return (PatchPerPix,)
+
+
+@hookimpl
+def seg_recipes() -> Sequence[Path]:
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))
