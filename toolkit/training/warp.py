@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +55,21 @@ def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np
 
 def _bend(shape: tuple[int, ...], voxel_size: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.float32]:
     """A smooth displacement field `(D, *shape)` in voxels: cubic splines through independent normal values."""
-    from scipy.ndimage import affine_transform
-
     apart = CONTROL * min(voxel_size) / np.array(voxel_size)
     knots = np.ceil((np.array(shape) - 1) / apart).astype(int) + 3  # one more on both sides
     field = rng.normal(0, BEND, (len(shape), *knots))
-    bends = [affine_transform(f, 1 / apart, 1, shape, order=3, mode="mirror") for f in field]
-    return np.stack([bend * distance for bend, distance in zip(bends, apart, strict=True)]).astype(np.float32)
+    for axis, (n, distance, count) in enumerate(zip(shape, apart, knots, strict=True)):
+        field = np.moveaxis(np.tensordot(_spline(n, float(distance), int(count)), field, (1, axis + 1)), 0, axis + 1)
+    return np.stack([bend * distance for bend, distance in zip(field, apart, strict=True)]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _spline(size: int, apart: float, knots: int) -> NDArray[np.float64]:
+    """Weights `(size, knots)` of the cubic spline through knots that are `apart` voxels from each other."""
+    from scipy.ndimage import affine_transform
+
+    one = np.eye(knots)
+    return np.stack([affine_transform(o, [1 / apart], 1, (size,), order=3, mode="mirror") for o in one], axis=1)
 
 
 def _back(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,8 +15,8 @@ from toolkit_embedseg.geometry import units
 if TYPE_CHECKING:
     from toolkit_embedseg.loss import EmbedSegLoss
 
-FAR = 14.0
-"""Pixels with −log φ above this (φ < 1e-6) and outside of the object add nothing that counts, and are left out."""
+FAR = 12.0
+"""Pixels with −log φ above this (φ < 1e-5) and outside of the object add nothing that counts, and are left out."""
 
 
 class EmbeddingLoss(nn.Module):
@@ -50,29 +51,30 @@ class EmbeddingLoss(nn.Module):
         axes = [torch.arange(n, device=step.device, dtype=step.dtype) * u for n, u in zip(shape, step, strict=True)]
         position = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(ndim, -1)
         offset = torch.tanh(heads["offsets"]).reshape(ndim, -1)
+        embedded = position + offset.detach()
 
         zero = seediness.sum() * 0 + bandwidth.sum() * 0 + offset.sum() * 0
         background = known & (labels <= 0).all(0)
         seed = (seediness[background] ** 2).sum()
         instance, smoothness, objects = zero, zero, 0
+        inside = torch.empty(labels.shape[1], dtype=torch.bool, device=labels.device)
+        members = _members(labels, seen)
         for row in targets["centres"].tolist():
             name, pixel = row[0], row[1:]
             if name <= 0:
                 continue
-            member = (labels == name).any(0) & seen
-            raw = bandwidth[:, member]
-            mean, smooth = self._bandwidth(raw)
+            member = members[name]
+            mean, smooth = self._bandwidth(bandwidth[:, member])
             centre = torch.tensor(pixel, device=step.device) * step
-            with torch.no_grad():
-                far = (mean[:, None] * (position - centre[:, None] + offset) ** 2).sum(0)
-                near = torch.nonzero((member | (far < FAR)) & seen)[:, 0]
+            inside.zero_()[member] = True
+            near = torch.nonzero((inside | _close(embedded, centre, mean.detach())) & seen)[:, 0]
             # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
             gap = position[:, near] - centre[:, None] + offset[:, near]
             phi = torch.exp(-(mean[:, None] * gap**2).sum(0))
-            inside = member[near]
-            instance = instance + (lovasz_hinge if spec.lovasz == "hinge" else lovasz_softmax)(phi, inside)
+            own = inside[near]
+            instance = instance + (lovasz_hinge if spec.lovasz == "hinge" else lovasz_softmax)(phi, own)
             smoothness = smoothness + smooth
-            seed = seed + spec.foreground_weight * ((seediness[near][inside] - phi[inside].detach()) ** 2).sum()
+            seed = seed + spec.foreground_weight * ((seediness[member] - phi[own].detach()) ** 2).sum()
             objects += 1
         return instance / max(1, objects), smoothness / max(1, objects), seed / seen.sum().clamp(min=1)
 
@@ -90,6 +92,22 @@ class EmbeddingLoss(nn.Module):
         return inverse, (spread.mean() if self.spec.var_axes == "mean" else spread.mean(1).sum())
 
 
+def _members(labels: Tensor, seen: Tensor) -> dict[int, Tensor]:
+    """Pixels of each object, ascending, of `labels` `(L, P)`."""
+    layer, pixel = torch.nonzero((labels > 0) & seen, as_tuple=True)
+    ids, order = torch.sort(labels[layer, pixel], stable=True)
+    names, counts = torch.unique_consecutive(ids, return_counts=True)
+    return dict(zip(names.tolist(), torch.split(pixel[order], counts.tolist()), strict=True))
+
+
+def _close(embedded: Tensor, centre: Tensor, inverse: Tensor) -> Tensor:
+    """Pixels `(P,)` whose φ counts."""
+    distance = torch.zeros_like(embedded[0])
+    for e, c, s in zip(embedded, centre, inverse, strict=True):
+        distance.addcmul_(e - c, e - c, value=float(s))
+    return distance < FAR
+
+
 def lovasz_hinge(phi: Tensor, inside: Tensor) -> Tensor:
     """Lovász hinge (Yu and Blaschko 2015) of the score 2φ − 1 against a mask; both `(P,)`."""
     errors = torch.where(inside, 2 - 2 * phi, 2 * phi)
@@ -104,10 +122,18 @@ def lovasz_softmax(phi: Tensor, inside: Tensor) -> Tensor:
 
 def _extension(errors: Tensor, inside: Tensor) -> Tensor:
     """Lovász extension of the Jaccard loss at `errors` ≥ 0."""
-    errors, order = torch.sort(errors, descending=True)
+    order = _descending(errors.detach())
+    errors = errors[order]
     truth = inside[order].to(errors.dtype)
     total = truth.sum()
     hit, miss = truth.cumsum(0), (1 - truth).cumsum(0)
     jaccard = 1 - (total - hit) / (total + miss)
     jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
     return torch.dot(errors, jaccard)
+
+
+def _descending(values: Tensor) -> Tensor:
+    """Order from the largest on; NumPy's sort is about twice as fast as torch's where it can be had."""
+    if values.is_cpu:
+        return torch.from_numpy(np.argsort(-values.numpy()))
+    return torch.argsort(values, descending=True)
