@@ -24,6 +24,7 @@ SPECS: dict[str, Family] = {
     "postprocess": "postprocessors",
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
+Validate = Literal["S", "detection"]
 
 
 class Section(BaseModel):
@@ -39,6 +40,8 @@ class Input(Section):
     """Channel numbers, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark."""
     spacing_um: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
+    shrink: tuple[Annotated[int, Field(ge=1, le=16)], ...] | None = None
+    """The network sees the means of so many voxels per axis, `(Z)YX`, and its objects are enlarged again; null: 1."""
 
 
 class Tiling(Section):
@@ -89,6 +92,8 @@ class Training(Section):
     """Augmentations in order; see `toolkit.training.augment`."""
     crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of crops that are centred where objects overlap or nearly touch."""
+    validate_: Annotated[Validate, Field(alias="validate")] = "S"
+    """What the best weights are best in, on the split `val`: `S` at IoU .5, or `detection` of centres."""
 
 
 class Recipe(Section):
@@ -113,6 +118,8 @@ class Recipe(Section):
             raise ValueError(f"training.crop has {len(self.training.crop)} axes and tiling.window has {self.ndim}")
         if self.input.spacing_um is not None and len(self.input.spacing_um) != self.ndim:
             raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
+        if self.input.shrink is not None and len(self.input.shrink) != self.ndim:
+            raise ValueError(f"input.shrink needs {self.ndim} numbers, one per axis of tiling.window")
         stride = self.network.stride(self.ndim)
         for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
             if any(n % s for n, s in zip(shape, stride, strict=True)):
@@ -121,6 +128,11 @@ class Recipe(Section):
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")
         return self
+
+    @property
+    def shrink(self) -> tuple[int, ...]:
+        """Voxels of the image per voxel of the network, along each axis."""
+        return self.input.shrink or (1,) * self.ndim
 
     @property
     def ndim(self) -> int:

@@ -30,13 +30,16 @@ Counts = dict[str, Any]
 class Search:
     """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`.
 
-    `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`.
+    `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
+    threshold that what suits it moves while a network trains: validation in the training tries values beside the
+    recipe's, so that the best weights are not those that happen to suit one value.
     """
 
     low: float
     high: float
     log: bool = False
     step: float | None = None
+    drifts: bool = False
 
 
 class Spec(BaseModel):

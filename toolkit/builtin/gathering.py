@@ -25,7 +25,7 @@ class Gathering(PostProcessor):
 
     exact: ClassVar[bool] = True
 
-    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.9)] = 0.5
+    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.9, drifts=True)] = 0.5
     """Voxels with a foreground probability above this belong to objects."""
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 16
     """Objects of fewer voxels are dropped."""

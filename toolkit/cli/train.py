@@ -53,6 +53,7 @@ def train(
 
     from toolkit.registry import package
     from toolkit.training.start import train as begin
+    from toolkit.training.validate import VALUES
 
     start = package.load(model, plugins) if model else None
     screen = console.progress()
@@ -70,7 +71,8 @@ def train(
             tell=tell,
         )
     screen.print(
-        f"done   {done.step} steps, {done.seconds / 60:.1f} min, best S@0.50 {done.best:.3f} at step {done.best_step}"
+        f"done   {done.step} steps, {done.seconds / 60:.1f} min, "
+        f"best {VALUES[chosen.training.validate_]} {done.best:.3f} at step {done.best_step}"
     )
     console.results().print(f"wrote  {out}: recipe.yaml  best.safetensors  log.csv  curve.png", markup=False)
 
@@ -82,7 +84,8 @@ def _lines(screen: Any) -> Any:
         if report.score is not None:
             now = report.progress
             screen.print(
-                f"step   {now.step}/{now.steps}  loss {report.loss:.3f}  S@0.50 {report.score:.3f}  best {now.best:.3f}"
+                f"step   {now.step}/{now.steps}  loss {report.loss:.3f}  {report.metric} {report.score:.3f}  "
+                f"best {now.best:.3f}"
             )
 
     return tell
@@ -116,7 +119,7 @@ class _Bar:
         """Show a step."""
         now = report.progress
         if report.score is not None:
-            self.score = f"  S@0.50 {report.score:.3f}, best {now.best:.3f}"
+            self.score = f"  {report.metric} {report.score:.3f}, best {now.best:.3f}"
         self.progress.update(
             self.task, completed=now.step, total=now.steps, description=f"loss {report.loss:.3f}{self.score}"
         )

@@ -49,6 +49,8 @@ class Report:
     progress: Progress
     loss: float
     score: float | None
+    metric: str
+    """What the score is a value of."""
 
 
 def train(
@@ -121,7 +123,7 @@ def train(
         if score is not None:
             checkpoint.save(folder / LAST, module, updates, average, progress)
             draw(folder, validation.metric)
-        tell(Report(progress, loss, score))
+        tell(Report(progress, loss, score, validation.metric))
     return progress
 
 

@@ -49,7 +49,10 @@ def train(
     goes on as if it had not been; its recipe and its data must be the same.
     """
     out = Path(out)
-    crops, validation = Crops(_split(data, "train"), recipe), Validation(_split(data, "val"))
+    crops, validation = (
+        Crops(_split(data, "train"), recipe),
+        Validation(_split(data, "val"), by=recipe.training.validate_),
+    )
     if model is not None:
         model.with_recipe(recipe)
     backend = select(device)
@@ -137,8 +140,11 @@ def _read(run: Path) -> dict[str, Any]:
 def _same(out: Path, recipe: Recipe, images: str) -> None:
     """Refuse to go on with another recipe or other data: the result would be that of neither."""
     before = yaml.safe_load((out / package.RECIPE).read_text(encoding="utf8"))
-    now = recipe.plain()
-    changed = sorted(k for k in now if before.get(k) != now[k])
+    now, said = recipe.plain(), recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    # A field that is younger than the run had its default.
+    silent = {k: {n: v for n, v in now[k].items() if n not in said.get(k, {})} for k in now if isinstance(now[k], dict)}
+    filled = {k: {**silent[k], **v} if k in silent and isinstance(v, dict) else v for k, v in before.items()}
+    changed = sorted(k for k in now if filled.get(k, now[k] if k not in said else None) != now[k])
     if changed:
         raise UsageError(
             "this run was begun with another recipe",

@@ -2,33 +2,110 @@
 
 from __future__ import annotations
 
-from toolkit import normalise
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from toolkit.criterion import find_value
 from toolkit.gpu.backend import Backend
+from toolkit.image import Image
 from toolkit.io import Dataset
-from toolkit.matching import compare
-from toolkit.pipeline import Scene, assemble, prepare
+from toolkit.normalise import Scale
+from toolkit.pipeline import Scene, assemble
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.prediction import Prediction
 from toolkit.predictor import Predictor
+from toolkit.recipe import Validate
 from toolkit.registry.package import ModelPackage
+from toolkit.specs import Counts, PostProcessor
+from toolkit.tiles import Box
+
+VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
+"""The value of a metric for each `training.validate`."""
+TRIED = 2
+"""So many fields of a post-processor are tried at values beside that of the recipe."""
+PART = 0.25
+"""How far beside, as a part of the range of the field."""
+KEPT_BYTES = 2 * 2**30
+"""Predictions of an image beyond this are made anew for each setting."""
 
 
 class Validation:
-    """Mean over images of S at IoU .5 (METHODS §5) on at most `limit` images, evenly spread over the split."""
+    """Mean over images of S at IoU .5, or of detection AP (METHODS §5), on at most `limit` images, evenly spread over
+    the split.
 
-    metric = "S@0.50"
+    What a network says of the same voxel drifts while it trains, so fixed thresholds would choose weights that suit the
+    thresholds. Where the post-processor declares that a field drifts, the score is the best over that field's value
+    and its neighbours (`settings`), the same for all images.
+    """
 
-    def __init__(self, data: Dataset, limit: int = 24) -> None:
+    def __init__(self, data: Dataset, limit: int = 24, by: Validate = "S") -> None:
         step = max(1, -(-len(data.items) // limit))
         self.data = data
         self.items = data.items[::step]
+        self._measure, self.metric = find_value(VALUES[by], Catalogue(allow=()))
 
     def score(self, model: ModelPackage, backend: Backend) -> float:
-        """Mean S@.5; 0 if there is no image to validate on."""
-        predictor = Predictor(model, backend)
-        total = 0.0
+        """The best mean over the settings; 0 if there is no image to validate on."""
+        if not self.items:
+            return 0.0
+        tried = settings(model.recipe.postprocess)
+        predictor = Recalling(model, backend)
+        counts: list[list[Counts]] = [[] for _ in tried]
         for item in self.items:
-            image = prepare(self.data.image(item), model.recipe)
-            scene = Scene(image, normalise.fit(image, model.recipe.normalise), predictor, model.recipe.postprocess)
-            found = compare(self.data.truth(item), assemble(scene))
-            match = found.match(50)
-            total += 1.0 if found.nothing else match.tp / max(1, match.tp + match.fp + match.fn)
-        return total / max(1, len(self.items))
+            scene, truth = Scene.of(self.data.image(item), predictor), self.data.truth(item)
+            for known, postprocess in zip(counts, tried, strict=True):
+                known.append(self._measure.count(truth, assemble(replace(scene, postprocess=postprocess))))
+            predictor.forget()
+        return max(self._measure.summarise(known)[self.metric] for known in counts)
+
+
+def settings(postprocess: PostProcessor) -> list[PostProcessor]:
+    """The post-processor itself, then with each of its first drifting fields somewhat lower and higher."""
+    found = [postprocess]
+    fields = [(name, how) for name, how in type(postprocess).tunable().items() if how.drifts]
+    for name, how in fields[:TRIED]:
+        value, step = getattr(postprocess, name), PART * (how.high - how.low)
+        found += _valid(postprocess, name, {max(how.low, value - step), min(how.high, value + step)} - {value})
+    return found
+
+
+def _valid(postprocess: PostProcessor, name: str, values: Iterable[float]) -> list[PostProcessor]:
+    """The settings among these that the post-processor may have."""
+    found = []
+    for value in sorted(values):
+        try:
+            found.append(type(postprocess).model_validate({**postprocess.model_dump(), name: value}))
+        except ValidationError:
+            continue
+    return found
+
+
+class Recalling(Predictor):
+    """A predictor that recalls what it said of the boxes of one image."""
+
+    def __init__(self, package: ModelPackage, backend: Backend) -> None:
+        super().__init__(package, backend)
+        self._said: dict[Box, Prediction] = {}
+        self._bytes = 0
+
+    def __call__(self, image: Image, scale: Scale, box: Box) -> Prediction:
+        if box in self._said:
+            return self._said[box]
+        said = super().__call__(image, scale, box)
+        size = sum(_bytes(head) for head in said.heads.values())
+        if self._bytes + size <= KEPT_BYTES:
+            self._said[box] = said
+            self._bytes += size
+        return said
+
+    def forget(self) -> None:
+        """Make room for another image."""
+        self._said.clear()
+        self._bytes = 0
+
+
+def _bytes(head: Any) -> int:
+    return int(head.nbytes)

@@ -32,7 +32,7 @@ class Points(PostProcessor):
 
     source: Literal["gauss", "votes"] = "gauss"
     """Blobs (paper), or votes of all voxels (ours)."""
-    threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.6)] = 0.3
+    threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.6, drifts=True)] = 0.3
     """Least height of a blob, exclusive (paper: .25 to .35)."""
     votes: Annotated[int, Field(ge=0), Search(3, 120, log=True, step=1)] = 20
     """Least number of votes, exclusive."""

@@ -105,9 +105,9 @@ class ThreeLabelWatershed(SeededWatershed):
     kind: Literal["three-label"] = "three-label"
     top: ClassVar[float] = 1.0
 
-    seed: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.98)] = 0.7
+    seed: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.98, drifts=True)] = 0.7
     """A voxel is a seed if p(interior) is above this (paper: .7 to .8)."""
-    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.99)] = 0.95
+    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.99, drifts=True)] = 0.95
     """A voxel is foreground if 1 − p(background) is above this (paper: .95, for detection down to .5)."""
 
     def needs(self, ndim: int) -> Mapping[str, int]:
@@ -124,9 +124,9 @@ class SdtWatershed(SeededWatershed):
     kind: Literal["sdt"] = "sdt"
     top: ClassVar[float] = 0.0
 
-    seed: Annotated[float, Field(gt=-1, le=0), Search(-0.5, -0.02)] = -0.13
+    seed: Annotated[float, Field(gt=-1, le=0), Search(-0.5, -0.02, drifts=True)] = -0.13
     """A voxel is a seed if it is below this (paper: −.11 to −.14)."""
-    foreground: Annotated[float, Field(gt=-1, lt=1), Search(-0.1, 0.1)] = 0.0
+    foreground: Annotated[float, Field(gt=-1, lt=1), Search(-0.1, 0.1, drifts=True)] = 0.0
     """A voxel is foreground if it is below this (paper: 0)."""
     dilations: Annotated[int, Field(ge=0, le=8)] = 1
     """Boundary voxels are at 0 and so no foreground: objects grow by one voxel in the end (paper App. C)."""
@@ -146,11 +146,11 @@ class AffinitiesWatershed(SeededWatershed):
     kind: Literal["affinities"] = "affinities"
     top: ClassVar[float] = 1.0
 
-    seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.998)] = 0.99
+    seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.998, drifts=True)] = 0.99
     """A voxel is a seed if enough of its affinities are above this (paper: .99)."""
     agree: Literal["two_thirds", "all"] = "two_thirds"
     """How many of the D affinities: ⌈2D/3⌉ (paper: two of three), or all (reference)."""
-    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.998)] = 0.99
+    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.998, drifts=True)] = 0.99
     """A voxel is foreground if head `foreground` is above this (paper: .99, for detection down to .8)."""
     dilations: Annotated[int, Field(ge=0, le=8)] = 1
     """Gives back what the labels of the training lost by their erosion (paper App. C)."""
