@@ -19,6 +19,7 @@ from toolkit.predictor import Predictor
 from toolkit.recipe import Recipe
 from toolkit.registry import package
 from toolkit.registry.package import ModelPackage
+from toolkit.shrink import enlarge, shrink
 from toolkit.specs import PostProcessor
 from toolkit.tiles import Block, blocks
 from toolkit.workers import Map, serial
@@ -55,12 +56,25 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that a worker has at hand to work on any block of one image."""
+    """All that a worker has at hand to work on any block of one image.
+
+    `image` is what the network sees; objects are enlarged by `shrink` to the image of `shape` that it was made from.
+    """
 
     image: Image
     scale: Scale
     predictor: Predictor
     postprocess: PostProcessor
+    shape: tuple[int, ...]
+    shrink: tuple[int, ...]
+
+    @classmethod
+    def of(cls, image: Image, predictor: Predictor) -> Scene:
+        """The scene of a whole image; raises a sentence if image and recipe do not fit."""
+        recipe = predictor.recipe
+        seen = prepare(image, recipe)
+        scale = normalise.fit(seen, recipe.normalise)
+        return cls(seen, scale, predictor, recipe.postprocess, image.shape, recipe.shrink)
 
     @property
     def backend(self) -> Backend:
@@ -99,21 +113,18 @@ def segment(
     elif not isinstance(image, Image):
         image = Image.from_array(image)
     predictor = Predictor(loaded, select(device))
-    seen = prepare(image, loaded.recipe)
-    return assemble(
-        Scene(seen, normalise.fit(seen, loaded.recipe.normalise), predictor, loaded.recipe.postprocess), block
-    )
+    return assemble(Scene.of(image, predictor), block)
 
 
 def prepare(image: Image, recipe: Recipe) -> Image:
-    """The channels that the network sees; raises a sentence if image and recipe do not fit."""
+    """What the network sees: channels, perhaps shrunk; raises a sentence if image and recipe do not fit."""
     if image.ndim != recipe.ndim:
         raise InputError(
             f"the model works on {recipe.ndim}-D images and this one is {image.ndim}-D",
             image.name,
             f"choose a {image.ndim}-D model, or say --axes",
         )
-    return channels.select(image, recipe.input.channels)
+    return shrink(channels.select(image, recipe.input.channels), recipe.shrink)
 
 
 def assemble(
@@ -121,14 +132,14 @@ def assemble(
 ) -> Instances:
     """All passes over all blocks. `remote(number, state, block)` does a block's work elsewhere (default: here)."""
     if scene.scale.constant:  # nothing to see: any object would be an invention of the network
-        return Instances.empty(scene.image.shape)
+        return Instances.empty(scene.shape)
     work = blocks(scene.predictor.lattice(scene.image.shape), block)
     state: Any = None
     for number, sweep in enumerate(scene.postprocess.passes()):
         fragments = list(run(partial(remote or scene.local, number, state), work))
         state = sweep.reduce(fragments, state, scene.backend)
     assert isinstance(state, Instances), "the last reduce of a post-processor gives Instances"
-    return state
+    return enlarge(state, scene.shrink, scene.shape)
 
 
 @lru_cache(maxsize=1)
@@ -148,8 +159,7 @@ def predictor(model: Model) -> Predictor:
 def scene(model: Model, source: Source) -> Scene:
     """The image and the model in this process; kept for the next block."""
     there = predictor(model)
-    image = prepare(io.read(Path(source.path), source.axes, source.voxel_size), there.recipe)
-    return Scene(image, normalise.fit(image, there.recipe.normalise), there, there.recipe.postprocess)
+    return Scene.of(io.read(Path(source.path), source.axes, source.voxel_size), there)
 
 
 def block_elsewhere(model: Model, source: Source, number: int, state: Any, block: Block) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import tifffile
 
 import toolkit
 from tests.models import bright, by_chance, load, see_through
-from toolkit import normalise, pipeline
+from toolkit import pipeline
 from toolkit.errors import InputError, ModelError
 from toolkit.gpu.backend import Backend
 from toolkit.image import Image
 from toolkit.instances import Instances
-from toolkit.pipeline import Model, Scene, Source, assemble, block_elsewhere, prepare
+from toolkit.pipeline import Model, Scene, Source, assemble, block_elsewhere
 from toolkit.predictor import Predictor
 from toolkit.tiles import Box
 from toolkit.workers import processes
@@ -152,12 +153,7 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
         def window(self, box: Box) -> tuple[int, Box]:
             return self.count, box
 
-    scene = Scene(
-        prepare(image, package.recipe),
-        normalise.fit(image, package.recipe.normalise),
-        Predictor(package, Backend()),
-        Watching(),
-    )
+    scene = replace(Scene.of(image, Predictor(package, Backend())), postprocess=Watching())
     assemble(scene, 40)
     first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     assert [c for c, _, _ in first] == [c for c, _, _ in second]

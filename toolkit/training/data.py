@@ -15,6 +15,7 @@ from toolkit.image import Image
 from toolkit.io import Dataset
 from toolkit.normalise import Scale
 from toolkit.recipe import Recipe
+from toolkit.shrink import shrink, shrink_truth
 from toolkit.training.augment import Sample, chosen
 from toolkit.training.crowd import crowd
 from toolkit.training.warp import crop_box, margin, warp
@@ -89,14 +90,14 @@ class Crops:
             self._cache.move_to_end(index)
             return self._cache[index]
         item = self.data.items[index]
-        image = channels.select(self.data.image(item), self.recipe.input.channels)
+        image = shrink(channels.select(self.data.image(item), self.recipe.input.channels), self.recipe.shrink)
         if image.ndim != self.recipe.ndim:
             raise InputError(
                 f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D",
                 item.image,
                 "set tiling.window and training.crop to one number per axis",
             )
-        truth = self.data.truth(item)
+        truth = shrink_truth(self.data.truth(item), self.recipe.shrink)
         if truth.shape != image.shape:
             raise InputError("image and mask differ in shape", f"{item.name}: {image.shape} and {truth.shape}")
         scale = normalise.fit(image, self.recipe.normalise)

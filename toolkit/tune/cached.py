@@ -19,6 +19,7 @@ from toolkit.instances import Instances
 from toolkit.pipeline import Model, Source
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.prediction import Prediction
+from toolkit.shrink import enlarge
 from toolkit.specs import Counts, Metric, PostProcessor
 from toolkit.tiles import Box
 from toolkit.truth import Truth
@@ -44,6 +45,7 @@ class Cache:
         here = pipeline.scene(self.model, source)
         box = Box.whole(here.image.shape)
         about: dict[str, Any] = {"shape": box.shape, "voxel_size": here.image.voxel_size, "heads": []}
+        about |= {"full": here.shape, "shrink": here.shrink}
         if not here.scale.constant:
             heads = here.predictor(here.image, here.scale, box).heads
             self._room(sum(4 * int(np.prod(head.shape)) for head in heads.values()))
@@ -60,6 +62,10 @@ class Cache:
         box = Box.whole(about["shape"])
         return Prediction(heads, box, box, box.shape, tuple(about["voxel_size"])) if heads else None
 
+    def _enlarged(self, found: Instances, index: int) -> Instances:
+        about = json.loads(self._file(index, "json").read_text(encoding="utf8"))
+        return enlarge(found, about["shrink"], about["full"])
+
     def objects(self, postprocess: PostProcessor, index: int) -> Instances:
         """What `pipeline.assemble` makes of image `index` as one block."""
         seen, backend = self.prediction(index), Backend(self.model.device)
@@ -72,7 +78,7 @@ class Cache:
             part = state.window(seen.box) if state is not None else None
             state = sweep.reduce([sweep.local(seen, part, backend)], state, backend)
         assert isinstance(state, Instances), "the last reduce of a post-processor gives Instances"
-        return state
+        return self._enlarged(state, index)
 
     def count(self, work: tuple[Mapping[str, Any], int]) -> Counts:
         """What image `work[1]` contributes to the metric with the post-processor `work[0]`, as plain data."""
