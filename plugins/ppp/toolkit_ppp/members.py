@@ -42,14 +42,14 @@ class Members:
         pads = [r for r in reversed(radius) for _ in range(2)]
         state = functional.pad(self.state, pads, value=OUTSIDE)
         layers = functional.pad(self.layers.movedim(1, 0), pads)
-        stride, place = _strides(state), _places(pixels, self.state, state, radius)
+        stride, place = strides(state), places(pixels, self.state, state, radius)
         offsets = [sum(d * s for d, s in zip(o, stride, strict=True)) for o in product(*map(range, self.patch))]
         middle = offsets[len(offsets) // 2]
         near = place[:, None] + (torch.tensor(offsets, device=place.device) - middle)
-        wanted = torch.zeros(near.shape, dtype=torch.bool, device=near.device)
-        for layer in layers.flatten(1):
-            own = layer[place][:, None]
-            wanted |= (own > 0) & (layer[near] == own)
+        # A pixel that has a patch lies in one object at most, so in one layer that matters.
+        which = (layers > 0).to(torch.int8).argmax(0).flatten()[place] * state.numel()
+        label = layers.flatten()[place + which][:, None]
+        wanted = (label > 0) & (layers.flatten()[near + which[:, None]] == label)
         other, own = state.flatten()[near], state.flatten()[place][:, None]
         known = (other != OUTSIDE) & ((other != UNKNOWN) | (own != UNKNOWN))
         if overlap == "drop":
@@ -57,12 +57,12 @@ class Members:
         return wanted.float(), known
 
 
-def _strides(volume: Tensor) -> list[int]:
+def strides(volume: Tensor) -> list[int]:
     """Steps in raster order of one pixel along each axis of `(B, *S)`, without the first."""
     return [int(volume[0].stride(axis)) for axis in range(volume.ndim - 1)]
 
 
-def _places(pixels: Tensor, before: Tensor, after: Tensor, radius: list[int]) -> Tensor:
+def places(pixels: Tensor, before: Tensor, after: Tensor, radius: list[int]) -> Tensor:
     """Raster indices in the padded volume of raster indices in the volume."""
     place, rest = torch.zeros_like(pixels), pixels
     for axis in reversed(range(before.ndim)):

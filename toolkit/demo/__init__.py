@@ -1,0 +1,1 @@
+"""Images that anybody can make or has, to try a method on."""
