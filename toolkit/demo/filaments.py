@@ -44,7 +44,7 @@ def _path(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float64]
     bend = rng.normal(0, 0.008) + np.cumsum(rng.normal(0, 0.0009, steps))
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(np.clip(bend, -0.04, 0.04)) / 2
     walk = np.cumsum(np.stack([np.sin(heading), np.cos(heading)], axis=1) / 2, axis=0)
-    return walk - walk.mean(0) + rng.uniform(0, 1, 2) * np.array(shape)
+    return np.asarray(walk - walk.mean(0) + rng.uniform(0, 1, 2) * np.array(shape))
 
 
 def _distance(path: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:
