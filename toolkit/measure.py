@@ -38,6 +38,11 @@ class Table(Mapping[str, Column]):
         """Number of objects."""
         return len(self.columns["id"])
 
+    def points(self) -> dict[str, Column]:
+        """Only the centres of mass: `id`, `z`, `y`, `x` in voxels, and `score`, as a data set may have them."""
+        places = {axis: self.columns[f"centroid_{axis}"] for axis in "zyx" if f"centroid_{axis}" in self.columns}
+        return {"id": self.columns["id"], **places, "score": self.columns["score"]}
+
 
 def measure(instances: Instances, image: Image) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.

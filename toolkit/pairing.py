@@ -29,6 +29,8 @@ def pairs(
     sources, true = _predictions(predicted, predicted_axes), _truths(str(truth), truth_axes)
     if len(sources) == 1 and len(true) == 1 and Path(predicted).is_file() and Path(truth).is_file():
         (name, load), ((read, image),) = next(iter(sources.items())), true.values()
+        if Path(truth).suffix.lower() == ".csv":
+            read = partial(_read_points, Path(truth), load)
         return [Pair(name, read, load, image)]
     lost = sorted(sources.keys() - true.keys())
     if lost:
@@ -62,6 +64,11 @@ def _read_instances(path: Path, axes: str | None) -> Instances:
 
 def _read_truth(path: Path, axes: str | None) -> Truth:
     return io.read_truth(path, axes=axes)
+
+
+def _read_points(path: Path, predicted: Callable[[], Instances]) -> Truth:
+    """A table of points does not say how large its image is: as large as that of the prediction."""
+    return io.read_truth(path, shape=predicted().shape)
 
 
 def _read_item(data: io.Dataset, item: io.Item) -> Truth:

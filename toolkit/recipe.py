@@ -25,6 +25,8 @@ SPECS: dict[str, Family] = {
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
 Validate = Literal["S", "detection"]
+VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
+"""The value of a metric that each `training.validate` means."""
 
 
 class Section(BaseModel):

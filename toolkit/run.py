@@ -132,9 +132,9 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         original = io.read(found.path, where.axes, where.voxel_size)
         nonfinite = io.count_nonfinite(original)
         preview = original if options.preview else None
-        files = io.write(
-            Path(folder) / found.folder, found.stem, instances, original, measure(instances, original), preview
-        )
+        table = measure(instances, original)
+        points = table.points() if here.postprocess.detects else None
+        files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
     notes = original.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from toolkit.survey import Deduced, Survey
+
 Counts = dict[str, Any]
 
 
@@ -60,6 +62,10 @@ class Spec(BaseModel):
         found = {name: [m for m in f.metadata if isinstance(m, Search)] for name, f in cls.model_fields.items()}
         return {name: marks[0] for name, marks in found.items() if marks}
 
+    def deduced(self, survey: Survey) -> Deduced:
+        """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
+        return {}
+
 
 class Network(Spec):
     """A neural network that can carry any heads."""
@@ -75,6 +81,10 @@ class Network(Spec):
 
 class Loss(Spec):
     """What a network learns, and the heads that it needs for it."""
+
+    prepares: ClassVar[bool] = False
+    """True if this is only the first step of a training, after which the heads mean nothing yet: it is not validated,
+    and its last weights are the best."""
 
     @abstractmethod
     def heads(self, ndim: int) -> tuple[Head, ...]:
@@ -110,6 +120,8 @@ class PostProcessor(Spec):
 
     exact: ClassVar[bool] = False
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
+    detects: ClassVar[bool] = False
+    """True if objects stand for their centres: a run writes those as points, too."""
 
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:

@@ -103,7 +103,7 @@ def test_two_true_objects_in_one_place_are_found_by_two_points() -> None:
     planes[0, :4, :4], planes[1, :3, :] = True, True
     t = Truth.from_planes(planes)
     seen = Instances.from_planes(planes)
-    assert Detection().count(t, seen) == {"tp": 2, "fp": 0, "fn": 0}
+    assert Detection().count(t, seen) == {"tp": [2], "fp": [0], "fn": [0]}
 
 
 def test_centres_are_rounded_to_voxels() -> None:

@@ -59,6 +59,8 @@ class Advice:
     reason: str
     others: tuple[str, ...]
     changes: tuple[str, ...]
+    recipe: str | None = None
+    """The recipe to begin with, where it is not the plugin's own."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -106,6 +108,10 @@ def advise(facts: Sequence[Facts]) -> Advice | None:
     if not here:
         return None
     masks = [f.mask for f in here if f.mask is not None]
+    if all(m.points for m in masks):
+        fitting = tuple(change for change in _changes("cpv", here) if change.startswith("input."))
+        name = "gauss-3d" if len(masks[0].shape) == 3 else "gauss"
+        return Advice("cpv", "the objects are points, and it detects them", (), fitting, name)
     total = sum(len(m.objects) for m in masks)
     overlapping = sum(m.objects.overlapping for m in masks) / total
     touching = sum(m.objects.touching * len(m.objects) for m in masks) / total

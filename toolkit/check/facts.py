@@ -19,6 +19,7 @@ from toolkit.image import Image
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.image import open_raster
 from toolkit.io.labels import has_instances
+from toolkit.io.points import is_points
 from toolkit.tiles import Box
 from toolkit.truth import UNANNOTATED
 
@@ -56,7 +57,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, eq=False)
 class MaskFacts:
-    """A label file. `kind`: "L" labels or "Q" planes; `dtype`, `low` and `high` are those of the file."""
+    """A label file. `kind`: "L" labels, "Q" planes or "P" a table of points; `dtype`, `low`, `high` as in the file."""
 
     shape: tuple[int, ...]
     kind: str
@@ -66,6 +67,11 @@ class MaskFacts:
     unannotated: float
     """Share of voxels that are unannotated."""
     objects: Objects
+
+    @property
+    def points(self) -> bool:
+        """Whether every object is one voxel."""
+        return len(self.objects) > 0 and bool((self.objects.sizes == 1).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,7 @@ def look(entry: Entry) -> Facts:
     labels: NDArray[Any] | None = None
     if entry.mask is not None:
         try:
-            mask, labels = _mask(entry.mask, entry.meta.masks)
+            mask, labels = _points(entry) if is_points(entry.mask) else _mask(entry.mask, entry.meta.masks)
         except (InputError, OutOfMemory) as error:
             bad["mask"] = _reason(error, entry.mask)
     if entry.image is not None:
@@ -161,6 +167,20 @@ def _contrast(image: Image, labels: NDArray[Any] | None, low: float, high: float
         return float("nan")
     voxels = image.read()[0]
     return float((np.median(voxels[inside]) - np.median(voxels[~inside])) / (high - low))
+
+
+def _points(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
+    """Facts and labels of a table of points, which only an image that can be read makes complete."""
+    assert entry.mask is not None, "somebody asks for its points"
+    if entry.image is None:
+        return None, None
+    try:
+        shape = io.read(entry.image, entry.meta.axes, entry.meta.voxel_size).shape
+    except (InputError, OutOfMemory):
+        return None, None  # said of the image
+    layers = io.read_truth(entry.mask, shape=shape).layers
+    dtype, high = str(layers.dtype), float(layers.max())
+    return MaskFacts(shape, "P", dtype, 0.0, high, 0.0, describe(layers, False)), layers
 
 
 def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:

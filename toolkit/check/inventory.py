@@ -11,6 +11,7 @@ from toolkit.errors import InputError, UsageError, nearest
 from toolkit.io.dataset import ALL, parted
 from toolkit.io.meta import Meta, read_meta, read_splits
 from toolkit.io.paths import is_image, stem
+from toolkit.io.points import is_points, points_stem
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,17 @@ def inventory(where: str) -> Inventory:
 
 
 def _files(folder: Path, found: list[Finding]) -> dict[str, Path]:
-    """Images directly inside `folder` by stem."""
+    """Images, and among masks also tables of points, directly inside `folder` by stem."""
     files: dict[str, Path] = {}
     twice = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not is_image(path):
+        points = folder.name == "masks" and is_points(path)
+        if not points and not is_image(path):
             continue
-        if stem(path) in files:
-            twice.append(Place(stem(path), f"{files[stem(path)].name} and {path.name} in {folder.name}"))
-        files.setdefault(stem(path), path)
+        name = points_stem(path) if points else stem(path)
+        if name in files:
+            twice.append(Place(name, f"{files[name].name} and {path.name} in {folder.name}"))
+        files.setdefault(name, path)
     found += finding("same-name", "error", f"{count(len(twice), 'name')} for two files", "rename one of them", twice)
     return files
 

@@ -43,7 +43,12 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
          for name, mask in wrapped.items()],
     )  # fmt: skip
     yield from _pieces([(n, m) for n, m in masks if n not in meaning and n not in wrapped])
-    yield from _sizes(masks)
+    yield from finding(
+        "points", "note", f"{count(sum(m.points for _, m in masks), 'mask')} of points: one voxel for each object",
+        "detect with the recipe gauss, or with --set auxiliary=cpv --set auxiliary.radius_um=… (see docs/detection.md)",
+        [Place(name, count(len(mask.objects), "point")) for name, mask in masks if mask.points],
+    )  # fmt: skip
+    yield from _sizes([(n, m) for n, m in masks if not m.points])
     yield from _conventions(masks)
     empty = [Place(name) for name, mask in masks if len(mask.objects) == 0]
     yield from finding(

@@ -40,9 +40,10 @@ def show(found: Diagnosis, most: int) -> None:
         advice = found.advice
         others = f"; {' or '.join(advice.others)} may do too (seg train --recipe NAME)" if advice.others else ""
         out.print()
-        out.print(f"begin with {advice.plugin}: {advice.reason}{others}", markup=False)
+        out.print(f"begin with {advice.recipe or advice.plugin}: {advice.reason}{others}", markup=False)
         changes = " ".join(f"--set '{change}'" if "[" in change else f"--set {change}" for change in advice.changes)
-        out.print(f"seg train --plugin {advice.plugin} --data {found.inventory.root} -o run {changes}", markup=False)
+        method = f"--recipe {advice.recipe}" if advice.recipe else f"--plugin {advice.plugin}"
+        out.print(f"seg train {method} --data {found.inventory.root} -o run {changes}", markup=False)
 
 
 def _examples(one: Finding, most: int) -> None:

@@ -19,8 +19,12 @@ def tune(
     model: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="Folder of a training run, or a model.")],
     data: Annotated[str, typer.Option(metavar="DIR[:SPLIT]", help="Annotated images. [default split: val]")],
     metric: Annotated[
-        str, typer.Option(metavar="NAME", help="What to improve: S@0.80, avS@.5:.05:.95, PQ …")
-    ] = "S@0.50",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to improve: S@0.80, avS@.5:.05:.95, PQ … [default: what the training was validated by]",
+        ),
+    ] = None,
     trials: Annotated[int, typer.Option(min=2, metavar="N", help="How many settings to try at most.")] = 100,
     sampler: Annotated[str, typer.Option(help="coordinates, grid or optuna.")] = "coordinates",
     only: Annotated[
@@ -43,6 +47,7 @@ def tune(
     Example: seg tune run --data data:val --metric S@0.80
     """
     from toolkit.cli.tuning import bar, show
+    from toolkit.recipe import VALUES
     from toolkit.registry import package
     from toolkit.tune import choose, record, tunable
     from toolkit.tune import tune as search
@@ -56,8 +61,10 @@ def tune(
     where = choose(data, force)
     plugins = catalogue(context)
     allow = tuple(p.name for p in plugins.plugins)
-    measure(allow, metric)
+    if metric is not None:
+        measure(allow, metric)
     loaded = package.load(model, plugins)
+    metric = metric or VALUES[loaded.recipe.training.validate_]
     loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
     loaded.recipe.postprocess.check({head.name: head for head in loaded.heads}, loaded.recipe.ndim)
     held = [c.partition("=")[0].removeprefix("postprocess.") for c in changes or () if c.startswith("postprocess.")]

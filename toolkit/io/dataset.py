@@ -13,6 +13,7 @@ from toolkit.io.image import read
 from toolkit.io.labels import read_truth
 from toolkit.io.meta import read_meta, read_splits
 from toolkit.io.paths import is_image, stem
+from toolkit.io.points import is_points, points_stem
 from toolkit.truth import Truth
 
 ALL = "all"
@@ -62,6 +63,9 @@ class Dataset:
         """The annotation of an item; `InputError` if it has none."""
         if item.mask is None:
             raise InputError("this image has no mask", item.image, f"put one into {self.root / 'masks'}")
+        if is_points(item.mask):
+            image = self.image(item)
+            return read_truth(item.mask, None, image.voxel_size, item.void, image.shape)
         return read_truth(item.mask, self.mask_axes, self.voxel_size or (), item.void)
 
 
@@ -103,11 +107,24 @@ def images_in(folder: Path) -> dict[str, Path]:
     return found
 
 
+def masks_in(folder: Path) -> dict[str, Path]:
+    """The label images and tables of points directly inside `folder` by stem; two of one stem are an `InputError`."""
+    tables = {points_stem(path): path for path in sorted(folder.iterdir()) if is_points(path)}
+    if not tables:
+        return images_in(folder)
+    images = images_in(folder) if any(map(is_image, folder.iterdir())) else {}
+    twice = sorted(tables.keys() & images.keys())
+    if twice:
+        raise InputError("a mask and a table of points have one name", f"{images[twice[0]]} and {tables[twice[0]]}",
+                         "keep one of them")  # fmt: skip
+    return {**images, **tables}
+
+
 def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
     """The images of these names, or all, with their masks and void masks."""
     folder = root / "images" if (root / "images").is_dir() else root
     images = images_in(folder)
-    masks = images_in(root / "masks") if (root / "masks").is_dir() else None
+    masks = masks_in(root / "masks") if (root / "masks").is_dir() else None
     voids = images_in(root / "void") if (root / "void").is_dir() else {}
     alone = sorted({*(masks or ()), *voids} - {*images})
     if alone:

@@ -15,6 +15,7 @@ from toolkit.instances import Instances
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.image import measured, open_raster
 from toolkit.io.paths import is_zarr
+from toolkit.io.points import is_points, read_points
 from toolkit.io.raster import Raster
 from toolkit.truth import UNANNOTATED, Truth
 
@@ -22,17 +23,28 @@ _log = logging.getLogger(__name__)
 
 
 def read_truth(
-    path: str | Path, axes: str | None = None, voxel_size: Sequence[float] = (), void: str | Path | None = None
+    path: str | Path,
+    axes: str | None = None,
+    voxel_size: Sequence[float] = (),
+    void: str | Path | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Truth:
-    """Annotation of a whole image from a label image.
+    """Annotation of a whole image from a label image, or from a table of points (`toolkit.io.points`).
 
     `axes`: "YX" or "ZYX" labels, −1 = unannotated; "QYX", "QZYX": one plane per object, nonzero = inside;
     "LYX", "LZYX": layers with ids unique over layers. `voxel_size` is in micrometres, default: what the file says.
-    `void` is a file of the same spatial shape, nonzero = unknown. Raises `InputError` if a file is missing, damaged or
-    no label image.
+    `void` is a file of the same spatial shape, nonzero = unknown. `shape` is that of the image, which a table of points
+    does not say. Raises `InputError` if a file is missing, damaged or no label image.
     """
     path = Path(path)
     mask = None if void is None else _void(Path(void))
+    if is_points(path):
+        if shape is None:
+            raise InputError(
+                "a table of points does not say how large its image is", path, "put it into masks/ of a data set"
+            )
+        _same(path, tuple(shape), void, mask)
+        return read_points(path, shape, mask, voxel_size)
     if has_instances(path):
         from toolkit.io.zarrinstances import read_zarr_instances
 

@@ -21,20 +21,21 @@ def write(
     image: Image,
     table: Mapping[str, NDArray[Any]] | None = None,
     preview: Image | None = None,
+    points: Mapping[str, NDArray[Any]] | None = None,
 ) -> tuple[Path, ...]:
     """Write the objects of `image` into `folder` (made if missing) and give the paths.
 
     `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
-    the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.overlay.png`: outlines on `preview`, if given.
-    Each appears whole or not at all and replaces what was there. Raises `StorageError` if the disk is full or the
-    folder may not be written.
+    the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.points.csv`: `points`, if given;
+    `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
+    Raises `StorageError` if the disk is full or the folder may not be written.
     """
     folder = Path(folder)
     size = image.voxel_size if image.calibrated else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
-            made = _write_all(Path(scratch), stem, instances, size, table, preview)
+            made = _write_all(Path(scratch), stem, instances, size, {"objects": table, "points": points}, preview)
             return tuple(_publish(path, folder) for path in made)
     except OSError as error:
         raise StorageError(
@@ -47,7 +48,7 @@ def _write_all(
     stem: str,
     instances: Instances,
     voxel_size: tuple[float, ...] | None,
-    table: Mapping[str, NDArray[Any]] | None,
+    tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
 ) -> list[Path]:
     from toolkit.io.tifflabels import write_tiff
@@ -56,11 +57,12 @@ def _write_all(
     made = [folder / f"{stem}.labels.tif", folder / f"{stem}.zarr"]
     write_tiff(made[0], instances, voxel_size)
     write_zarr(made[1], instances, voxel_size)
-    if table is not None:
-        from toolkit.io.table import write_csv
+    for name, table in tables.items():
+        if table is not None:
+            from toolkit.io.table import write_csv
 
-        made.append(folder / f"{stem}.objects.csv")
-        write_csv(made[-1], table)
+            made.append(folder / f"{stem}.{name}.csv")
+            write_csv(made[-1], table)
     if preview is not None:
         from toolkit.io.overlay import write_overlay
 

@@ -17,13 +17,11 @@ from toolkit.pipeline import Scene, assemble
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.prediction import Prediction
 from toolkit.predictor import Predictor
-from toolkit.recipe import Validate
+from toolkit.recipe import VALUES, Validate
 from toolkit.registry.package import ModelPackage
 from toolkit.specs import Counts, PostProcessor
 from toolkit.tiles import Box
 
-VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
-"""The value of a metric for each `training.validate`."""
 TRIED = 2
 """So many fields of a post-processor are tried at values beside that of the recipe."""
 PART = 0.25
@@ -48,8 +46,8 @@ class Validation:
         self._measure, self.metric = find_value(VALUES[by], Catalogue(allow=()))
 
     def score(self, model: ModelPackage, backend: Backend) -> float:
-        """The best mean over the settings; 0 if there is no image to validate on."""
-        if not self.items:
+        """The best mean over the settings; 0 if there is no image to validate on, or a loss only prepares."""
+        if not self.items or any(loss.prepares for loss in model.recipe.losses):
             return 0.0
         tried = settings(model.recipe.postprocess)
         predictor = Recalling(model, backend)

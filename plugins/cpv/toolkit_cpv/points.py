@@ -29,6 +29,7 @@ class Points(PostProcessor):
 
     kind: Literal["points"] = "points"
     exact: ClassVar[bool] = True
+    detects: ClassVar[bool] = True
 
     source: Literal["gauss", "votes"] = "gauss"
     """Blobs (paper), or votes of all voxels (ours)."""
