@@ -18,6 +18,7 @@ from toolkit.errors import ToolkitError, UsageError
 from toolkit.plugins.catalogue import Catalogue, Loaded
 from toolkit.plugins.collect import WORDS
 from toolkit.prediction import Head
+from toolkit.recipe import Recipe
 from toolkit.specs import Loss, Network
 from toolkit.testing import LossTests, MetricTests, NetworkTests, RecipeTests
 
@@ -85,8 +86,11 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
         except ToolkitError as error:
             yield subject, _refused(str(error), "failed")
         else:
-            used.add(whole.recipe.postprocess.kind)  # type: ignore[attr-defined]
-            yield subject, whole
+            recipe: Recipe = whole.recipe  # type: ignore[attr-defined]
+            used.add(recipe.postprocess.kind)
+            first = any(loss.prepares for loss in recipe.losses)
+            reason = "it is the first step of a training, whose heads mean nothing yet"
+            yield subject, _refused(reason, "skipped") if first else whole
     for kind in loaded.items["postprocessors"].keys() - used:
         reason = "no recipe of the plugin uses it; inherit from toolkit.testing.PostProcessorTests"
         yield f"{WORDS['postprocessors']} {kind}", _refused(reason, "skipped")

@@ -110,7 +110,7 @@ def train(
         loss, score = sum(terms.values()), None
         if timed or progress.step % interval == 0 or progress.step == progress.steps:
             score = _validated(module, average, validation, recipe, folder, backend)
-            if score > progress.best:
+            if score > progress.best or any(loss.prepares for loss in recipe.losses):
                 (folder / NOW).replace(folder / package.WEIGHTS)
                 progress = replace(progress, best=score, best_step=progress.step)
             (folder / NOW).unlink(missing_ok=True)

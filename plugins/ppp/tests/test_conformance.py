@@ -1,12 +1,17 @@
-"""What the toolkit asks of every post-processor."""
+"""What the toolkit asks of every post-processor, network and loss."""
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
-from toolkit_ppp.loss import PatchLoss
-from toolkit_ppp.network import PatchUNet
+import torch
+from toolkit_ppp.lazy import NEVER
+from toolkit_ppp.loss import CodeLoss, PatchLoss
+from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
+from toolkit.prediction import Head
 from toolkit.testing import LossTests, NetworkTests
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.postprocessor import PostProcessorTests
@@ -62,3 +67,56 @@ class TestLoss3D(LossTests):
 class TestLossWithForeground(LossTests):
     spec = PatchLoss(patch=(3, 3), foreground="foreground", overlap_members="drop")
     ndims = (2,)
+
+
+class TestCodeLoss2D(LossTests):
+    """Where there are no codes, the patches themselves."""
+
+    spec = CodeLoss(patch=(5, 3), foreground="numinst", pixels=None)
+    ndims = (2,)
+
+
+class TestCodeLoss3D(LossTests):
+    spec = CodeLoss(patch=(3, 3, 3), foreground="foreground", where="foreground", pixels=2**16)
+    ndims = (3,)
+
+
+class WithPatches(NetworkTests):
+    """Networks whose patches are lazy in training: there a loss asks for some of them."""
+
+    patch = (5, 7, 9)
+
+    def heads(self, ndim: int) -> tuple[Head, ...]:
+        patch = self.patch[-ndim:]
+        return Head("foreground", 1, "sigmoid"), Head("patches", prod(patch), "sigmoid", "patch", patch, initial=-20.0)
+
+    def test_heads_begin_at_their_initial_value(self) -> None:
+        """Background begins at another one."""
+        for ndim in self.ndims:
+            raw = self._module(ndim, 1)(self._image(ndim, 1))["patches"]
+            assert set(raw.unique().tolist()) <= {NEVER, -20.0}
+
+    def test_every_parameter_learns(self) -> None:
+        for ndim in self.ndims:
+            module = self._module(ndim, 1).train()
+            raw = module(self._image(ndim, 1))
+            cost = ((raw["patches"].at(torch.arange(50)) - 1) ** 2).mean() + ((raw["foreground"] - 1) ** 2).mean()
+            cost.backward()
+            assert not [n for n, p in module.named_parameters() if p.grad is None]
+
+
+class TestCoder(WithPatches):
+    spec = PatchCoder(maps=4, levels=2, norm="batch", code=48, coder_levels=2, coder_maps=3)
+
+
+class TestWindow(WithPatches):
+    spec = PatchWindow(maps=4, levels=2, norm="batch", window_maps=3, poolings=1)
+    tolerance = 1e-3
+
+
+class TestCoderOfOtherHeads(NetworkTests):
+    spec = PatchCoder(maps=4, levels=2)
+
+
+class TestWindowOfOtherHeads(NetworkTests):
+    spec = PatchWindow(maps=4, levels=2)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from toolkit.plugins import hookimpl
 from toolkit.specs import Loss, Network, PostProcessor
-from toolkit_ppp.loss import PatchLoss
-from toolkit_ppp.network import PatchUNet
+from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
+from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
 SEG_API = 1
@@ -16,12 +16,12 @@ SEG_API = 1
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (PatchUNet,)
+    return (PatchUNet, PatchCoder, PatchWindow)
 
 
 @hookimpl
 def seg_losses() -> Sequence[type[Loss]]:
-    return (PatchLoss,)
+    return (PatchLoss, AutoencoderLoss, CodeLoss)
 
 
 @hookimpl

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from toolkit.errors import UsageError
+from toolkit_ppp.coded import Coded
 from toolkit_ppp.lazy import Lazy, rows
 from toolkit_ppp.members import OVERLAP, UNKNOWN, Members
 
 if TYPE_CHECKING:
-    from toolkit_ppp.loss import PatchLoss
+    from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, OfPatches, PatchLoss
 
 Heads = dict[str, "Tensor | Lazy"]
 Targets = dict[str, Tensor]
@@ -28,28 +30,76 @@ class PatchCriterion(nn.Module):
         self.spec = spec
 
     def forward(self, heads: Heads, targets: Targets) -> Targets:
-        members = Members(targets["layers"], targets["void"][:, 0], self.spec.patch)
+        members = truth(targets, self.spec)
         pixels = members.pixels(self.spec.where, self.spec.pixels)
         wanted, known = members.patches(pixels, self.spec.overlap_members)
-        raw = rows(heads["patches"], pixels)
-        entropy = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
-        terms = {"patches": self.spec.weight * mean(entropy, known)}
-        if self.spec.foreground != "none":
-            head = heads[self.spec.foreground]
-            assert isinstance(head, Tensor), "only patches are lazy"
-            terms[self.spec.foreground] = foreground(head, members.state)
-        return terms
+        terms = {"patches": self.spec.weight * mean(entropy(rows(heads["patches"], pixels), wanted), known)}
+        return terms | foreground(heads, members.state, self.spec)
 
 
-def foreground(head: Tensor, state: Tensor) -> Tensor:
-    """Cross-entropy of the head `foreground` (one channel) or `numinst` (three), mean over known pixels."""
-    known = state > UNKNOWN
-    if head.shape[1] == 1:
-        wanted = (state > 0).to(head.dtype)
-        entropy = functional.binary_cross_entropy_with_logits(head[:, 0], wanted, reduction="none")
+class AutoencoderCriterion(nn.Module):
+    """Cross-entropy of true patches and what the autoencoder makes of them."""
+
+    def __init__(self, spec: AutoencoderLoss) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, heads: Heads, targets: Targets) -> Targets:
+        head = heads["patches"]
+        if not isinstance(head, Coded):
+            raise UsageError(
+                "this network has no autoencoder to learn",
+                "loss.kind=ppp_autoencoder",
+                "choose network.kind=ppp_coded with network.autoencoder=true",
+            )
+        members = truth(targets, self.spec)
+        wanted, known = members.patches(members.pixels("foreground", self.spec.pixels), "keep")
+        # What is unknown is no part of the patch that the encoder sees.
+        return {"autoencoder": mean(entropy(head.rebuilt(wanted), wanted), known)}
+
+
+class CodeCriterion(nn.Module):
+    """Squared differences of codes, and cross-entropy of the foreground."""
+
+    def __init__(self, spec: CodeLoss) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, heads: Heads, targets: Targets) -> Targets:
+        head, members = heads["patches"], truth(targets, self.spec)
+        pixels = members.pixels(self.spec.where, self.spec.pixels)
+        wanted, known = members.patches(pixels, "keep")
+        if isinstance(head, Coded):
+            with torch.no_grad():
+                code = head.encoded(wanted)
+            squared, complete = (head.codes(pixels) - code) ** 2, known.all(1)
+        else:
+            squared, complete = torch.where(known, torch.sigmoid(rows(head, pixels)) - wanted, 0) ** 2, known.any(1)
+        return {"codes": mean(squared.sum(1), complete)} | foreground(heads, members.state, self.spec)
+
+
+def truth(targets: Targets, spec: OfPatches) -> Members:
+    """The true patches of a batch."""
+    return Members(targets["layers"], targets["void"][:, 0], spec.patch)
+
+
+def entropy(raw: Tensor, wanted: Tensor) -> Tensor:
+    """Binary cross-entropy of each entry."""
+    return functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
+
+
+def foreground(heads: Heads, state: Tensor, spec: OfPatches) -> Targets:
+    """Cross-entropy of the head `foreground` (one channel) or `numinst` (three), if there is one: mean over known
+    pixels."""
+    if spec.foreground == "none":
+        return {}
+    head, known = heads[spec.foreground], state > UNKNOWN
+    assert isinstance(head, Tensor), "only patches are lazy"
+    if spec.foreground == "foreground":
+        each = entropy(head[:, 0], (state > 0).to(head.dtype))
     else:
-        entropy = functional.cross_entropy(head, state.clamp(0, OVERLAP).long(), reduction="none")
-    return mean(entropy, known)
+        each = functional.cross_entropy(head, state.clamp(0, OVERLAP).long(), reduction="none")
+    return {spec.foreground: mean(each, known)}
 
 
 def mean(values: Tensor, known: Tensor) -> Tensor:

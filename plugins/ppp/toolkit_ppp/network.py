@@ -1,4 +1,4 @@
-"""The network that predicts a patch at every pixel."""
+"""The networks that predict a patch at every pixel."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ if TYPE_CHECKING:
     import torch
 
 
-class PatchUNet(Network):
+class Backbone(Network):
     """U-Net whose way up keeps its number of maps, because hundreds of outputs need more than tens of maps (paper,
-    2.2). Heads are linear in its last maps. Levels halve the resolution; convolutions are padded to `same`.
+    2.2). Levels halve the resolution; convolutions are padded to `same`."""
 
-    In training, heads of patches are evaluated only where the loss looks at them.
-    """
-
-    kind: Literal["ppp_unet"] = "ppp_unet"
     maps: Annotated[int, Field(ge=1)] = 40
     """Feature maps of the first level (paper: 40, nuclei3d 20, neurons 12)."""
     growth: Annotated[int, Field(ge=1, le=8)] = 2
@@ -51,7 +47,77 @@ class PatchUNet(Network):
             product = [p * s for p, s in zip(product, step, strict=True)]
         return tuple(product)
 
+
+class PatchUNet(Backbone):
+    """`ppp`: a U-Net whose last maps give the patches, and the other heads, by one linear layer each (paper, 2.2).
+
+    In training, heads of patches are evaluated only where the loss looks at them.
+    """
+
+    kind: Literal["ppp_unet"] = "ppp_unet"
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule
 
         return PatchModule(self, channels, heads, ndim)
+
+
+class PatchCoder(Backbone):
+    """`ppp+dec` and `ppp+ae`: the U-Net gives a code of the patch, which a convolutional decoder unfolds (paper, 2.2).
+
+    The code is a small map of its own: a patch of 41×41, halved three times, has 6×6 places, so that a code of 252 has
+    7 numbers at each. The decoder convolves and doubles it until it covers the patch, and crops. Other heads are linear
+    in the U-Net's last maps. Patches are decoded only where the head `foreground` or `numinst` sees a chance of
+    foreground; elsewhere they are empty. Without such a head they are decoded everywhere.
+    """
+
+    kind: Literal["ppp_coded"] = "ppp_coded"
+
+    code: Annotated[int, Field(ge=1)] = 252
+    """Numbers of a code, a multiple of its places (paper: 252 for 41×41, 256 for 25×25)."""
+    coder_levels: Annotated[int, Field(ge=0, le=5)] = 3
+    """How often the patch is halved (ours)."""
+    coder_maps: Annotated[int, Field(ge=1)] = 16
+    """Feature maps of the decoder at full resolution; twice as many at half of it, and so on (ours)."""
+    autoencoder: bool = False
+    """Have an encoder, too, for the losses `ppp_autoencoder` and `ppp_code` (paper, ppp+ae)."""
+    decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    """Decode where the probability of foreground exceeds this, and that of several objects is not so near to 1. A
+    post-processor's thresholds may lie anywhere between."""
+
+    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
+        from toolkit_ppp.coded import CodedModule
+
+        return CodedModule(self, channels, heads, ndim)
+
+
+class PatchWindow(Backbone):
+    """`ed-ppp`: an encoder and decoder looks at a window around a pixel and gives the patch of that pixel; a separate
+    U-Net gives the other heads, and so the foreground over whose pixels the window slides (paper, 2.2 and 3.1).
+
+    The window is `pool`^`poolings` · `bottleneck` pixels wide (paper: 3³ · 3 = 81); the coarsest level has convolutions
+    of 1. Beyond the border of what the network sees the window is 0. The fields of the U-Net are those of `ppp_unet`.
+    """
+
+    kind: Literal["ppp_window"] = "ppp_window"
+
+    window_maps: Annotated[int, Field(ge=1)] = 32
+    """Feature maps at full resolution, twice as many on each further level (ours); at the bottleneck 256 (paper)."""
+    pool: Literal[3, 5] = 3
+    """Extent of the poolings; odd, so that the middle of the window stays in the middle (paper: 3)."""
+    poolings: Annotated[int, Field(ge=1, le=4)] = 3
+    """Number of poolings (paper: 3)."""
+    bottleneck: Annotated[int, Field(ge=1)] = 3
+    """Extent of the coarsest maps, odd (paper: 3)."""
+    decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    """Look where the probability of foreground exceeds this, and that of several objects is not so near to 1."""
+
+    @property
+    def window(self) -> int:
+        """Extent of the window along each axis."""
+        return self.bottleneck * int(self.pool**self.poolings)
+
+    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
+        from toolkit_ppp.window import WindowModule
+
+        return WindowModule(self, channels, heads, ndim)

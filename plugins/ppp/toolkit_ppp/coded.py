@@ -1,0 +1,143 @@
+# ruff: noqa: TID253
+# Only the `build()` of the networks imports this file.
+"""The modules behind `ppp_coded`: codes of patches, and the autoencoder that they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toolkit.errors import UsageError
+from toolkit.prediction import Head
+from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
+from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
+
+if TYPE_CHECKING:
+    from toolkit_ppp.network import PatchCoder
+
+
+class Coder(nn.Module):
+    """Features `(N, F)` → codes `(N, K)` → raw patches `(N, C)`, and true patches `(N, C)` → codes.
+
+    Without normalisation: a patch is decoded alike beside any others, and an autoencoder that does not learn is frozen.
+    """
+
+    def __init__(self, spec: PatchCoder, features: int, head: Head) -> None:
+        super().__init__()
+        assert head.patch is not None, "a head of patches has a shape"
+        self.patch, ndim = head.patch, len(head.patch)
+        self.places = tuple(-(-n // 2**spec.coder_levels) for n in self.patch)
+        self.depth = _depth(spec.code, self.places, self.patch)
+        self.room = tuple(n * 2**spec.coder_levels for n in self.places)
+        maps = [spec.coder_maps * 2**at for at in range(spec.coder_levels + 1)]
+        convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
+        pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
+        number = spec.convolutions
+        self.code = nn.Linear(features, spec.code)
+        down: list[nn.Module] = [level(1, maps[0], ndim, number)]
+        up: list[nn.Module] = [level(self.depth, maps[-1], ndim, number)]
+        for fine, coarse in zip(maps, maps[1:], strict=False):
+            down += [pooling(2), level(fine, coarse, ndim, number)]
+        for fine, coarse in zip(maps[-2::-1], maps[:0:-1], strict=True):
+            up += [nn.Upsample(scale_factor=2), level(coarse, fine, ndim, number)]
+        last = convolution(maps[0], 1, 1)
+        begin(last, head)
+        self.decoder = nn.Sequential(*up, last)
+        self.encoder = nn.Sequential(*down, convolution(maps[-1], self.depth, 1)) if spec.autoencoder else None
+        # Maps of the finest level before and after a layer, and what the allocator keeps.
+        self.chunk = max(1, BUDGET // (16 * maps[0] * prod(self.room)))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """`(N, K) -> (N, C)`."""
+        found: Tensor = self.decoder(codes.unflatten(1, (self.depth, *self.places)))
+        for axis, (start, size) in enumerate(zip(self._margins(), self.patch, strict=True), start=2):
+            found = found.narrow(axis, start, size)
+        return found.flatten(1)
+
+    def encode(self, patches: Tensor) -> Tensor:
+        """`(N, C) -> (N, K)`."""
+        if self.encoder is None:
+            raise UsageError("the network has no encoder", "network.autoencoder=false", "set it to true")
+        before = self._margins()
+        after = [r - n - b for r, n, b in zip(self.room, self.patch, before, strict=True)]
+        pads = [n for pair in zip(reversed(before), reversed(after), strict=True) for n in pair]
+        found: Tensor = self.encoder(functional.pad(patches.unflatten(1, (1, *self.patch)), pads))
+        return found.flatten(1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.decode(self.code(features))
+
+    def _margins(self) -> list[int]:
+        """Pixels before the patch in the decoder's output, per axis."""
+        return [(r - n) // 2 for r, n in zip(self.room, self.patch, strict=True)]
+
+
+@dataclass(frozen=True)
+class Coded(Lazy):
+    """A head of patches of which a loss may see the codes, too."""
+
+    @property
+    def coder(self) -> Coder:
+        """The autoencoder."""
+        assert isinstance(self.decode, Coder)
+        return self.decode
+
+    def codes(self, pixels: Tensor) -> Tensor:
+        """Codes `(N, K)` float32 at `pixels` `(N,)`, raster indices in `(B, *S)`."""
+        with self.precision():
+            return self.coder.code(gathered(self.maps, pixels)).float()  # type: ignore[no-any-return]
+
+    def encoded(self, patches: Tensor) -> Tensor:
+        """Codes `(N, K)` float32 of true patches `(N, C)`."""
+        with self.precision():
+            return self.coder.encode(patches).float()
+
+    def rebuilt(self, patches: Tensor) -> Tensor:
+        """What the autoencoder makes of true patches: raw patches `(N, C)` float32."""
+        with self.precision():
+            return self.coder.decode(self.coder.encode(patches)).float()
+
+
+class CodedModule(nn.Module):
+    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Coded` in training."""
+
+    def __init__(self, spec: PatchCoder, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+        super().__init__()
+        self.above = spec.decode_above
+        self.features = UNet(spec, channels, ndim)
+        self.order = [head.name for head in heads]
+        self.heads = linear(self.features.outputs, [head for head in heads if head.transform != "patch"])
+        self.coders = nn.ModuleDict(
+            {head.name: Coder(spec, self.features.outputs, head) for head in heads if head.transform == "patch"}
+        )
+
+    def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
+        maps = self.features(image)
+        if not self.training:
+            # Pixels are taken out of the maps piece by piece: their vectors must lie together.
+            maps = maps.movedim(1, -1).contiguous().movedim(-1, 1)
+        plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        found: dict[str, Tensor | Lazy] = {**plain}
+        for name, coder in self.coders.items():
+            assert isinstance(coder, Coder)
+            lazy = Coded(maps, coder, coder.chunk)
+            found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), prod(coder.patch))
+        return {name: found[name] for name in self.order}
+
+
+def _depth(code: int, places: tuple[int, ...], patch: tuple[int, ...]) -> int:
+    """Numbers of a code at each of its places."""
+    number = prod(places)
+    if code % number:
+        whole, small = "×".join(map(str, patch)), "×".join(map(str, places))
+        raise UsageError(
+            f"the code of a patch of {whole} is a multiple of its {small} places",
+            f"network.code={code}",
+            f"choose {max(1, round(code / number)) * number}, or another network.coder_levels",
+        )
+    return code // number
