@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
 from toolkit.tiles import Box
 from toolkit_ppp import graph, rank
-from toolkit_ppp.bits import Words, pack
+from toolkit_ppp.bits import Words
 from toolkit_ppp.cover import cover
 from toolkit_ppp.foreground import foreground
 from toolkit_ppp.graph import Edges
 from toolkit_ppp.label import label
 from toolkit_ppp.layout import triple
 from toolkit_ppp.partition import partition
-from toolkit_ppp.patches import Patches, encode
+from toolkit_ppp.patches import Patches, above, encode, members
 from toolkit_ppp.selection import Selection
 from toolkit_ppp.sweep import default_threads
 from toolkit_ppp.thin import thin
@@ -73,8 +74,9 @@ def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, thr
 
 def read(prediction: Prediction, options: PatchPerPix, backend: Backend) -> Patches:
     """The patches of a block."""
-    inside, centred = foreground(prediction, options)
-    return encode(prediction.heads["patches"], inside, centred, options, backend)
+    with kernels.on(backend):
+        inside, centred = foreground(prediction, options)
+        return encode(prediction.heads["patches"], inside, centred, options, backend)
 
 
 def scored(
@@ -83,23 +85,26 @@ def scored(
     """First pass: the score of each patch (Eqs 1–5)."""
     core = prediction.core.relative_to(prediction.box)
     around = _three(core.grow(options.radius, prediction.box.shape))
-    op = rank.cpu
-    agreement = op(patches, around, options, threads or default_threads())
-    mine = _within(patches, _three(core))
-    codes = patches.codes[mine]
-    cut = options.threshold if options.cover_threshold is None else options.cover_threshold
-    members = codes > 0
-    covers = members if cut == options.threshold else _above(prediction, patches, mine, cut, options, backend)
-    return Scored(
-        prediction.core,
-        prediction.shape,
-        _in_image(patches, mine, prediction, backend),
-        backend.to_numpy(agreement[mine]),
-        rank.informative_pairs(backend.to_numpy(codes)),
-        (packed := pack(backend.to_numpy(members))),
-        packed if covers is members else pack(backend.to_numpy(covers)),
-        np.packbits(backend.to_numpy(patches.inside[_three(core).slices])),
-    )
+    with kernels.on(backend):
+        if backend.on_gpu:
+            agreement = rank.cuda(patches, around, options, backend)
+        else:
+            agreement = rank.cpu(patches, around, options, threads or default_threads())
+        mine = _within(patches, _three(core))
+        codes = patches.codes[mine]
+        cut = options.threshold if options.cover_threshold is None else options.cover_threshold
+        bits = members(codes, backend)
+        same = cut == options.threshold
+        return Scored(
+            prediction.core,
+            prediction.shape,
+            _in_image(patches, mine, prediction, backend),
+            backend.to_numpy(agreement[mine]),
+            backend.to_numpy(rank.informative_pairs(codes)),
+            bits,
+            bits if same else above(prediction.heads["patches"], patches.centres[mine], codes, cut, backend),
+            np.packbits(backend.to_numpy(patches.inside[_three(core).slices])),
+        )
 
 
 def selected(parts: Sequence[Scored], options: PatchPerPix) -> Selection:
@@ -138,15 +143,19 @@ def linked(
     """Second pass: the affinities of the selected patches (Eq 6)."""
     core = prediction.core.relative_to(prediction.box)
     origin = triple(prediction.box.start, 0)
-    op = graph.cpu
-    edges = op(patches, _three(core), origin, selection, options, threads or default_threads())
-    mine = _within(patches, _three(core))
-    centres = _in_image(patches, mine, prediction, backend)
-    chosen = np.isin(centres, selection.centres)
-    values = np.zeros((0, options.voxels), np.uint8)
-    if options.overlap == "highest_probability":
-        values = backend.to_numpy(patches.codes[mine[chosen]]).clip(1, 256) - 1
-    return Linked(edges, centres[chosen], values.astype(np.uint8))
+    with kernels.on(backend):
+        if backend.on_gpu:
+            edges = graph.cuda(patches, _three(core), origin, selection, options, backend)
+        else:
+            edges = graph.cpu(patches, _three(core), origin, selection, options, threads or default_threads())
+        mine = _within(patches, _three(core))
+        centres = _in_image(patches, mine, prediction, backend)
+        chosen = np.isin(centres, selection.centres)
+        values = np.zeros((0, options.voxels), np.uint8)
+        if options.overlap == "highest_probability":
+            codes = patches.codes[mine[backend.asarray(chosen)]]
+            values = (backend.to_numpy(codes).clip(1, 256) - 1).astype(np.uint8)
+    return Linked(edges, centres[chosen], values)
 
 
 def assembled(parts: Sequence[Linked], selection: Selection, options: PatchPerPix) -> Instances:
@@ -175,14 +184,3 @@ def _in_image(patches: Patches, which: Any, prediction: Prediction, backend: Bac
     where = np.stack(np.unravel_index(backend.to_numpy(patches.centres[which]), prediction.box.shape))
     where += np.array(prediction.box.start)[:, None]
     return np.asarray(np.ravel_multi_index(tuple(where), prediction.shape), np.int64)
-
-
-def _above(
-    prediction: Prediction, patches: Patches, which: Any, cut: float, options: PatchPerPix, backend: Backend
-) -> Any:
-    """Pixels of patches with p above `cut`, (n, C)."""
-    head = prediction.heads["patches"].reshape(options.voxels, -1)
-    above = backend.xp.empty((len(which), options.voxels), bool)
-    for c in range(options.voxels):
-        above[:, c] = head[c][patches.centres[which]].astype(np.float64) > cut
-    return above & (patches.codes[which] >= -256)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu import kernels
+from toolkit.gpu.backend import Backend
 from toolkit.tiles import Box
+from toolkit_ppp import panes
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.consensus import windows
 from toolkit_ppp.layout import Triple, triple
 from toolkit_ppp.link import Nodes, find_neighbours, link
-from toolkit_ppp.patches import Patches
+from toolkit_ppp.panes import TILE, Panes
+from toolkit_ppp.patches import KERNELS, THREADS, Patches
 from toolkit_ppp.selection import Selection
 from toolkit_ppp.sweep import load, pieces, run
 
@@ -65,6 +69,34 @@ def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, option
         return undirected(centres, nodes)
 
     return Edges.merge(run(work, pieces(patches, box, threads), threads))
+
+
+def cuda(
+    patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, backend: Backend
+) -> Edges:
+    """The same on a GPU. The edges come back to main memory, where they are partitioned."""
+    xp = backend.xp
+    patch, shape = patches.layout.patch, box.shape
+    centres, nodes, margin = around(selection, box.shift(origin), options)
+    rows, where, members, starts, neighbours = map(xp.asarray, nodes[:5])
+    total, pairs = xp.zeros(len(neighbours), np.int64), xp.zeros(len(neighbours), np.int64)
+    held = xp.zeros(shape, np.uint8)
+    module = kernels.load(KERNELS / "graph.cu")
+    module.launch(
+        "mark", -(-members.size // THREADS), THREADS,
+        where, members, np.int64(len(where)), *margin, *shape, *patch, held,
+    )  # fmt: skip
+    shift = [m - n for m, n in zip(margin, box.start, strict=True)]
+
+    def use(found: Panes) -> None:
+        module.launch(
+            "link", len(found.tiles) * TILE, THREADS, found.tiles, found.masks, found.affinities, found.width,
+            rows, where, members, starts, neighbours, *rows.shape, *shift, *nodes.reach, *patch,
+            options.paff_count == "in_range", options.self_pairs, total, pairs,
+        )  # fmt: skip
+
+    panes.sweep(patches, box, held, options, backend, use)
+    return undirected(centres, nodes._replace(total=backend.to_numpy(total), pairs=backend.to_numpy(pairs)))
 
 
 def around(selection: Selection, box: Box, options: PatchPerPix) -> tuple[Ints, Nodes, Triple]:

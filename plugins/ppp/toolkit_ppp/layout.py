@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 Triple = tuple[int, int, int]
 
 
@@ -39,3 +42,7 @@ class Layout:
         """Positions that a patch occupies: zeros follow it, as far as a neighbour that starts later in its row reaches;
         whole cache lines."""
         return -(-(self.length + self.patch[2]) // 32) * 32
+
+    def positions(self) -> NDArray[np.int32]:
+        """The position of each voxel of a patch."""
+        return np.tensordot(self.strides, np.indices(self.patch, np.int32), 1).reshape(-1).astype(np.int32)

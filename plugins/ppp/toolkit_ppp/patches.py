@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
+from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple
 
@@ -18,10 +21,16 @@ if TYPE_CHECKING:
 UNCOVERED = -32768
 """Code of a voxel that is not in the patch: outside the image, or outside its foreground where patches are sparse."""
 
+KERNELS = Path(__file__).with_name("kernels")
+THREADS = 128
+"""Threads of a block, as the kernels say too."""
+SIDE = 32
+"""Patches, and voxels, that a block of the kernel `encode` works on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """N patches of a box of `shape`.
+    """N patches of a box of `shape`. Arrays are where the prediction is.
 
     `centres` (N,) int64: raster indices in the box, ascending. `rows` (*shape) int32: which patch is centred at a
     pixel, −1 for none. `codes` (N, C) int16: q + 1 for foreground (q = rint(255·p)), q − 256 for background, 0 for
@@ -30,10 +39,10 @@ class Patches:
 
     layout: Layout
     shape: Triple
-    centres: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    codes: NDArray[np.int16]
-    inside: NDArray[np.uint8]
+    centres: Any
+    rows: Any
+    codes: Any
+    inside: Any
 
 
 def encode(head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend) -> Patches:
@@ -52,7 +61,7 @@ def encode(head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: 
     flat = xp.ascontiguousarray(head, dtype=np.float32).reshape(options.voxels, -1)
     t = options.threshold
     below = {"complement": 1 - t, "below_threshold": t, "half": t / 2}[options.background]
-    op = cpu
+    op = cuda if backend.on_gpu else cpu
     op(flat, centres, inside, layout.patch, options.sparse, float(t), float(below), codes)
     return Patches(layout, shape, centres, rows, codes, inside)
 
@@ -75,6 +84,45 @@ def cpu(
     corners = np.ravel_multi_index((z, y, x), allowed.shape)
     steps = np.asarray(np.ravel_multi_index(tuple(np.indices(patch).reshape(3, -1)), allowed.shape), np.int64)
     _encode(flat, centres, allowed.reshape(-1), corners, steps, t, below, codes)
+
+
+def cuda(flat: Any, centres: Any, inside: Any, patch: Triple, sparse: bool, t: float, below: float, codes: Any) -> None:
+    """The same on a GPU."""
+    blocks = (-(-len(centres) // SIDE), -(-codes.shape[1] // SIDE))
+    module = kernels.load(KERNELS / "patches.cu")
+    module.launch(
+        "encode", blocks, THREADS, flat, centres, len(centres), inside, *inside.shape, *patch, sparse, t, below, codes
+    )  # fmt: skip
+
+
+def members(codes: Any, backend: Backend) -> Words:
+    """The foreground pixels of patches as bits, in main memory."""
+    if not backend.on_gpu:
+        return pack(codes > 0)
+    count, voxels = codes.shape
+    words = -(-voxels // 64)
+    bits = backend.xp.empty((count, words), np.uint64)
+    module = kernels.load(KERNELS / "patches.cu")
+    module.launch("members", -(-bits.size // THREADS), THREADS, codes, np.int64(count), voxels, words, bits)
+    return backend.to_numpy(bits)
+
+
+def above(head: Any, centres: Any, codes: Any, cut: float, backend: Backend) -> Words:
+    """The same for pixels with p above `cut`; `codes` and `centres` are those of the patches in question."""
+    count, voxels = codes.shape
+    flat = backend.xp.ascontiguousarray(head, dtype=np.float32).reshape(voxels, -1)
+    if not backend.on_gpu:
+        high = np.empty(codes.shape, bool)
+        for c in range(voxels):
+            high[:, c] = flat[c][centres].astype(np.float64) > cut
+        return pack(high & (codes >= -256))
+    words = -(-voxels // 64)
+    bits = backend.xp.empty((count, words), np.uint64)
+    kernels.load(KERNELS / "patches.cu").launch(
+        "above", -(-bits.size // THREADS), THREADS,
+        flat, np.int64(flat.shape[1]), centres, codes, np.int64(count), voxels, words, float(cut), bits,
+    )  # fmt: skip
+    return backend.to_numpy(bits)
 
 
 @jit

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu import kernels
+from toolkit.gpu.backend import Backend
 from toolkit.tiles import Box
+from toolkit_ppp import panes
 from toolkit_ppp.consensus import TILE, Windows, fill, windows
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
-from toolkit_ppp.patches import Patches
+from toolkit_ppp.panes import Panes
+from toolkit_ppp.patches import KERNELS, THREADS, Patches
 from toolkit_ppp.sweep import load, pieces, run
 from toolkit_ppp.voters import Voters
 
@@ -39,12 +43,37 @@ def cpu(patches: Patches, box: Box, options: PatchPerPix, threads: int) -> Ints:
     return total
 
 
-def informative_pairs(codes: NDArray[np.int16]) -> Ints:
+def cuda(patches: Patches, box: Box, options: PatchPerPix, backend: Backend) -> Any:
+    """The same on a GPU, where the result stays."""
+    xp = backend.xp
+    patch, shape = patches.layout.patch, patches.shape
+    total = xp.zeros(len(patches.centres), np.int64)
+    positions = xp.asarray(patches.layout.positions())
+    wanted = (patches.inside[box.slices] > 0) | (not options.sparse)
+    module = kernels.load(KERNELS / "rank.cu")
+
+    def use(found: Panes) -> None:
+        # Centres ascend: those near the piece lie between the first and the last that may be.
+        near = found.pixels.grow([n // 2 for n in patch])
+        low, last = (
+            (np.array(end) * (shape[1] * shape[2], shape[2], 1)).sum()
+            for end in (near.start, tuple(n - 1 for n in near.stop))
+        )
+        first, end = backend.to_numpy(xp.searchsorted(patches.centres, xp.asarray([low, last + 1]))).tolist()
+        module.launch(
+            "agree", end - first, THREADS, patches.codes, patches.centres, first, found.slots, found.masks,
+            found.affinities, positions, *shape[1:], *found.pixels.start, *found.piece.shape, *patch, found.width, total,
+        )  # fmt: skip
+
+    panes.sweep(patches, box, wanted, options, backend, use)
+    return total
+
+
+def informative_pairs(codes: Any) -> Any:
     """Z_score of each patch: pairs of its pixels of which one or both are foreground."""
     inside = (codes > 0).sum(1, dtype=np.int64)
     covered = (codes >= -256).sum(1, dtype=np.int64)
-    pairs: Ints = inside * (inside - 1) // 2 + inside * (covered - inside)
-    return pairs
+    return inside * (inside - 1) // 2 + inside * (covered - inside)
 
 
 def order(agreement: Ints, pairs: Ints) -> Ints:

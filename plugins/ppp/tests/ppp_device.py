@@ -1,0 +1,139 @@
+"""A GPU that is not there: CuPy's place taken by NumPy and, for kernels, by `shim.h`.
+
+Its arrays mix as little with NumPy's as CuPy's do, and it has only those of CuPy's functions that the plugin uses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.gpu import kernels
+from toolkit.gpu.backend import Backend
+
+HERE = Path(__file__).parent
+FUNCTIONS = ("arange", "ascontiguousarray", "asarray", "empty", "flatnonzero", "full", "nonzero", "searchsorted",
+             "stack", "zeros")  # fmt: skip
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas",
+         "-Wl,-Bsymbolic")  # fmt: skip
+DEFINITION = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(')
+_folder = tempfile.TemporaryDirectory()
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's."""
+
+
+class Array(np.ndarray):
+    """An array on the device."""
+
+    def get(self) -> np.ndarray:
+        return np.array(self)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **named):
+        if out is not None:
+            named["out"] = tuple(_plain(a) for a in out)
+        return _wrapped(getattr(ufunc, method)(*map(_plain, inputs), **named))
+
+    def __array_function__(self, function, types, arguments, named):
+        raise TypeError(f"{function.__name__} of NumPy was given an array on the device")
+
+    def __getitem__(self, index):
+        return _wrapped(self.view(np.ndarray)[_index(index)])
+
+    def __setitem__(self, index, value):
+        self.view(np.ndarray)[_index(index)] = _plain(value)
+
+
+class RawModule:
+    """Kernels that run on the CPU."""
+
+    def __init__(self, code: str, options: tuple[str, ...], seed: int = 0) -> None:
+        self.library, self.seed = _compiled(code), seed
+
+    def get_function(self, name: str) -> Any:
+        function = getattr(self.library, f"launch_{name}")
+        function.restype = ctypes.c_char_p
+
+        def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+            for a in arguments:
+                assert isinstance(a, np.generic) or (type(a) is Array and a.flags.c_contiguous), f"{type(a)} in {name}"
+            held = [np.array(a.ctypes.data if isinstance(a, Array) else a) for a in arguments]
+            types = "".join(
+                f"{'p' * isinstance(a, Array)}{'f' if a.dtype.kind == 'f' else 'i'}{a.dtype.itemsize} " for a in arguments
+            )
+            places = (ctypes.c_void_p * len(held))(*(h.ctypes.data for h in held))
+            failure = function((ctypes.c_uint * 3)(*grid, *[1] * (3 - len(grid))), *block, types.encode(), places,
+                               self.seed)  # fmt: skip
+            if failure:
+                raise RuntimeError(f"{name}: {failure.decode()}")
+
+        return launch
+
+
+@contextmanager
+def device(seed: int = 0, limit: int | None = None) -> Iterator[Backend]:
+    """The backend of a device whose threads run in the order `seed` (0: ascending) and that has no array of more than
+    `limit` bytes."""
+    if shutil.which("g++") is None:
+        pytest.skip("kernels run on the CPU only where g++ is installed")
+    names = {name: _function(name, limit) for name in FUNCTIONS}
+    module = SimpleNamespace(
+        RawModule=lambda code, options: RawModule(code, options, seed),
+        cuda=SimpleNamespace(Device=lambda number: nullcontext()),
+        **names,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", module)
+        kernels.load.cache_clear()
+        yield Backend("cuda:0")
+    kernels.load.cache_clear()
+
+
+@cache
+def _compiled(code: str) -> ctypes.CDLL:
+    stem = Path(_folder.name) / f"kernels{len(list(Path(_folder.name).iterdir()))}"
+    text = "\n".join(['#include "shim.h"', code, *(f"KERNEL({name})" for name in DEFINITION.findall(code))])
+    stem.with_suffix(".cpp").write_text(text)
+    subprocess.run(["g++", *FLAGS, f"-I{HERE}", "-o", f"{stem}.so", f"{stem}.cpp"], check=True)
+    return ctypes.CDLL(f"{stem}.so")
+
+
+def _function(name: str, limit: int | None) -> Any:
+    def call(*arguments, **named):
+        lift = name == "asarray"
+        result = getattr(np, name)(*(a if lift else _plain(a) for a in arguments), **named)
+        if limit is not None and sum(r.nbytes for r in (result if isinstance(result, tuple) else [result])) > limit:
+            raise OutOfMemoryError
+        return tuple(map(_wrapped, result)) if isinstance(result, tuple) else _wrapped(result)
+
+    return call
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(v) for v in value)
+    if type(value) is np.ndarray:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    return value.view(np.ndarray) if isinstance(value, Array) else value
+
+
+def _index(index: Any) -> Any:
+    return _plain(index)
+
+
+def _wrapped(value: Any) -> Any:
+    return np.asarray(value).view(Array)
