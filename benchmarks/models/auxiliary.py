@@ -1,23 +1,32 @@
 """Train, tune and judge the cells of the auxiliary-task tables, through the command line, one process at a time.
 
-    python benchmarks/models/auxiliary.py train [--data FOLDER] [--runs FOLDER] [--table 2d|3d] [--steps N]
+    python benchmarks/models/auxiliary.py train|judge|all|table [--table 2d|3d] [--data FOLDER] [--runs FOLDER] …
 
 Every cell of a table has the same network, data, steps and augmentation; only loss, auxiliary task and post-processor
-differ. A run that is finished is left alone, one that was stopped goes on. `RUNS/<cell>-<seed>` is a run of
-`seg train`; `RUNS/<cell>-<seed>.json` says what came of it.
+differ. `train` leaves a run that is finished alone and goes on with one that was stopped: `RUNS/<cell>-<seed>` is a run
+of `seg train`. `judge` tunes each finished run on `val` and evaluates it on `test`; `RUNS/<cell>-<seed>.json` says what
+came of it, and what it says is not done again. `table` writes the tables of `docs/auxiliary.md` from these files.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from auxiliary_table import write
 
 ROOT = Path(__file__).resolve().parents[2]
+TRIALS = 30
+"""Settings of two thresholds that are tried on `val`."""
+METRICS = ("S@.1:.1:.9", "detection")
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,39 @@ TABLES = {
 }
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """How a run is tuned before it is evaluated."""
+
+    tuned_for: str
+    """`S@0.50` or `AP_det`."""
+    seeds: str = "main"
+
+    @property
+    def name(self) -> str:
+        return f"{self.tuned_for} {self.seeds}"
+
+    def arguments(self) -> list[str]:
+        """Those of `seg tune`: one threshold for seeds, one for the foreground."""
+        if self.seeds == "points":
+            fields = ("threshold", "distance")
+        else:
+            fields = ("seed" if self.seeds == "main" else "votes", "foreground")
+        only = [part for field in fields for part in ("--only", field)]
+        held = ["--set", "postprocess.seeds=votes"] if self.seeds == "votes" else []
+        return ["--metric", self.tuned_for, "--trials", str(TRIALS), *only, *held]
+
+
+def judgements(cell: str) -> Iterator[Judgement]:
+    """The paper's Tables 1 to 3: tuned for segmentation or detection, seeds from the main head or from the votes."""
+    if cell.startswith("gauss"):
+        yield Judgement("AP_det", "points")
+        return
+    for seeds in ("main", "votes") if "-cpv" in cell else ("main",):
+        for value in ("S@0.50", "AP_det"):
+            yield Judgement(value, seeds)
+
+
 def seg(*arguments: str) -> str:
     """Run `seg` of this environment; its progress goes to stderr, its stdout is returned."""
     done = subprocess.run(
@@ -61,26 +103,26 @@ def seg(*arguments: str) -> str:
     return done.stdout
 
 
-def read(path: Path) -> dict[str, object]:
+def read(path: Path) -> dict[str, Any]:
     """What is known of a run."""
     return dict(json.loads(path.read_text(encoding="utf8"))) if path.is_file() else {}
 
 
-def keep(path: Path, known: dict[str, object]) -> None:
+def keep(path: Path, known: dict[str, Any]) -> None:
     """Write what is known of a run, as a whole or not at all."""
     draft = path.with_suffix(".part")
     draft.write_text(json.dumps(known, indent=1), encoding="utf8")
     draft.replace(path)
 
 
-def train(table: Table, cell: str, seed: int, data: Path, runs: Path, steps: int) -> None:
+def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
     """Train a cell with a seed, unless that is done."""
-    run, record = runs / f"{cell}-{seed}", runs / f"{cell}-{seed}.json"
-    known = read(record)
+    run, record = said.runs / f"{cell}-{seed}", said.runs / f"{cell}-{seed}.json"
+    known, steps = read(record), said.steps or table.steps
     if known.get("steps") == steps:
         return
     began = time.monotonic()
-    common = ("--data", str(data / table.data), "-o", str(run), "--threads", "1", "--resume")
+    common = ("--data", str(said.data / table.data), "-o", str(run), "--threads", "1", "--resume")
     if (run / "last.safetensors").is_file():
         seg("train", *common)
     else:
@@ -90,23 +132,58 @@ def train(table: Table, cell: str, seed: int, data: Path, runs: Path, steps: int
     keep(record, {**known, "cell": cell, "seed": seed, "steps": steps, "seconds": round(time.monotonic() - began)})
 
 
+def judge(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
+    """Tune a finished run on `val` and evaluate it on `test`, in each way that is not known yet."""
+    run, record = said.runs / f"{cell}-{seed}", said.runs / f"{cell}-{seed}.json"
+    known, data = read(record), said.data / table.data
+    if "steps" not in known:
+        return
+    for how in judgements(cell):
+        if how.name in known.get("test", {}):
+            continue
+        tuned, out = run / "tuned", run / "test.seg"
+        for folder in (tuned, out):
+            shutil.rmtree(folder, ignore_errors=True)
+        one = ("--workers", "1")
+        found = json.loads(
+            seg("tune", str(run), "--data", f"{data}:val", *how.arguments(), *one, "-o", str(tuned), "--json")
+        )
+        seg("run", f"{data}:test", "--model", str(tuned), "-o", str(out), *one, "--no-preview")
+        metrics = [part for metric in METRICS for part in ("--metric", metric)]
+        summary = json.loads(seg("evaluate", str(out), f"{data}:test", *metrics, "--json"))["summary"]
+        values = {name: value["mean"] for name, value in summary.items()}
+        entry = {"val": found["after"], "postprocess": found["best"], **values}
+        known = {**known, "test": {**known.get("test", {}), how.name: entry}}
+        keep(record, known)
+        for folder in (tuned, out):
+            shutil.rmtree(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("train",))
+    parser.add_argument("verb", choices=("train", "judge", "all", "table"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "auxiliary", help="folder of the runs")
     parser.add_argument("--table", choices=sorted(TABLES), default="2d")
     parser.add_argument("--steps", type=int, help="steps of each run, the same for all [default: the table's]")
     parser.add_argument("--cells", nargs="+", help="only these")
     parser.add_argument("--seeds", nargs="+", type=int, help="only these")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "auxiliary.md", help="where the tables belong")
     said = parser.parse_args()
     table = TABLES[said.table]
-    if not (said.data / table.data).is_dir():
-        sys.exit(f"no data set: {said.data / table.data}; say --data FOLDER (see docs/data.md)")
-    said.runs.mkdir(parents=True, exist_ok=True)
-    for seed in said.seeds or table.seeds:
-        for cell in said.cells or table.cells:
-            train(table, cell, seed, said.data, said.runs, said.steps or table.steps)
+    if said.verb != "table":
+        if not (said.data / table.data).is_dir():
+            sys.exit(f"no data set: {said.data / table.data}; say --data FOLDER (see docs/data.md)")
+        said.runs.mkdir(parents=True, exist_ok=True)
+        for seed in said.seeds or table.seeds:
+            for cell in said.cells or table.cells:
+                if said.verb in ("train", "all"):
+                    train(table, cell, seed, said)
+                if said.verb in ("judge", "all"):
+                    judge(table, cell, seed, said)
+    if said.verb in ("table", "all"):
+        for name, one in TABLES.items():
+            write(said.page, name, one.cells, [read(path) for path in sorted(said.runs.glob("*.json"))])
 
 
 if __name__ == "__main__":
