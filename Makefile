@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test check lint types contracts bench reproduce clean
+.PHONY: venv demo test check lint types contracts bench reproduce auxiliary clean
 
 venv: $(STAMP)
 
@@ -45,6 +45,11 @@ bench: venv
 # The figures of the README, from the models that come with the plugins and the data beside the checkout.
 reproduce: venv
 	$(BIN)/python benchmarks/reproduce.py
+
+# The tables of docs/auxiliary.md: trainings of hours, which go on where they were stopped.
+auxiliary: venv
+	$(BIN)/python benchmarks/models/auxiliary.py all --table 2d
+	$(BIN)/python benchmarks/models/auxiliary.py all --table 3d
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

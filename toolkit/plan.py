@@ -15,6 +15,8 @@ from toolkit.pipeline import Model, scene
 from toolkit.run import Options, source
 from toolkit.tiles import blocks
 
+CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -74,7 +76,10 @@ def peak() -> float:
 
 
 def _notes(image: Image, trained_um: tuple[float, ...] | None) -> tuple[str, ...]:
-    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on."""
+    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on, or a
+    volume of unknown voxel size."""
+    if image.ndim == 3 and not image.calibrated:
+        return (*image.notes, CUBES)
     if trained_um is None or not image.calibrated:
         return image.notes
     ratio = max(max(a / b, b / a) for a, b in zip(trained_um, image.voxel_size, strict=True))

@@ -45,7 +45,7 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
     yield from _pieces([(n, m) for n, m in masks if n not in meaning and n not in wrapped])
     yield from finding(
         "points", "note", f"{count(sum(m.points for _, m in masks), 'mask')} of points: one voxel for each object",
-        "detect with the recipe gauss, or with --set auxiliary=cpv --set auxiliary.radius_um=… (see docs/detection.md)",
+        "detect with the recipe gauss, or with --set auxiliary=cpv --set auxiliary.radius_um=… (see docs/auxiliary.md)",
         [Place(name, count(len(mask.objects), "point")) for name, mask in masks if mask.points],
     )  # fmt: skip
     yield from _sizes([(n, m) for n, m in masks if not m.points])

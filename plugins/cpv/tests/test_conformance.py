@@ -97,3 +97,4 @@ class TestAffinities(RecipeTests):
 
 class TestGauss(RecipeTests):
     name = "cpv:gauss"
+    changes = ("postprocess.radius=6",)

@@ -245,3 +245,21 @@ def test_an_image_without_objects_has_targets(loss, shape: tuple[int, ...]) -> N
     scene = Truth.from_layers(np.zeros((1, *shape), np.int32))
     for name, target in loss.targets(scene).items():
         assert target.shape[1:] == shape, name
+
+
+@pytest.mark.parametrize("shape", [(10, 12), (8, 10, 12)])
+def test_an_object_that_the_border_of_the_image_cuts_ends_there(shape: tuple[int, ...]) -> None:
+    image = np.zeros(shape, np.int32)
+    image[..., 2:8, :4] = 1
+    scene = Truth.from_layers(image[None])
+    inside = image > 0
+    vectors = CpvLoss().targets(scene)["cpv"]
+    place = np.argwhere(inside)
+    np.testing.assert_allclose(vectors[:, inside].T, place.mean(0) - place, atol=1e-5)
+    assert GaussLoss().targets(scene)["gauss"].shape == (1, *shape)
+    for loss in (ThreeLabelLoss(), SdtLoss(), AffinitiesLoss()):
+        for name, target in loss.targets(scene).items():
+            assert np.isfinite(target).all(), name
+    classes = ThreeLabelLoss().targets(scene)["classes"][0]
+    assert set(np.unique(classes[inside])) <= {-1, 1, 2}
+    assert (classes[~inside] == 0).all()
