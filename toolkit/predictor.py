@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import exhausted
 from toolkit.image import Image
 from toolkit.normalise import Scale
 from toolkit.prediction import Head, Prediction
@@ -73,7 +74,7 @@ class Predictor:
         try:
             return self._run(voxels)
         except (RuntimeError, MemoryError) as error:
-            if not _memory(error):
+            if not exhausted(error):
                 raise
             if len(windows) == 1:
                 raise OutOfMemory(
@@ -96,13 +97,6 @@ class Predictor:
                 sums = {h.name: sums[h.name] + turn.undo_head(raw[h.name].float(), h) for h in self.heads}
             out = {head.name: activate(sums[head.name] / len(self._turns), head) for head in self.heads}
         return [{name: maps[i] for name, maps in out.items()} for i in range(len(voxels))]
-
-
-def _memory(error: Exception) -> bool:
-    """Whether memory ran out: on the CPU torch raises a RuntimeError like any other."""
-    import torch
-
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def activate(raw: torch.Tensor, head: Head) -> Any:

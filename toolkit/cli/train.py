@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from toolkit.cli.show import Changes, resolve
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from toolkit.training.deduce import Deduction
     from toolkit.training.loop import Report
 
 
@@ -25,6 +27,9 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Name or path of a recipe. [default: the plugin's]")] = None,
     model: Annotated[str | None, typer.Option(metavar="START", help="Start from the weights of this model.")] = None,
     changes: Changes = None,
+    deduce: Annotated[
+        bool, typer.Option("--deduce", help="Set sizes and weights from the objects in DIR and the free memory.")
+    ] = False,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Stop after about so long.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps. [default: the recipe's]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
@@ -35,6 +40,8 @@ def train(
 ) -> None:
     """Train a method on your data; the best weights are those with the best instances on the split `val`.
 
+    --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own.
+
     Example: seg train --plugin embedseg --data data/ -o run --minutes 30
     """
     plugins = catalogue(context)
@@ -42,7 +49,8 @@ def train(
         raise UsageError("two ways to say how long", "--minutes and --steps", "choose one")
     wanted = [*(changes or ()), *([f"training.steps={steps}"] if steps else [])]
     owner = plugins.plugin(plugin).name if plugin else None
-    if resume and (out / "recipe.yaml").is_file() and not (plugin or recipe):
+    begun = resume and (out / "recipe.yaml").is_file()
+    if begun and (deduce or not (plugin or recipe)):
         from toolkit.training.start import recipe_of
 
         chosen, owner = recipe_of(out, plugins, wanted)
@@ -51,12 +59,20 @@ def train(
     else:
         raise UsageError("no method was named", "--plugin or --recipe", "see seg plugins list")
 
+    from toolkit.recipe import VALUES
     from toolkit.registry import package
+    from toolkit.training.start import fitted
     from toolkit.training.start import train as begin
-    from toolkit.training.validate import VALUES
 
     start = package.load(model, plugins) if model else None
     screen = console.progress()
+    said = partial(screen.print, markup=False, soft_wrap=True)
+    found: tuple[Deduction, ...] = ()
+    if deduce and not begun:
+        fixed = {change.partition("=")[0].strip() for change in wanted}
+        chosen, found = fitted(chosen, data, plugins, device=device, owner=owner, fixed=fixed)
+        for deduction in found:
+            said(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
     with _Bar(screen) if screen.is_terminal else nullcontext(_lines(screen)) as tell:
         done = begin(
             chosen,
@@ -68,7 +84,9 @@ def train(
             model=start,
             owner=owner,
             resume=resume,
+            deductions=found,
             tell=tell,
+            say=said,
         )
     screen.print(
         f"done   {done.step} steps, {done.seconds / 60:.1f} min, "

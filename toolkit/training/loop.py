@@ -21,7 +21,7 @@ from toolkit.training import checkpoint
 from toolkit.training.checkpoint import LAST, Progress
 from toolkit.training.data import Batch, Crops
 from toolkit.training.log import Log, draw
-from toolkit.training.step import follow, layout, optimiser, rate, step
+from toolkit.training.step import follow, layout, mixed, optimiser, rate, step
 from toolkit.training.validate import Validation
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def train(
     module = module.to(backend.device, memory_format=layout(recipe.ndim)).train()  # type: ignore[call-overload]
     criteria = [loss.build().to(backend.device) for loss in recipe.losses]
     updates = optimiser(recipe.training, module)
+    half = mixed(recipe, backend)
     average = {k: v.clone() for k, v in module.state_dict().items()}
     progress = Progress(0, budget.steps, threads, -1.0, 0, 0.0)
     if resume and (folder / LAST).is_file():
@@ -100,7 +101,7 @@ def train(
         if number >= progress.steps:
             break
         pace = rate(recipe.training, number, progress.steps)
-        terms = step(number, module, criteria, updates, batch, pace, recipe.training.seed + number, backend)
+        terms = step(number, module, criteria, updates, batch, pace, recipe.training.seed + number, backend, half)
         follow(average, module, recipe.training.average, number)
         log = log or Log(folder, tuple(terms), progress.step)
         progress = replace(progress, step=number + 1, seconds=time.monotonic() - clock)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +16,18 @@ import yaml
 from toolkit import io
 from toolkit.errors import InputError, Interrupted, StorageError, UsageError
 from toolkit.gpu.backend import select
+from toolkit.gpu.memory import free
 from toolkit.lock import held
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
+from toolkit.training.deduce import Deduction, deduce, smaller, survey
+from toolkit.training.footprint import footprint
 from toolkit.training.loop import Budget, Report
 from toolkit.training.loop import train as loop
+from toolkit.training.step import TooLarge
 from toolkit.training.validate import Validation
 from toolkit.workers import cores
 
@@ -40,23 +45,24 @@ def train(
     model: package.ModelPackage | None = None,
     owner: str | None = None,
     resume: bool = False,
+    deductions: Sequence[Deduction] = (),
     tell: Callable[[Report], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Progress:
     """Train `recipe` on the splits `train` and `val` of the data set folder `data`; the run is the folder `out`.
 
     `minutes` limits the time, else `recipe.training.steps` counts. `model` gives the first weights. `owner` is the
     plugin whose names the recipe uses first. `threads` defaults to all cores. With `resume`, a run that was stopped
-    goes on as if it had not been; its recipe and its data must be the same.
+    goes on as if it had not been; its recipe and its data must be the same. `deductions` are those that made the
+    recipe; they are recorded. Where memory runs out, the training goes on from its last checkpoint with fewer, then
+    with smaller crops, as `say` is told.
     """
     out = Path(out)
-    crops, validation = (
-        Crops(_split(data, "train"), recipe),
-        Validation(_split(data, "val"), by=recipe.training.validate_),
-    )
+    learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     if model is not None:
         model.with_recipe(recipe)
     backend = select(device)
-    images = _digest(crops.data, validation.data)
+    images = _digest(learnt, validation.data)
     try:
         if out.exists() and not out.is_dir():
             raise UsageError("this is no folder", out, "choose another -o")
@@ -71,16 +77,57 @@ def train(
             else:
                 (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
             threads = threads or cores()
-            record = _record(str(data), crops, validation, owner, threads, images)
-            (out / RECORD).write_text(json.dumps(record, indent=1), encoding="utf8")
+            record = _record(str(data), learnt, validation, owner, threads, images)
+            record["deduced"] = _read(out).get("deduced") if going_on else [asdict(d) for d in deductions]
+            record["smaller"] = _read(out).get("smaller", []) if going_on else []
             budget = Budget(recipe.training.steps, minutes)
-            return loop(recipe, crops, validation, out, backend, budget, threads, model, resume, tell)
+            while True:
+                _write(out, record)
+                crops = Crops(learnt, recipe)
+                told = _counting(crops, minutes, tell, say)
+                try:
+                    done = loop(recipe, crops, validation, out, backend, budget, threads, model, resume, told)
+                except (TooLarge, MemoryError) as error:
+                    less, short = smaller(recipe), error
+                    if less is None:
+                        raise
+                else:
+                    _write(out, record | {"steps": done.steps, "epochs": round(epochs(crops, done.step), 2)})
+                    return done
+                # Here the traceback is gone, and with it what it held in memory.
+                recipe, resume = less, (out / LAST).is_file()
+                size = f"{recipe.training.batch} crop(s) of {list(recipe.training.crop)} per step"
+                say(f"{short}; goes on with {size}")
+                record["smaller"].append(size)
+                (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", out, _left(out)) from error
     except OSError as error:
         raise StorageError(
             "cannot write the run", f"{out} ({error.strerror or error})", "free space, or choose another -o"
         ) from error
+
+
+def fitted(
+    recipe: Recipe,
+    data: str | Path,
+    catalogue: Catalogue,
+    *,
+    device: str = "auto",
+    owner: str | None = None,
+    fixed: Collection[str] = (),
+) -> tuple[Recipe, tuple[Deduction, ...]]:
+    """The recipe for the objects of a data set and the memory at hand, and what was deduced; `fixed` fields stay."""
+    seen = survey(recipe, _split(data, "train"), _split(data, "val"))
+    if not seen.objects:
+        raise InputError("there are no objects to deduce sizes from", data, "train without --deduce, or see seg check")
+    backend = select(device)
+    return deduce(recipe, seen, footprint(recipe), free(backend), catalogue, owner, fixed, backend.on_gpu)
+
+
+def epochs(crops: Crops, steps: int) -> float:
+    """How often so many steps show as many crops as there are images."""
+    return steps * crops.recipe.training.batch / len(crops.data.items)
 
 
 def recipe_of(run: Path, catalogue: Catalogue, changes: Sequence[str] = ()) -> tuple[Recipe, str | None]:
@@ -98,6 +145,22 @@ def _split(data: str | Path, split: str) -> io.Dataset:
     return found
 
 
+def _counting(
+    crops: Crops, minutes: float | None, tell: Callable[[Report], None], say: Callable[[str], None]
+) -> Callable[[Report], None]:
+    """`tell` that also says how many steps and epochs fit into the minutes, once that is known."""
+    known = set() if minutes is None else {crops.recipe.training.steps}
+
+    def told(report: Report) -> None:
+        steps = report.progress.steps
+        if minutes is not None and steps not in known:
+            known.add(steps)
+            say(f"time   {minutes:g} min are about {steps} steps, {epochs(crops, steps):.1f} epochs")
+        tell(report)
+
+    return told
+
+
 def _digest(*splits: io.Dataset) -> str:
     """Changes when images come, go or change their size; not when the data set is moved."""
     rows = [
@@ -113,11 +176,11 @@ def _size(path: Path | None) -> int:
 
 
 def _record(
-    data: str, crops: Crops, validation: Validation, owner: str | None, threads: int, images: str
+    data: str, learnt: io.Dataset, validation: Validation, owner: str | None, threads: int, images: str
 ) -> dict[str, Any]:
     return {
         "data": data,
-        "train": len(crops.data.items),
+        "train": len(learnt.items),
         "val": len(validation.items),
         "sha256": images,
         "owner": owner,
@@ -125,6 +188,10 @@ def _record(
         "versions": {name: version(name) for name in ("seg-toolkit", "torch", "numpy")}
         | {"python": sys.version.split()[0]},
     }
+
+
+def _write(run: Path, record: dict[str, Any]) -> None:
+    (run / RECORD).write_text(json.dumps(record, indent=1), encoding="utf8")
 
 
 def _read(run: Path) -> dict[str, Any]:

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import OutOfMemory, UsageError
 from toolkit.gpu.backend import Backend
-from toolkit.recipe import Training
+from toolkit.gpu.memory import exhausted
+from toolkit.recipe import Recipe, Training
 from toolkit.training.data import Batch
 
 if TYPE_CHECKING:
     import torch
+
+
+class TooLarge(OutOfMemory):
+    """A step that does not fit into memory; a smaller one may."""
 
 
 def layout(ndim: int) -> torch.memory_format:
@@ -20,6 +25,15 @@ def layout(ndim: int) -> torch.memory_format:
     import torch
 
     return torch.channels_last if ndim == 2 else torch.channels_last_3d
+
+
+def mixed(recipe: Recipe, backend: Backend) -> bool:
+    """Whether the network may compute in 16 bits, as it does unless the result would be wrong.
+
+    On the CPU torch 2.13 gives random gradients of bfloat16 3-D convolutions whose maps are two voxels deep.
+    """
+    shallow = recipe.ndim == 3 and recipe.training.crop[0] // recipe.network.stride(3)[0] <= 2
+    return backend.on_gpu or not shallow
 
 
 def optimiser(training: Training, module: torch.nn.Module) -> torch.optim.Optimizer:
@@ -52,21 +66,23 @@ def step(
     rate: float,
     seed: int,
     backend: Backend,
+    mixed: bool = True,
 ) -> dict[str, float]:
     """Step `number` (from 0) of the optimiser; returns the loss terms.
 
-    Raises `UsageError` if the loss is no number: the weights would never be numbers again.
+    Raises `UsageError` if the loss is no number: the weights would never be numbers again; `TooLarge` if memory
+    ran out.
     """
     import torch
 
     torch.manual_seed(seed)  # dropout, the only chance left in a step
-    tensors = {name: torch.from_numpy(array).to(backend.device) for name, array in batch.items()}
-    voxels = tensors["voxels"].contiguous(memory_format=layout(tensors["voxels"].ndim - 2))
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     try:
-        with torch.autocast(backend.device.partition(":")[0], torch.bfloat16):
+        tensors = {name: torch.from_numpy(array).to(backend.device) for name, array in batch.items()}
+        voxels = tensors["voxels"].contiguous(memory_format=layout(tensors["voxels"].ndim - 2))
+        with torch.autocast(backend.device.partition(":")[0], torch.bfloat16, enabled=mixed):
             heads = module(voxels)
         terms: dict[str, Any] = {}
         for at, criterion in enumerate(criteria):
@@ -84,13 +100,15 @@ def step(
                 "train anew with a lower training.learning_rate or a longer training.warmup",
             )
         total.backward()  # type: ignore[no-untyped-call]
-    except torch.cuda.OutOfMemoryError as error:
-        raise OutOfMemory(
+        optimiser.step()
+    except (RuntimeError, MemoryError) as error:
+        if not exhausted(error):
+            raise
+        raise TooLarge(
             "memory does not suffice for a training step",
             f"batch of {len(batch['voxels'])} crops of {list(batch['voxels'].shape[2:])}",
             "choose --set training.batch=1 or a smaller training.crop",
         ) from error
-    optimiser.step()
     return values
 
 

@@ -15,8 +15,9 @@ from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
 from toolkit.specs import Pass, PostProcessor, Search
+from toolkit.survey import Because, Deduced, Survey
 from toolkit.tiles import Box
-from toolkit_embedseg.geometry import units
+from toolkit_embedseg.geometry import shared, units
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,11 @@ class EmbedSegClusters(PostProcessor):
                     "choose another post-processor: --set postprocess.kind=…",
                 )
         units(self.grid, self.anisotropy, ndim)
+
+    def deduced(self, survey: Survey) -> Deduced:
+        if not survey.objects:
+            return {}
+        return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         whole = Prediction(

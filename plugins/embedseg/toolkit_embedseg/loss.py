@@ -9,8 +9,10 @@ from pydantic import Field
 
 from toolkit.prediction import Head
 from toolkit.specs import Loss
+from toolkit.survey import Because, Deduced, Survey
 from toolkit.truth import Truth
 from toolkit_embedseg.centres import Rule, centre
+from toolkit_embedseg.geometry import shared, start
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +73,16 @@ class EmbedSegLoss(Loss):
             "known": np.stack([seen, truth.known]),
             "centres": np.array(rows, np.int32).reshape(len(rows), 1 + truth.ndim),
         }
+
+    def deduced(self, survey: Survey) -> Deduced:
+        if not survey.objects:
+            return {}
+        share = max(survey.share, 1e-3)
+        weight = 10.0 if survey.ndim == 2 else round(float(np.clip(1 / share - 1, 1, 200)), 1)
+        why = (
+            "as in the paper for 2-D" if survey.ndim == 2 else f"objects cover {100 * survey.share:.1f} % of the voxels"
+        )
+        return {**shared(survey), "foreground_weight": Because(weight, why), "bandwidth_start": start(survey)}
 
     def build(self) -> torch.nn.Module:
         from toolkit_embedseg.lovasz import EmbeddingLoss

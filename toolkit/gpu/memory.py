@@ -1,0 +1,43 @@
+"""How much memory there is, and whether an error says that it ran out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from toolkit.gpu.backend import Backend
+
+SHARE = 0.7
+"""Share of the free memory that work may be planned for."""
+BASE = 2**29
+"""What Python, torch and a few images take in main memory."""
+MEMINFO, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+
+
+def free(backend: Backend) -> int:
+    """Bytes that work on this device may take."""
+    if backend.on_gpu:
+        import torch
+
+        return int(SHARE * torch.cuda.mem_get_info(torch.device(backend.device))[0])
+    return max(0, int(SHARE * _main()) - BASE)
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether memory ran out: on the CPU torch raises a RuntimeError like any other."""
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _main() -> int:
+    """Free main memory, within the limit of a container."""
+    if MEMINFO.is_file():
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
+        found = int(lines["MemAvailable"].split()[0]) * 1024
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    else:
+        found = 4 * 2**30
+    limit = LIMIT.read_text(encoding="ascii").strip() if LIMIT.is_file() else ""
+    return min(found, int(limit)) if limit.isdigit() else found
