@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from toolkit_ppp.lazy import NEVER
 from toolkit_ppp.loss import CodeLoss, PatchLoss
+from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
@@ -43,6 +44,18 @@ class TestAssembly2D(_Assembly):
 
 class TestAssembly3D(_Assembly):
     spec = PatchPerPix(patch=(3, 11, 11))
+    ndims = (3,)
+
+
+class TestDenseMutexWatershed2D(_Assembly):
+    overlaps = False
+    spec = DenseMutexWatershed(patch=(9, 9))
+    ndims = (2,)
+
+
+class TestDenseMutexWatershed3D(_Assembly):
+    overlaps = False
+    spec = DenseMutexWatershed(patch=(3, 5, 5))
     ndims = (3,)
 
 
@@ -84,7 +97,7 @@ class TestCodeLoss3D(LossTests):
 class WithPatches(NetworkTests):
     """Networks whose patches are lazy in training: there a loss asks for some of them."""
 
-    patch = (5, 7, 9)
+    patch = (3, 5, 7)
 
     def heads(self, ndim: int) -> tuple[Head, ...]:
         patch = self.patch[-ndim:]
@@ -106,11 +119,11 @@ class WithPatches(NetworkTests):
 
 
 class TestCoder(WithPatches):
-    spec = PatchCoder(maps=4, levels=2, norm="batch", code=48, coder_levels=2, coder_maps=3)
+    spec = PatchCoder(maps=4, levels=2, norm="batch", code=24, coder_levels=1, coder_maps=2)
 
 
 class TestWindow(WithPatches):
-    spec = PatchWindow(maps=4, levels=2, norm="batch", window_maps=3, poolings=1)
+    spec = PatchWindow(maps=4, levels=2, norm="batch", window_maps=2, poolings=1)
     tolerance = 1e-3
 
 

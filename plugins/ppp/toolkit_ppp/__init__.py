@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.plugins import hookimpl
 from toolkit.specs import Loss, Network, PostProcessor
 from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
+from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
@@ -26,7 +27,7 @@ def seg_losses() -> Sequence[type[Loss]]:
 
 @hookimpl
 def seg_postprocessors() -> Sequence[type[PostProcessor]]:
-    return (PatchPerPix,)
+    return (PatchPerPix, DenseMutexWatershed)
 
 
 @hookimpl

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,9 +41,9 @@ class Coder(nn.Module):
         self.code = nn.Linear(features, spec.code)
         down: list[nn.Module] = [level(1, maps[0], ndim, number)]
         up: list[nn.Module] = [level(self.depth, maps[-1], ndim, number)]
-        for fine, coarse in zip(maps, maps[1:], strict=False):
+        for fine, coarse in pairwise(maps):
             down += [pooling(2), level(fine, coarse, ndim, number)]
-        for fine, coarse in zip(maps[-2::-1], maps[:0:-1], strict=True):
+        for coarse, fine in pairwise(maps[::-1]):
             up += [nn.Upsample(scale_factor=2), level(coarse, fine, ndim, number)]
         last = convolution(maps[0], 1, 1)
         begin(last, head)

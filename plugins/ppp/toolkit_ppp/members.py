@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
+from math import prod
 
 import torch
 from torch import Tensor
@@ -42,7 +44,8 @@ class Members:
         pads = [r for r in reversed(radius) for _ in range(2)]
         state = functional.pad(self.state, pads, value=OUTSIDE)
         layers = functional.pad(self.layers.movedim(1, 0), pads)
-        stride, place = strides(state), places(pixels, self.state, state, radius)
+        shape = state.shape[1:]
+        stride, place = strides(shape), places(pixels, self.state.shape[1:], shape, radius)
         offsets = [sum(d * s for d, s in zip(o, stride, strict=True)) for o in product(*map(range, self.patch))]
         middle = offsets[len(offsets) // 2]
         near = place[:, None] + (torch.tensor(offsets, device=place.device) - middle)
@@ -57,17 +60,15 @@ class Members:
         return wanted.float(), known
 
 
-def strides(volume: Tensor) -> list[int]:
-    """Steps in raster order of one pixel along each axis of `(B, *S)`, without the first."""
-    return [int(volume[0].stride(axis)) for axis in range(volume.ndim - 1)]
+def strides(shape: Sequence[int]) -> list[int]:
+    """Steps in raster order of one pixel along each axis of a volume."""
+    return [prod(shape[axis + 1 :]) for axis in range(len(shape))]
 
 
-def places(pixels: Tensor, before: Tensor, after: Tensor, radius: list[int]) -> Tensor:
-    """Raster indices in the padded volume of raster indices in the volume."""
+def places(pixels: Tensor, before: Sequence[int], after: Sequence[int], radius: Sequence[int]) -> Tensor:
+    """Raster indices in `(B, *after)` of raster indices in `(B, *before)`, each axis of which is padded by `radius`."""
     place, rest = torch.zeros_like(pixels), pixels
-    for axis in reversed(range(before.ndim)):
-        coordinate = rest % before.shape[axis]
-        rest = rest // before.shape[axis]
-        shift = radius[axis - 1] if axis else 0
-        place += (coordinate + shift) * int(after.stride(axis))
-    return place
+    for size, step, shift in reversed(list(zip(before, strides(after), radius, strict=True))):
+        place += (rest % size + shift) * step
+        rest = rest // size
+    return place + rest * prod(after)

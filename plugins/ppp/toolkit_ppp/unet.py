@@ -90,12 +90,17 @@ def everywhere(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def level(inside: int, outside: int, ndim: int, number: int, norm: bool = False, extent: int = 3) -> nn.Sequential:
-    """`number` convolutions of `extent`, each with its ReLU."""
+    """`number` convolutions of `extent`, each with its ReLU. Without normalisation they begin so that what passes many
+    of them neither grows nor fades (He et al. 2015)."""
     convolution, batch_norm = (nn.Conv2d, nn.BatchNorm2d) if ndim == 2 else (nn.Conv3d, nn.BatchNorm3d)
     layers: list[nn.Module] = []
     for at in range(number):
-        layers.append(convolution(outside if at else inside, outside, extent, padding=extent // 2))
+        layer = convolution(outside if at else inside, outside, extent, padding=extent // 2)
+        layers.append(layer)
         if norm:
             layers.append(batch_norm(outside))
+        else:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class EncoderDecoder(nn.Module):
         for before, here in zip([channels, *maps], maps[:-1], strict=False):
             layers += [level(before, here, ndim, number, norm), pooling(spec.pool)]
         layers.append(level(maps[-2], maps[-1], ndim, number, norm, extent=1))
-        for coarse, fine in zip(maps[:0:-1], maps[-2::-1], strict=True):
+        for coarse, fine in pairwise(maps[::-1]):
             layers += [nn.Upsample(scale_factor=spec.pool), level(coarse, fine, ndim, number, norm)]
         last = convolution(maps[0], 1, 1)
         begin(last, head)
@@ -62,7 +62,7 @@ class EncoderDecoder(nn.Module):
 
 @dataclass(frozen=True)
 class Windowed(Lazy):
-    """A head of patches whose `maps` are the image `(B, channels, *S)`; `decode` takes windows `(N, channels, W, …)`."""
+    """A head of patches whose `maps` are the image `(B, channels, *S)`; `decode` takes `(N, channels, W, W…)`."""
 
     window: int = 81
     short: bool = False
@@ -74,8 +74,8 @@ class Windowed(Lazy):
     def at(self, pixels: Tensor) -> Tensor:
         radius = [self.window // 2] * (self.maps.ndim - 2)
         padded = functional.pad(self.maps, [r for r in radius for _ in range(2)])
-        step = strides(padded[:, 0])
-        place = places(pixels, self.maps[:, 0], padded[:, 0], radius)
+        shape = padded.shape[2:]
+        step, place = strides(shape), places(pixels, self.maps.shape[2:], shape, radius)
         offsets = [
             sum(d * s for d, s in zip(o, step, strict=True)) for o in product(range(self.window), repeat=len(step))
         ]
