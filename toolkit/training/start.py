@@ -63,6 +63,8 @@ def train(
         model.with_recipe(recipe)
     backend = select(device)
     images = _digest(learnt, validation.data)
+    if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
+        say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     try:
         if out.exists() and not out.is_dir():
             raise UsageError("this is no folder", out, "choose another -o")

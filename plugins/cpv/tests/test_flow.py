@@ -141,3 +141,24 @@ def test_a_head_that_is_missing_for_the_chosen_seeds_is_said(
     said = capsys.readouterr().err
     assert "post-processor sdt needs a head cpv of 2 channels: the model has sdt (1)" in said
     assert "Traceback" not in said
+
+
+def test_volumes_of_unknown_voxel_size_are_said_to_be_of_cubes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("images", "masks"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for name in "ab":
+        scene = blobs((12, 32, 32), count=3, radius=(3.0, 5.0), seed=ord(name))
+        tifffile.imwrite(tmp_path / "data" / "images" / f"{name}.tif", scene.image.read()[0])
+        tifffile.imwrite(tmp_path / "data" / "masks" / f"{name}.tif", scene.truth.layers[0].astype(np.uint16))
+    (tmp_path / "data" / "meta.json").write_text(json.dumps({"axes": "ZYX", "masks": "ZYX"}))
+    (tmp_path / "data" / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b"]}))
+    changes = ("training.crop=[8,16,16]", "tiling.window=[8,16,16]", "tiling.overlap=4", "network.maps=2")
+    run = tmp_path / "run"
+    assert begin(tmp_path / "data", run, "--recipe", "three-label-cpv-3d", "--steps", "1", *sets(*changes)) == 0
+    assert "the voxel size is unknown: voxels are taken for cubes" in capsys.readouterr().err
+    image = str(tmp_path / "data" / "images" / "b.tif")
+    arguments = ["run", image, "--model", str(run), "-o", str(tmp_path / "out"), "--workers", "1", "--no-preview"]
+    assert main([*arguments, *sets("postprocess.seeds=votes")]) == 0
+    assert "the voxel size is unknown: voxels are taken for cubes" in capsys.readouterr().err
