@@ -52,10 +52,10 @@ class Array(np.ndarray):
         raise TypeError(f"{function.__name__} of NumPy was given an array on the device")
 
     def __getitem__(self, index):
-        return _wrapped(self.view(np.ndarray)[_index(index)])
+        return _wrapped(self.view(np.ndarray)[_plain(index)])
 
     def __setitem__(self, index, value):
-        self.view(np.ndarray)[_index(index)] = _plain(value)
+        self.view(np.ndarray)[_plain(index)] = _plain(value)
 
 
 class RawModule:
@@ -72,9 +72,7 @@ class RawModule:
             for a in arguments:
                 assert isinstance(a, np.generic) or (type(a) is Array and a.flags.c_contiguous), f"{type(a)} in {name}"
             held = [np.array(a.ctypes.data if isinstance(a, Array) else a) for a in arguments]
-            types = "".join(
-                f"{'p' * isinstance(a, Array)}{'f' if a.dtype.kind == 'f' else 'i'}{a.dtype.itemsize} " for a in arguments
-            )
+            types = "".join(map(_word, arguments))
             places = (ctypes.c_void_p * len(held))(*(h.ctypes.data for h in held))
             failure = function((ctypes.c_uint * 3)(*grid, *[1] * (3 - len(grid))), *block, types.encode(), places,
                                self.seed)  # fmt: skip
@@ -114,13 +112,21 @@ def _compiled(code: str) -> ctypes.CDLL:
 
 def _function(name: str, limit: int | None) -> Any:
     def call(*arguments, **named):
-        lift = name == "asarray"
-        result = getattr(np, name)(*(a if lift else _plain(a) for a in arguments), **named)
-        if limit is not None and sum(r.nbytes for r in (result if isinstance(result, tuple) else [result])) > limit:
+        if name == "asarray":
+            return _wrapped(np.asarray(*arguments, **named))
+        result = getattr(np, name)(*map(_plain, arguments), **named)
+        parts = result if isinstance(result, tuple) else (result,)
+        if limit is not None and sum(part.nbytes for part in parts) > limit:
             raise OutOfMemoryError
-        return tuple(map(_wrapped, result)) if isinstance(result, tuple) else _wrapped(result)
+        return tuple(map(_wrapped, parts)) if parts is result else _wrapped(result)
 
     return call
+
+
+def _word(argument: Any) -> str:
+    """The type of an argument as `shim.h` writes it."""
+    kind = "f" if argument.dtype.kind == "f" else "i"
+    return f"{'p' if isinstance(argument, Array) else ''}{kind}{argument.dtype.itemsize} "
 
 
 def _plain(value: Any) -> Any:
@@ -129,10 +135,6 @@ def _plain(value: Any) -> Any:
     if type(value) is np.ndarray:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
     return value.view(np.ndarray) if isinstance(value, Array) else value
-
-
-def _index(index: Any) -> Any:
-    return _plain(index)
 
 
 def _wrapped(value: Any) -> Any:

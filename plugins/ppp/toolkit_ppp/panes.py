@@ -1,7 +1,7 @@
 """Windows of affinities (Eqs 3 and 4) side by side in GPU memory, for one piece of a box at a time.
 
-The GPU has a window for each pixel of a piece at once where the CPU has eight: they are filled by one kernel and read by
-the next, and the affinities of an image are never stored here either.
+The GPU has the windows of all pixels of a piece at once where the CPU has eight: one kernel fills them and the next
+reads them. The affinities of an image are never stored here either.
 """
 
 from __future__ import annotations

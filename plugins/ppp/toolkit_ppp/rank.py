@@ -62,7 +62,8 @@ def cuda(patches: Patches, box: Box, options: PatchPerPix, backend: Backend) -> 
         first, end = backend.to_numpy(xp.searchsorted(patches.centres, xp.asarray([low, last + 1]))).tolist()
         module.launch(
             "agree", end - first, THREADS, patches.codes, patches.centres, first, found.slots, found.masks,
-            found.affinities, positions, *shape[1:], *found.pixels.start, *found.piece.shape, *patch, found.width, total,
+            found.affinities, positions, *shape[1:], *found.pixels.start, *found.piece.shape, *patch, found.width,
+            total,
         )  # fmt: skip
 
     panes.sweep(patches, box, wanted, options, backend, use)
