@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test check lint types contracts bench reproduce auxiliary clean
+.PHONY: venv demo test check lint types contracts bench bench-gpu reproduce auxiliary clean
 
 venv: $(STAMP)
 
@@ -41,6 +41,10 @@ contracts: venv
 
 bench: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q benchmarks
+
+# Needs a GPU, torch for CUDA and CuPy; says so in one sentence where there is none.
+bench-gpu: venv
+	$(BIN)/python -m pytest -q -s -p no:cacheprovider benchmarks/test_ppp_gpu.py; status=$$?; test $$status = 0 -o $$status = 5
 
 # The figures of the README, from the models that come with the plugins and the data beside the checkout.
 reproduce: venv
