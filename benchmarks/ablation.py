@@ -1,0 +1,71 @@
+"""The ablation table of PatchPerPix on bbbc010 (paper, Table 2): one network, its assembly without single steps.
+
+    python benchmarks/ablation.py [--data FOLDER] [--model RECIPE]
+
+Each row is `seg run bbbc010:test --model RECIPE --set …`, then `seg evaluate`; thresholds were tuned on `val` with
+the full assembly. The table replaces the one between the markers in docs/patchperpix.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- ablation: python benchmarks/ablation.py -->\n", "<!-- /ablation -->\n"
+KEYS = ("avS@.5:.05:.95", "S@0.50", "S@0.60", "S@0.70", "S@0.80", "S@0.90")
+ROWS = (
+    ("mutex watershed of all patch values (MWS-dense)", ("postprocess={kind: ppp_mws_dense, patch: [25, 25]}",)),
+    ("without selection", ("postprocess.select=false",)),
+    ("without thin-out", ("postprocess.thin=false",)),
+    ("connected components", ("postprocess.partition=components",)),
+    ("full", ()),
+)
+
+
+def seg(*arguments: str) -> str:
+    """Run `seg` of this environment and return its stdout."""
+    command = [sys.executable, "-m", "toolkit.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"seg {' '.join(arguments)}\n{done.stderr}")
+    return done.stdout
+
+
+def row(name: str, changes: tuple[str, ...], model: Path, data: str, scratch: Path) -> str:
+    """One line of the table."""
+    out = scratch / str(abs(hash(name)))
+    sets = [part for change in changes for part in ("--set", change)]
+    began = time.monotonic()
+    seg("run", data, "--plugin", "ppp", "--model", str(model), *sets, "-o", str(out), "--no-preview", "--json")
+    seconds = time.monotonic() - began
+    summary = json.loads(seg("evaluate", str(out), data, "--metric", "S", "--json"))["summary"]
+    cells = [name, *(f"{summary[key]['mean']:.3f}" for key in KEYS), f"{seconds:.0f}"]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
+    parser.add_argument("--model", type=Path, default=ROOT / "evaluation" / "weights" / "ppp-worms.yaml")
+    said = parser.parse_args()
+    if not (said.data / "bbbc010").is_dir():
+        sys.exit(f"no data set: {said.data / 'bbbc010'}; say --data FOLDER (see docs/data.md)")
+    table = "| assembly | " + " | ".join(KEYS) + " | seconds |\n|---|" + "---|" * (len(KEYS) + 1) + "\n"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, changes in ROWS:
+            table += row(name, changes, said.model, f"{said.data / 'bbbc010'}:test", Path(scratch))
+            sys.stdout.write(table.splitlines()[-1] + "\n")
+            sys.stdout.flush()
+    page = ROOT / "docs" / "patchperpix.md"
+    before, _, rest = page.read_text(encoding="utf8").partition(BEGIN)
+    page.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2], encoding="utf8")
+
+
+if __name__ == "__main__":
+    main()
