@@ -126,6 +126,8 @@ class Recipe(Section):
         for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
             if any(n % s for n, s in zip(shape, stride, strict=True)):
                 raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
+        if wrong := self.postprocess.disagrees(self.loss):
+            raise ValueError(wrong)
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")

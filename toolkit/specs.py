@@ -78,6 +78,10 @@ class Network(Spec):
     def stride(self, ndim: int) -> tuple[int, ...]:
         """The window and the crop must be multiples of this, per axis."""
 
+    def borrows(self, other: Network) -> bool:
+        """Whether this network takes weights that `other` learnt."""
+        return self == other
+
 
 class Loss(Spec):
     """What a network learns, and the heads that it needs for it."""
@@ -100,6 +104,10 @@ class Loss(Spec):
     @abstractmethod
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
+
+    def means(self, other: Loss) -> bool:
+        """Whether heads that learnt by `other` mean what those of this loss do."""
+        return self == other
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,10 @@ class PostProcessor(Spec):
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         """Raise `UsageError` if these heads are not what this post-processor reads."""
+
+    def disagrees(self, loss: Loss) -> str | None:
+        """What is wrong where this loss teaches what this post-processor does not read, if something is."""
+        return None
 
     def passes(self) -> tuple[Pass, ...]:
         """The sweeps; by default one, whose blocks are stitched (`toolkit.stitch`)."""

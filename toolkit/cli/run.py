@@ -22,6 +22,7 @@ def run(
         str | None, typer.Option(help="The method; alone it takes the model that the plugin ships.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name or path of a model.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Run the model with this recipe, a name or a file.")] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of the results. [default: INPUT's stem + .seg]")
     ] = None,
@@ -53,6 +54,7 @@ def run(
         model=model,
         out=out,
         changes=tuple(changes or ()),
+        named=recipe,
         device=device,
         axes=axes,
         voxel_size=_numbers(voxel_size),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.cli.show import resolve
 from toolkit.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Wish:
     overwrite: bool = False
     preview: bool = True
     dry_run: bool = False
+    named: str | None = None
+    """Name or file of a recipe to run the model with."""
     recipe: dict[str, Any] | None = None
     """The whole recipe of a record that is repeated."""
     sha256: str | None = None
@@ -42,7 +45,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     """The model that was asked for, with the changes applied.
 
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
-    heads allow it, the post-processor of P.
+    heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
     from toolkit.recipe import Recipe
     from toolkit.registry import package
@@ -66,9 +69,12 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         path = catalogue.find("recipes", owner, owner)
         theirs = Recipe.load(path, catalogue, owner).postprocess
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
+    if wish.named is not None:
+        recipe, _ = resolve(wish.named, catalogue, (), owner or loaded.owner)
     recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
+    loaded = loaded.with_recipe(recipe)
     recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
-    return loaded.with_recipe(recipe)
+    return loaded
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,16 @@ class ModelPackage:
     """Channels that the network takes, if it has been given another recipe."""
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
-        """The same network with another recipe around it; raises `UsageError` if the network would differ."""
-        if (recipe.network, recipe.heads) != (self.recipe.network, self.recipe.heads):
+        """The same network with another recipe around it, or its weights in a network that borrows them.
+
+        Raises `UsageError` if the network would differ otherwise.
+        """
+        same = (recipe.network, recipe.heads) == (self.recipe.network, self.recipe.heads)
+        if not same and not (
+            recipe.network != self.recipe.network
+            and recipe.network.borrows(self.recipe.network)
+            and recipe.loss.means(self.recipe.loss)
+        ):
             raise UsageError(
                 f"network and heads are fixed by {heads_from}",
                 self.name,
@@ -59,7 +68,16 @@ class ModelPackage:
             raise UsageError(
                 f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"
             )
-        return replace(self, recipe=recipe, takes=takes)
+        if same:
+            return replace(self, recipe=recipe, takes=takes)
+        return replace(self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe))
+
+
+def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
+    """The recipe's network with the weights of another."""
+    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module.load_state_dict(weights().state_dict(), strict=True)
+    return module.eval()
 
 
 def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:

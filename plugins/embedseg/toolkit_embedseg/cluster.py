@@ -14,10 +14,11 @@ from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
-from toolkit.specs import Pass, PostProcessor, Search
+from toolkit.specs import Loss, Pass, PostProcessor, Search
 from toolkit.survey import Because, Deduced, Survey
 from toolkit.tiles import Box
 from toolkit_embedseg.geometry import shared, units
+from toolkit_embedseg.loss import EmbedSegLoss
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,15 @@ class EmbedSegClusters(PostProcessor):
                     "choose another post-processor: --set postprocess.kind=…",
                 )
         units(self.grid, self.anisotropy, ndim)
+
+    def disagrees(self, loss: Loss) -> str | None:
+        if not isinstance(loss, EmbedSegLoss):
+            return None
+        for name in ("grid", "anisotropy"):
+            mine, learnt = getattr(self, name), getattr(loss, name)
+            if mine != learnt:
+                return f"loss.{name} and postprocess.{name} must be equal, and they are {learnt} and {mine}"
+        return None
 
     def deduced(self, survey: Survey) -> Deduced:
         if not survey.objects:

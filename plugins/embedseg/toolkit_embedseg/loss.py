@@ -12,7 +12,7 @@ from toolkit.specs import Loss
 from toolkit.survey import Because, Deduced, Survey
 from toolkit.truth import Truth
 from toolkit_embedseg.centres import Rule, centre
-from toolkit_embedseg.geometry import shared, start
+from toolkit_embedseg.geometry import fits, shared, start
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +57,7 @@ class EmbedSegLoss(Loss):
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
         """`labels` `(L, *S)` int32, `known` `(2, *S)` bool (not void; not void and not unannotated), `centres`
         `(N, 1 + D)` int32: id and centre pixel of the visible part of each object."""
+        fits(self.anisotropy, truth.voxel_size)
         rows = []
         visible = truth.known if truth.void is None else ~truth.void
         for layer in truth.layers:
@@ -83,6 +84,9 @@ class EmbedSegLoss(Loss):
             "as in the paper for 2-D" if survey.ndim == 2 else f"objects cover {100 * survey.share:.1f} % of the voxels"
         )
         return {**shared(survey), "foreground_weight": Because(weight, why), "bandwidth_start": start(survey)}
+
+    def means(self, other: Loss) -> bool:
+        return isinstance(other, EmbedSegLoss) and other.grid == self.grid
 
     def build(self) -> torch.nn.Module:
         from toolkit_embedseg.lovasz import EmbeddingLoss

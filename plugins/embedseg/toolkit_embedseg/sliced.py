@@ -1,0 +1,63 @@
+# ruff: noqa: TID253
+# Imported only by SlicedErfNet.build(), so torch may be loaded here.
+"""A 2-D network on the three sets of planes of a volume. B batch, C channels, (Z, Y, X) space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from toolkit.prediction import Head
+from toolkit_embedseg.erfnet import ErfNet
+
+STRIDE = 8
+
+
+class SlicedNet(ErfNet):
+    """`(B, C, Z, Y, X) -> {head: (B, channels, Z, Y, X)}`, raw; its weights are those of the 2-D network.
+
+    Planes along the first axis are resampled to squares before the network and back after it. Channels along an axis
+    are the mean of the two planes that contain the axis, scalars the mean of all three.
+    """
+
+    def __init__(
+        self, channels: int, heads: tuple[Head, ...], anisotropy: tuple[float, ...], width: float, dropout: float
+    ) -> None:
+        flat = tuple(replace(h, channels=2) if h.transform in ("vector", "extent") else h for h in heads)
+        super().__init__(channels, flat, 2, width, dropout)
+        self.ratio = anisotropy or (1.0, 1.0, 1.0)
+        self.scalars = {h.name for h in heads if h.transform == "scalar"}
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        planes = [self._planes(x, normal) for normal in range(3)]
+        return {
+            name: sum(p[name] for p in planes) / 3 if name in self.scalars else self._axes([p[name] for p in planes])
+            for name in planes[0]
+        }
+
+    def _planes(self, x: Tensor, normal: int) -> dict[str, Tensor]:
+        """Heads of the planes at right angles to an axis, `(B, channels, Z, Y, X)`; 2 channels of a vector."""
+        stack = x.movedim(2 + normal, 1)
+        own = stack.shape[3:]
+        ratio = [r for axis, r in enumerate(self.ratio) if axis != normal]
+        size = tuple(max(STRIDE, round(n * r / STRIDE) * STRIDE) for n, r in zip(own, ratio, strict=True))
+        heads = super().forward(_resized(stack.flatten(0, 1), size))
+        return {
+            name: _resized(maps, own).unflatten(0, stack.shape[:2]).movedim(1, 2 + normal)
+            for name, maps in heads.items()
+        }
+
+    def _axes(self, planes: list[Tensor]) -> Tensor:
+        """`(B, 3, Z, Y, X)` from the 2 channels of each set of planes: the axes but its normal, in order."""
+        seen: list[list[Tensor]] = [[], [], []]
+        for normal, maps in enumerate(planes):
+            for channel, axis in enumerate(a for a in range(3) if a != normal):
+                seen[axis].append(maps[:, channel])
+        return torch.stack([(one + other) / 2 for one, other in seen], 1)
+
+
+def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return maps if maps.shape[2:] == size else interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
