@@ -78,6 +78,10 @@ def has_instances(path: Path) -> bool:
 def _stack(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
     """Layers or planes `(N, *shape)` of integers, and which of the two: "L" or "Q"."""
     raster = open_raster(path)
+    if raster.images > 1:  # all but the first would be lost in silence
+        raise InputError(
+            f"the labels are {raster.images} images of different shapes", path, "give all planes one shape"
+        )
     letters, notes = named(raster, None if axes is None else checked(axes, "LQ"), "LQ")
     kind = "Q" if "Q" in (axes or letters).upper() else "L"
     source = arrange(path, raster.source, letters, kind + ("ZYX" if "Z" in letters else "YX"))

@@ -62,7 +62,7 @@ class Raster:
 
     `axes` has one letter per axis of `source`: `TCZYX`, `S` colour samples, `L` layers, `Q` one plane per object, `?`
     where the file does not say. `voxel_size` is in micrometres by axis letter, as far as known. `alpha` says that the
-    last sample is an opacity.
+    last sample is an opacity. `images` is how many the file holds, of which this is the first.
     """
 
     path: Path
@@ -72,6 +72,7 @@ class Raster:
     notes: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
     alpha: bool = False
+    images: int = 1
 
     def __post_init__(self) -> None:
         dtype = np.dtype(self.source.dtype)

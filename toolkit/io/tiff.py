@@ -49,7 +49,8 @@ def open_tiff(path: Path) -> Raster:
             source = np.squeeze(source, void) if void else source
             letters = "".join(c for i, c in enumerate(letters) if i not in void)
         size, names = _calibration(tif)
-        return Raster(path, source, letters, size, notes, names, "S" in letters and bool(series.keyframe.extrasamples))
+        alpha = "S" in letters and bool(series.keyframe.extrasamples)
+        return Raster(path, source, letters, size, notes, names, alpha, len(tif.series))
 
 
 def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
