@@ -102,18 +102,19 @@ class EmbedSegClusters(PostProcessor):
     def _points(self, prediction: Prediction, state: None, backend: Backend) -> Points:
         """The foreground pixels of the block's core."""
         own = prediction.crop(prediction.core)
-        seediness = backend.to_numpy(own["seediness"])[0]
-        inside = seediness > self.foreground
-        offset = backend.to_numpy(own["offsets"])[:, inside].T
-        bandwidth = backend.to_numpy(own["bandwidth"])[:, inside].T
-        where = tuple(axis + start for axis, start in zip(np.nonzero(inside), own.box.start, strict=True))
+        inside = own["seediness"][0] > self.foreground
+        seediness = backend.to_numpy(own["seediness"][0][inside])
+        offset = backend.to_numpy(own["offsets"][:, inside]).T
+        bandwidth = backend.to_numpy(own["bandwidth"][:, inside]).T
+        there = np.nonzero(backend.to_numpy(inside))
+        where = tuple(axis + start for axis, start in zip(there, own.box.start, strict=True))
         return Points(
             shape=prediction.shape,
             index=np.ravel_multi_index(where, prediction.shape).astype(np.int64),
             offset=np.ascontiguousarray(offset, np.float32),
             # e^60 is a bandwidth far below a voxel; beyond float32 ends.
             inverse=np.exp(np.clip(10 * bandwidth, -60, 60)).astype(np.float32),
-            seediness=seediness[inside],
+            seediness=seediness,
         )
 
     def _cluster(self, parts: Sequence[Points], state: Any, backend: Backend) -> Instances:
@@ -130,7 +131,7 @@ class EmbedSegClusters(PostProcessor):
         step = np.array(units(self.grid, self.anisotropy, len(shape)))
         start = local_maxima(index, seediness, shape) if self.seeds == "local_maxima" else surest(seediness, self.seed)
         rule = Rule(self.min_size, overwrite=self.claim == "overwrite")
-        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, start, rule)
+        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, start, rule, backend)
         kept = label >= 0
         one = np.ones(int(kept.sum()), np.int64)
         return Instances.from_runs(shape, index[kept], one, label[kept], seediness[seeds])

@@ -9,13 +9,18 @@ has three axes; in 2-D the first has extent 1. P pixels, K instances.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu.backend import Backend
+
 CELL = 8
+THREADS = 256
+"""As in `greedy.cu`."""
 LN2 = float(np.log(2.0))
 
 
@@ -54,11 +59,13 @@ def cluster(
     shape: tuple[int, ...],
     seeds: NDArray[np.int64],
     rule: Rule,
+    backend: Backend,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Label (−1: none) of each pixel `(P,)` and the seed pixel of each instance `(K,)`.
 
     `voxel` `(P, D)` in raster order, `offset` and `inverse` = 1/(2σ²) `(P, D)` in units of the embedding, `step` `(D,)`
-    the length of a voxel in these units, `seeds` pixels in the order in which they are tried.
+    the length of a voxel in these units, `seeds` pixels in the order in which they are tried. A GPU gives the labels
+    of the CPU.
     """
     voxel, offset, inverse = (_three(x) for x in (voxel, offset, inverse))
     step, extent = np.array([1.0] * (3 - len(step)) + list(step)), np.array([1] * (3 - len(shape)) + list(shape))
@@ -68,6 +75,8 @@ def cluster(
     cell = (place[:, 0] * cells[1] + place[:, 1]) * cells[2] + place[:, 2]
     member = np.argsort(cell, kind="stable")
     first = np.searchsorted(cell[member], np.arange(int(cells.prod()) + 1))
+    if backend.on_gpu:
+        return _grown(voxel, offset, inverse, embedded, step, cells, member, first, seeds, rule, backend)
     label = np.full(len(voxel), -1, np.int64)
     chosen = np.empty(len(seeds), np.int64)
     near = np.empty(len(voxel), np.int64)
@@ -88,6 +97,33 @@ def cluster(
         chosen,
     )
     return label, chosen[:count]
+
+
+def _grown(
+    voxel: NDArray[np.int64],
+    offset: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    embedded: NDArray[np.float64],
+    step: NDArray[np.float64],
+    cells: NDArray[np.int64],
+    member: NDArray[np.int64],
+    first: NDArray[np.int64],
+    seeds: NDArray[np.int64],
+    rule: Rule,
+    backend: Backend,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`_grow` on a GPU."""
+    from toolkit.gpu import kernels
+
+    xp = backend.xp
+    with kernels.on(backend):
+        given = [backend.asarray(a) for a in (voxel, offset, inverse, embedded, step, cells, member, first, seeds)]
+        label, chosen = xp.full(len(voxel), -1, np.int64), xp.empty(max(1, len(seeds)), np.int64)
+        room, taken, count = xp.empty(len(voxel), np.int64), xp.zeros(len(voxel), np.uint8), xp.zeros(1, np.int64)
+        rules = (np.int64(len(seeds)), CELL, LN2, rule.min_size, rule.overwrite)
+        module = kernels.load(Path(__file__).with_suffix(".cu"))
+        module.launch("grow", min(1, len(seeds)), THREADS, *given, *rules, room, taken, label, chosen, count)
+        return backend.to_numpy(label), backend.to_numpy(chosen)[: int(backend.to_numpy(count)[0])]
 
 
 def _three(array: NDArray[Any]) -> NDArray[Any]:

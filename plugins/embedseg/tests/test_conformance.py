@@ -1,0 +1,45 @@
+"""The plugin keeps to what every plugin must keep to, and its recipes learn."""
+
+from __future__ import annotations
+
+from toolkit_embedseg.loss import EmbedSegLoss
+from toolkit_embedseg.network import BranchedErfNet, SlicedErfNet
+
+from toolkit.testing import LossTests, NetworkTests, RecipeTests
+
+
+class TestErfNet(NetworkTests):
+    spec = BranchedErfNet(width=0.25)
+
+
+class TestSlicedErfNet(NetworkTests):
+    spec = SlicedErfNet(width=0.25, anisotropy=(2.0, 1.0, 1.0))
+    ndims = (3,)
+
+
+class TestLoss(LossTests):
+    spec = EmbedSegLoss(grid=128)
+
+
+class TestReferenceLoss(LossTests):
+    spec = EmbedSegLoss(grid=128, lovasz="hinge", var_axes="mean", bandwidth_mean="geometric")
+
+
+class TestRecipe(RecipeTests):
+    name = "embedseg:embedseg"
+    changes = ("network.width=0.25",)
+
+
+class TestPaperRecipe(RecipeTests):
+    name = "embedseg:embedseg-paper"
+    changes = ("network.width=0.25",)
+
+
+class TestRecipeForVolumes(RecipeTests):
+    name = "embedseg:embedseg-3d"
+    changes = ("network.width=0.25", "loss.anisotropy=[]", "postprocess.anisotropy=[]", "postprocess.min_size=8")
+
+
+class TestPaperRecipeForVolumes(RecipeTests):
+    name = "embedseg:embedseg-3d-paper"
+    changes = ("network.width=0.25", "postprocess.min_size=8")
