@@ -54,7 +54,7 @@ class Coder(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """`(N, K) -> (N, C)`."""
-        found: Tensor = self.decoder(codes.unflatten(1, (self.depth, *self.places)))
+        found: Tensor = self.decoder(codes.reshape(len(codes), self.depth, *self.places))
         for axis, (start, size) in enumerate(zip(self._margins(), self.patch, strict=True), start=2):
             found = found.narrow(axis, start, size)
         return found.flatten(1)
@@ -66,7 +66,7 @@ class Coder(nn.Module):
         before = self._margins()
         after = [r - n - b for r, n, b in zip(self.room, self.patch, before, strict=True)]
         pads = [n for pair in zip(reversed(before), reversed(after), strict=True) for n in pair]
-        found: Tensor = self.encoder(functional.pad(patches.unflatten(1, (1, *self.patch)), pads))
+        found: Tensor = self.encoder(functional.pad(patches.reshape(len(patches), 1, *self.patch), pads))
         return found.flatten(1)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def dense(head: Lazy, where: Tensor, channels: int) -> Tensor:
     found = torch.full((len(where), channels, *where.shape[1:]), NEVER, device=where.device)
     for number, mask in enumerate(where):
         one, flat = head.image(number), found[number].flatten(1)
-        for pixels in torch.nonzero(mask.flatten())[:, 0].split(head.chunk):
+        for pixels in torch.split(torch.nonzero(mask.flatten())[:, 0], head.chunk):
             flat[:, pixels] = one.at(pixels).T
     return found
 

@@ -101,6 +101,7 @@ def level(inside: int, outside: int, ndim: int, number: int, norm: bool = False,
             layers.append(batch_norm(outside))
         else:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)

@@ -83,7 +83,7 @@ class Windowed(Lazy):
         near = place[:, None] + (torch.tensor(offsets, device=place.device) - middle)
         windows = padded.movedim(1, 0).flatten(1)[:, near].movedim(0, 1)
         with self.precision():
-            return self.decode(windows.unflatten(2, [self.window] * len(step))).float()
+            return self.decode(windows.reshape(*windows.shape[:2], *[self.window] * len(step))).float()
 
 
 class WindowModule(nn.Module):
