@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ppp_device import RawModule, device
 from ppp_equality import CPU, compare, there
 from ppp_scenes import options, prediction, scene
-from toolkit_ppp import assembly, panes, patches, rank
+from toolkit_ppp import assembly, graph, panes, patches, rank
 from toolkit_ppp.layout import Layout
 from toolkit_ppp.patchperpix import MAX_VOXELS, PatchPerPix
 
@@ -102,6 +102,18 @@ def test_pieces_of_any_size_give_the_same_numbers(limit, monkeypatch) -> None:
         compare(seen, how, gpu)
     assert len(filled) > (40 if not limit else 2)
     assert limit == 0 or max(f.affinities.nbytes for f in filled) <= limit
+
+
+def test_edges_that_do_not_fit_are_found_in_halves(monkeypatch) -> None:
+    how = PatchPerPix(patch=(3, 3), select=False)
+    seen, boxes = scene(4, (12, 14), how.patch), []
+    one = graph._cuda
+    monkeypatch.setattr(graph, "_cuda", lambda patches, box, *more: boxes.append(box) or one(patches, box, *more))
+    with device(limit=25_000) as gpu:
+        compare(seen, how, gpu)
+    done = [box for box in boxes if not any(other != box and other in box for other in boxes)]
+    assert len(boxes) > len(done) > 1
+    assert sum(box.size for box in done) == 12 * 14
 
 
 def test_too_little_memory_for_anything_is_a_sentence() -> None:

@@ -74,7 +74,29 @@ def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, option
 def cuda(
     patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, backend: Backend
 ) -> Edges:
-    """The same on a GPU. The edges come back to main memory, where they are partitioned."""
+    """The same on a GPU, in halves of the box where the edges do not fit. They come back to main memory, where they are
+    partitioned."""
+    found: list[Edges] = []
+
+    def work(own: Box) -> None:
+        found.append(_cuda(patches, own, origin, selection, options, backend))
+
+    kernels.in_pieces(work, [box], _halves)
+    return Edges.merge(found)
+
+
+def _halves(box: Box) -> list[Box]:
+    """The box cut across its longest axis; itself if it is one pixel."""
+    axis = max(range(3), key=lambda a: box.shape[a])
+    middle = (box.start[axis] + box.stop[axis]) // 2
+    low = tuple(middle if a == axis else n for a, n in enumerate(box.stop))
+    high = tuple(middle if a == axis else n for a, n in enumerate(box.start))
+    return [half for half in (Box(box.start, low), Box(high, box.stop)) if half.size]
+
+
+def _cuda(
+    patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, backend: Backend
+) -> Edges:
     xp = backend.xp
     patch, shape = patches.layout.patch, box.shape
     centres, nodes, margin = around(selection, box.shift(origin), options)
