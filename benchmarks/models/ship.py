@@ -1,26 +1,43 @@
 """Put the model of a run into a plugin: recipe and weights, 16 bits, beside the plugin's other recipes.
 
-    python benchmarks/models/ship.py RUN plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml
+    python benchmarks/models/ship.py RUN plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [--last]
 
-The model card (`.md` beside them) is written by hand: data, licence, commands, scores.
+The recipe takes the name of its file. With `--last`, the averaged weights of the last step are taken, not those with
+the best score on the way. The model card (`.md` beside them) is written by hand: data, licence, commands, scores. What may
+not be shipped goes to `evaluation/weights/` instead.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
+from safetensors.torch import load_file
+
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import package
+from toolkit.training.checkpoint import LAST
 
 
-def main(run: Path, target: Path) -> None:
-    model = package.load(str(run), Catalogue())
-    target.write_text(model.recipe.dump(), encoding="utf8")
-    weights = target.with_suffix(".safetensors")
-    package.save(model.build(), weights, half=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--last", action="store_true")
+    said = parser.parse_args()
+    model = package.load(str(said.run), Catalogue())
+    module = model.build()
+    if said.last:
+        kept = load_file(said.run / LAST)
+        mark = "average."
+        module.load_state_dict({k.removeprefix(mark): v for k, v in kept.items() if k.startswith(mark)})
+    recipe = model.recipe.model_copy(update={"name": said.target.stem})
+    said.target.write_text(recipe.dump(), encoding="utf8")
+    weights = said.target.with_suffix(".safetensors")
+    package.save(module, weights, half=True)
     sys.stdout.write(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {package.file_digest(weights)}\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()
