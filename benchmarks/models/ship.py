@@ -3,8 +3,8 @@
     python benchmarks/models/ship.py RUN plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [--last]
 
 The recipe takes the name of its file. With `--last`, the averaged weights of the last step are taken, not those with
-the best score on the way. The model card (`.md` beside them) is written by hand: data, licence, commands, scores. What may
-not be shipped goes to `evaluation/weights/` instead.
+the best score on the way. The model card (`.md` beside them) is written by hand: data, licence, commands, scores. What
+may not be shipped goes to `evaluation/weights/` instead.
 """
 
 from __future__ import annotations
