@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.normalise import Normalise
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.prediction import Head
+from toolkit.sections import Input, Section, Tiling, Training
 from toolkit.specs import Loss, Network, PostProcessor
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
@@ -24,78 +25,6 @@ SPECS: dict[str, Family] = {
     "postprocess": "postprocessors",
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
-Validate = Literal["S", "detection"]
-VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
-"""The value of a metric that each `training.validate` means."""
-
-
-class Section(BaseModel):
-    """A part of a recipe that belongs to the core."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Input(Section):
-    """What the network sees of an image."""
-
-    channels: tuple[Annotated[int, Field(ge=0)], ...] | Literal["all", "grey", "haematoxylin"] = (0,)
-    """Channel numbers, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark."""
-    spacing_um: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
-    shrink: tuple[Annotated[int, Field(ge=1, le=16)], ...] | None = None
-    """The network sees the means of so many voxels per axis, `(Z)YX`, and its objects are enlarged again; null: 1."""
-
-
-class Tiling(Section):
-    """The lattice of windows on which the network always runs."""
-
-    window: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
-    """Shape of a window in voxels, `(Z)YX`, a multiple of the network's stride."""
-    overlap: tuple[Annotated[int, Field(ge=0)], ...] | Annotated[int, Field(ge=0)] = 64
-    """Voxels that neighbouring windows share; one number for all axes or one per axis."""
-
-    augment: Literal["none", "turns"] = "none"
-    """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
-    window, in so many times the time (EmbedSeg paper §2)."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Tiling:
-        if len(self.overlaps) != len(self.window):
-            raise ValueError(f"overlap needs {len(self.window)} numbers, one per axis of window")
-        if any(o >= w for o, w in zip(self.overlaps, self.window, strict=True)):
-            raise ValueError("overlap must be smaller than window on every axis")
-        return self
-
-    @property
-    def overlaps(self) -> tuple[int, ...]:
-        """The overlap per axis."""
-        return self.overlap if isinstance(self.overlap, tuple) else (self.overlap,) * len(self.window)
-
-
-class Training(Section):
-    """How the network is trained."""
-
-    crop: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
-    """Shape of a crop in voxels, `(Z)YX`."""
-    batch: Annotated[int, Field(ge=1)] = 4
-    """Crops per step."""
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["poly", "constant", "cosine"] = "poly"
-    """`poly`: (1 − step/steps)^0.9, as in the EmbedSeg paper."""
-    warmup: Annotated[int, Field(ge=0)] = 0
-    """Steps over which the learning rate rises linearly from 0."""
-    steps: Annotated[int, Field(ge=1)] = 20000
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of an exponential moving average of the weights that validation and the result use; 0 for none."""
-    augment: tuple[str, ...] = ("flip", "rotate", "intensity")
-    """Augmentations in order; see `toolkit.training.augment`."""
-    crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of crops that are centred where objects overlap or nearly touch."""
-    validate_: Annotated[Validate, Field(alias="validate")] = "S"
-    """What the best weights are best in, on the split `val`: `S` at IoU .5, or `detection` of centres."""
 
 
 class Recipe(Section):

@@ -64,7 +64,7 @@ class Survey:
 
     @property
     def ndim(self) -> int:
-        return self.shapes.shape[1]
+        return int(self.shapes.shape[1])
 
     @property
     def objects(self) -> int:

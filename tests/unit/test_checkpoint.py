@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from toolkit.errors import InputError
-from toolkit.recipe import Training
+from toolkit.sections import Training
 from toolkit.training.checkpoint import LAST, Progress, read_progress, restore, save
 from toolkit.training.step import optimiser
 

@@ -25,8 +25,9 @@ from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
 from toolkit.lock import held
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe, Training
+from toolkit.recipe import Recipe
 from toolkit.registry import package
+from toolkit.sections import Training
 from toolkit.training import loop as module
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops

@@ -59,8 +59,8 @@ def train(
     else:
         raise UsageError("no method was named", "--plugin or --recipe", "see seg plugins list")
 
-    from toolkit.recipe import VALUES
     from toolkit.registry import package
+    from toolkit.sections import VALUES
     from toolkit.training.start import fitted
     from toolkit.training.start import train as begin
 

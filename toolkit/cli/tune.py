@@ -47,8 +47,8 @@ def tune(
     Example: seg tune run --data data:val --metric S@0.80
     """
     from toolkit.cli.tuning import bar, show
-    from toolkit.recipe import VALUES
     from toolkit.registry import package
+    from toolkit.sections import VALUES
     from toolkit.tune import choose, record, tunable
     from toolkit.tune import tune as search
     from toolkit.tune.cached import measure

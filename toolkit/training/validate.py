@@ -17,8 +17,8 @@ from toolkit.pipeline import Scene, assemble
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.prediction import Prediction
 from toolkit.predictor import Predictor
-from toolkit.recipe import VALUES, Validate
 from toolkit.registry.package import ModelPackage
+from toolkit.sections import VALUES, Validate
 from toolkit.specs import Counts, PostProcessor
 from toolkit.tiles import Box
 

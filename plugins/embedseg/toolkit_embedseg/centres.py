@@ -53,7 +53,7 @@ def _medoid(points: NDArray[np.int64], voxel_size: tuple[float, ...]) -> Any:
     if len(points) ** 2 > PAIRS and prod(room) <= ROOM:
         total = _sums(points - low, room, voxel_size)
     else:
-        total = _measured(points * np.asarray(voxel_size, np.float64))
+        total = _measured(points.astype(np.float64) * np.asarray(voxel_size, np.float64))
     return np.argmax(total <= total.min() * (1 + TIE))
 
 

@@ -34,7 +34,9 @@ class SlicedNet(ErfNet):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         planes = [self._planes(x, normal) for normal in range(3)]
         return {
-            name: sum(p[name] for p in planes) / 3 if name in self.scalars else self._axes([p[name] for p in planes])
+            name: torch.stack([p[name] for p in planes]).mean(0)
+            if name in self.scalars
+            else self._axes([p[name] for p in planes])
             for name in planes[0]
         }
 
@@ -46,7 +48,7 @@ class SlicedNet(ErfNet):
         size = tuple(max(STRIDE, round(n * r / STRIDE) * STRIDE) for n, r in zip(own, ratio, strict=True))
         heads = super().forward(_resized(stack.flatten(0, 1), size))
         return {
-            name: _resized(maps, own).unflatten(0, stack.shape[:2]).movedim(1, 2 + normal)
+            name: _resized(maps, own).reshape(*stack.shape[:2], -1, *own).movedim(1, 2 + normal)
             for name, maps in heads.items()
         }
 

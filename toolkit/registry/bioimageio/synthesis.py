@@ -12,9 +12,10 @@ from toolkit.errors import ModelError
 from toolkit.normalise import Normalise
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.prediction import Head
-from toolkit.recipe import Input, Recipe, Tiling, Training
+from toolkit.recipe import Recipe
 from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
+from toolkit.sections import Input, Tiling, Training
 
 WINDOW = {1: 4096, 2: 256, 3: 64}
 """Voxels along each axis that a window should have, by the number of axes."""
