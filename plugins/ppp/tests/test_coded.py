@@ -1,6 +1,7 @@
 """Codes of patches, the autoencoder that they belong to, and windows."""
 
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.network import Backbone, PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.window import EncoderDecoder, Windowed
 
+from toolkit import normalise
 from toolkit.errors import UsageError
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.predictor import Predictor
+from toolkit.recipe import Recipe
+from toolkit.registry.package import load, save
 from toolkit.testing.scenes import blobs
+from toolkit.tiles import Box
 
 CODER = PatchCoder(maps=4, levels=2, code=24, coder_levels=1, coder_maps=2, autoencoder=True)
 WINDOW = PatchWindow(maps=4, levels=2, window_maps=2, poolings=1, norm="batch")
@@ -147,3 +155,42 @@ def test_patches_that_the_crop_cuts_have_no_code() -> None:
     layers = torch.ones(1, 1, 2, 4, dtype=torch.int32)
     targets = {"layers": layers, "void": torch.zeros(1, 1, 2, 4, dtype=torch.bool)}
     assert loss.build()(module(torch.zeros(1, 1, 2, 4)), targets)["codes"].item() == 0
+
+
+def test_memory_that_runs_out_while_patches_are_decoded_changes_nothing(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    recipe = Recipe.parse(
+        {
+            "name": "small",
+            "network": CODER.model_dump(),
+            "loss": {"kind": "ppp", "patch": [5, 7], "foreground": "foreground"},
+            "postprocess": {"kind": "ppp", "patch": [5, 7]},
+            "tiling": {"window": [16, 16], "overlap": 4},
+            "training": {"crop": [16, 16]},
+        },
+        catalogue,
+        "ppp",
+    )
+    torch.manual_seed(0)
+    module = recipe.network.build(1, recipe.heads, 2)
+    (tmp_path / "recipe.yaml").write_text(recipe.dump())
+    save(module, tmp_path / "best.safetensors")
+    package = load(str(tmp_path), catalogue, "ppp")
+    image = blobs((40, 44), seed=1).image
+    scale, box = normalise.fit(image, recipe.normalise), Box.whole(image.shape)
+    whole = Predictor(package, Backend())(image, scale, box)
+
+    starved, failures = Predictor(package, Backend()), []
+    network = next(m for m in starved._module.modules() if isinstance(m, CodedModule))
+
+    def starve(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > 2:
+            failures.append(len(inputs[0]))
+            raise torch.cuda.OutOfMemoryError
+
+    network.register_forward_pre_hook(starve)
+    starved._batch = 16
+    again = starved(image, scale, box)
+    assert failures[:3] == [12, 6, 3]
+    for name, head in whole.heads.items():
+        assert np.allclose(head, again.heads[name], atol=1e-5)
