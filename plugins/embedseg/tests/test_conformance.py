@@ -25,6 +25,12 @@ class TestReferenceLoss(LossTests):
     spec = EmbedSegLoss(grid=128, lovasz="hinge", var_axes="mean", bandwidth_mean="geometric")
 
 
+# Scenes of tests have small objects.
+FINE = ("network.width=0.25", "loss.grid=64", "loss.bandwidth_start=0.3", "postprocess.grid=64",
+        "postprocess.min_size=8")  # fmt: skip
+CUBES = ("loss.anisotropy=[]", "postprocess.anisotropy=[]")
+
+
 class TestRecipe(RecipeTests):
     name = "embedseg:embedseg"
     changes = ("network.width=0.25",)
@@ -32,14 +38,14 @@ class TestRecipe(RecipeTests):
 
 class TestPaperRecipe(RecipeTests):
     name = "embedseg:embedseg-paper"
-    changes = ("network.width=0.25",)
+    changes = FINE
 
 
 class TestRecipeForVolumes(RecipeTests):
     name = "embedseg:embedseg-3d"
-    changes = ("network.width=0.25", "loss.anisotropy=[]", "postprocess.anisotropy=[]", "postprocess.min_size=8")
+    changes = (*FINE, *CUBES)
 
 
 class TestPaperRecipeForVolumes(RecipeTests):
     name = "embedseg:embedseg-3d-paper"
-    changes = ("network.width=0.25", "postprocess.min_size=8")
+    changes = FINE
