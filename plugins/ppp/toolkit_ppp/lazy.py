@@ -61,8 +61,11 @@ def gathered(maps: Tensor, pixels: Tensor) -> Tensor:
 def dense(head: Lazy, where: Tensor, channels: int) -> Tensor:
     """Raw patches `(B, channels, *S)` float32 where `where` `(B, *S)` is true, `NEVER` elsewhere.
 
-    Image by image, so that an image gets the same patches in any batch.
+    Image by image, so that an image gets the same patches in any batch. How much is computed depends on what is seen,
+    which no exported graph can say.
     """
+    if torch.compiler.is_exporting():
+        raise RuntimeError("patches are decoded only where there is foreground, so that no fixed graph gives them")
     found = torch.full((len(where), channels, *where.shape[1:]), NEVER, device=where.device)
     for number, mask in enumerate(where):
         one, flat = head.image(number), found[number].flatten(1)
