@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +17,9 @@ from toolkit.errors import BlocksFailed
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """`(fn, items) -> results in the order of the items`. `fn` is a function of a module or a partial of one."""
+
+GRACE = 0.5
+"""Seconds for which a worker goes on after Ctrl-C."""
 
 
 def serial(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -44,7 +48,11 @@ def processes(count: int) -> Iterator[Map]:
 
 def _attend() -> None:
     """Let this worker end in silence on Ctrl-C, and with the process that started it, even if that was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        Thread(target=_end, daemon=True).start()
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = parent_process()
     assert parent is not None, "workers are started by somebody"
 
@@ -53,6 +61,13 @@ def _attend() -> None:
         os._exit(1)
 
     Thread(target=follow, daemon=True).start()
+
+
+def _end() -> None:
+    """End after Ctrl-C, but not before the process that started this one has heard of it, too."""
+    signal.sigwait({signal.SIGINT})
+    time.sleep(GRACE)
+    os._exit(1)
 
 
 @contextmanager

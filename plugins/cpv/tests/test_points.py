@@ -129,7 +129,7 @@ def test_perfect_heads_find_every_object_once(shape: tuple[int, ...]) -> None:
     vectors[:, image == 0] = 1e9
     for spec, found in ((Points(), {"gauss": gauss}), (Points(source="votes", votes=5), {"cpv": vectors})):
         counts = Detection().count(truth, spec.assemble(whole(found), Backend()))
-        assert counts == {"tp": len(truth.ids), "fp": 0, "fn": 0}
+        assert counts == {"tp": [len(truth.ids)], "fp": [0], "fn": [0]}
 
 
 def test_points_are_truth_enough_for_blobs() -> None:
