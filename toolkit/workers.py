@@ -48,7 +48,9 @@ def processes(count: int) -> Iterator[Map]:
 
 def _attend() -> None:
     """Let this worker end in silence on Ctrl-C, and with the process that started it, even if that was killed."""
-    if hasattr(signal, "pthread_sigmask"):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        pass  # a job in the background, which Ctrl-C is not meant for
+    elif hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         Thread(target=_end, daemon=True).start()
     else:

@@ -60,7 +60,7 @@ def test_a_dead_worker_is_said_in_a_sentence() -> None:
 
 
 CROWD = """
-import sys, time
+import signal, sys, time
 from functools import partial
 from pathlib import Path
 from toolkit.workers import processes
@@ -71,6 +71,7 @@ def work(seconds, number):
     time.sleep(seconds)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     with processes(2) as run:
         list(run(partial(work, 0.5), range(2)))
         list(run(partial(work, 60), range(1)))  # the other one has nothing to do
