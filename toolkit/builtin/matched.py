@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
@@ -28,9 +29,9 @@ class Matched(Metric):
 
     additive: ClassVar[bool] = True
 
+    @abstractmethod
     def levels(self) -> tuple[int, ...]:
         """The thresholds to match at, in percent."""
-        raise NotImplementedError
 
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         overlaps = compare(truth, predicted)
