@@ -57,14 +57,10 @@ class Cache:
 
     def prediction(self, index: int) -> Prediction | None:
         """The prediction of the whole image `index`; None of an image of one value, where there is nothing to see."""
-        about = json.loads(self._file(index, "json").read_text(encoding="utf8"))
+        about = self._about(index)
         heads = {name: np.load(self._file(index, f"{name}.npy"), mmap_mode="r") for name in about["heads"]}
         box = Box.whole(about["shape"])
         return Prediction(heads, box, box, box.shape, tuple(about["voxel_size"])) if heads else None
-
-    def _enlarged(self, found: Instances, index: int) -> Instances:
-        about = json.loads(self._file(index, "json").read_text(encoding="utf8"))
-        return enlarge(found, about["shrink"], about["full"])
 
     def objects(self, postprocess: PostProcessor, index: int) -> Instances:
         """What `pipeline.assemble` makes of image `index` as one block."""
@@ -78,7 +74,8 @@ class Cache:
             part = state.window(seen.box) if state is not None else None
             state = sweep.reduce([sweep.local(seen, part, backend)], state, backend)
         assert isinstance(state, Instances), "the last reduce of a post-processor gives Instances"
-        return self._enlarged(state, index)
+        about = self._about(index)
+        return enlarge(state, about["shrink"], about["full"])
 
     def count(self, work: tuple[Mapping[str, Any], int]) -> Counts:
         """What image `work[1]` contributes to the metric with the post-processor `work[0]`, as plain data."""
@@ -86,6 +83,9 @@ class Cache:
         kind = plugins.find("postprocessors", str(work[0]["kind"]), self.model.owner)
         metric = measure(self.model.allow, self.metric)[0]
         return metric.count(truth(self.data, work[1]), self.objects(kind.model_validate(dict(work[0])), work[1]))
+
+    def _about(self, index: int) -> dict[str, Any]:
+        return dict(json.loads(self._file(index, "json").read_text(encoding="utf8")))
 
     def _file(self, index: int, ending: str) -> Path:
         return Path(self.folder) / f"{index}.{ending}"
