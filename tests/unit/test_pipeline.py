@@ -161,3 +161,11 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
     assert all(box == core.grow((3, 5), within=(80, 80)) for core, box, _ in seen)
     assert all(state is None for _, _, state in first)
     assert all(state == (len(first), box) for _, box, state in second)
+
+
+@pytest.mark.parametrize("block", [None, 32])
+def test_objects_of_a_shrunk_image_come_back_in_the_size_of_the_image(model: Path, block: int | None) -> None:
+    small = np.kron(bright((41, 60)), np.ones((2, 3), bright((1, 1)).dtype))
+    array = small[:81, :178]  # the last row and column of coarse voxels are cut
+    found = toolkit.segment(array, str(model), device="cpu", block=block, changes=["input.shrink=[2,3]"])
+    assert found == components(array)
