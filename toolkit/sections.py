@@ -78,3 +78,5 @@ class Training(Section):
     """Share of crops that are centred where objects overlap or nearly touch."""
     validate_: Annotated[Validate, Field(alias="validate")] = "S"
     """What the best weights are best in, on the split `val`: `S` at IoU .5, or `detection` of centres."""
+    validations: Annotated[int, Field(ge=1, le=1000)] = 20
+    """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""

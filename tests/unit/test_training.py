@@ -31,7 +31,7 @@ from toolkit.sections import Training
 from toolkit.training import loop as module
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
-from toolkit.training.loop import LEAST, PARTS, Budget, affordable
+from toolkit.training.loop import LEAST, Budget, affordable
 from toolkit.training.loop import train as loop
 from toolkit.training.start import recipe_of, train
 from toolkit.training.step import follow, rate, step
@@ -217,16 +217,16 @@ def test_another_number_of_threads_is_refused(data: Path, tmp_path: Path) -> Non
         loop(wanted, crops, validation, tmp_path / "run", Backend(), Budget(2), 2, resume=True)
 
 
-@given(st.floats(1, 1e6), st.floats(1e-3, 50), st.floats(1e-3, 500))
-def test_minutes_are_kept_with_all_validations(seconds: float, pace: float, validation: float) -> None:
-    steps = affordable(seconds, pace, validation)
-    interval = max(LEAST, steps // PARTS)
+@given(st.floats(1, 1e6), st.floats(1e-3, 50), st.floats(1e-3, 500), st.integers(1, 30))
+def test_minutes_are_kept_with_all_validations(seconds: float, pace: float, validation: float, times: int) -> None:
+    steps = affordable(seconds, pace, validation, times)
+    interval = max(LEAST, steps // times)
     used = steps * pace + math.floor(steps / interval) * validation
     assert used <= seconds * 1.001
     assert (steps + 2) * pace + (steps + 2) / interval * validation > seconds * (
-        0.97 if steps > 2 * PARTS * LEAST else 0.9
+        0.97 if steps > 2 * times * LEAST else 0.9
     )
-    assert affordable(-1.0, pace, validation) == 0
+    assert affordable(-1.0, pace, validation, times) == 0
 
 
 def test_minutes_become_steps_that_are_stored_and_kept(

@@ -31,7 +31,7 @@ NOW = "now.safetensors"
 TIMED = 20
 """Steps after which minutes are turned into a number of steps."""
 PARTS, LEAST = 20, 50
-"""Validation runs after each of `PARTS` parts of the training, which have at least `LEAST` steps."""
+"""A checkpoint is kept after each of `PARTS` parts of the training; it and validations are `LEAST` steps apart."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ def train(
 ) -> Progress:
     """Train and keep `last.safetensors`, `best.safetensors`, `log.csv` and `curve.png` in `folder`.
 
-    `start` gives the first weights. Validation runs every `every` steps (default: a twentieth of the run, at least 50),
-    and once after `TIMED` steps where minutes are given, to know what it costs.
+    `start` gives the first weights. Validation runs every `every` steps (default: as often as `training.validations`
+    says, at least 50 steps apart), and once after `TIMED` steps where minutes are given, to know what it costs. A
+    checkpoint is kept then and after each twentieth of the run.
     The best weights are those with the highest validation score. `resume` goes on from `last.safetensors`; the result
     is that of an uninterrupted run with the same number of threads.
     """
@@ -107,7 +108,7 @@ def train(
         progress = replace(progress, step=number + 1, seconds=time.monotonic() - clock)
         ticks = [*ticks[-TIMED:], time.monotonic()]
         timed = endless and progress.step == min(TIMED, progress.steps)
-        interval = every or max(LEAST, progress.steps // PARTS)
+        interval = every or max(LEAST, progress.steps // recipe.training.validations)
         loss, score = sum(terms.values()), None
         if timed or progress.step % interval == 0 or progress.step == progress.steps:
             score = _validated(module, average, validation, recipe, folder, backend)
@@ -117,23 +118,25 @@ def train(
             (folder / NOW).unlink(missing_ok=True)
         if timed:
             left = 60 * (budget.minutes or 0) - (time.monotonic() - clock)
-            steps = affordable(left, median(np.diff(ticks).tolist()), time.monotonic() - ticks[-1])
+            pause = time.monotonic() - ticks[-1]
+            steps = affordable(left, median(np.diff(ticks).tolist()), pause, recipe.training.validations)
             progress, endless = replace(progress, steps=progress.step + steps), False
         row: dict[str, float | int] = {"step": progress.step, "seconds": progress.seconds, "learning_rate": pace}
         log.add(row | {"loss": loss} | terms | ({} if score is None else {"score": score}))
-        if score is not None:
+        if score is not None or progress.step % max(LEAST, progress.steps // PARTS) == 0:
             checkpoint.save(folder / LAST, module, updates, average, progress)
+        if score is not None:
             draw(folder, validation.metric)
         tell(Report(progress, loss, score, validation.metric))
     return progress
 
 
-def affordable(seconds: float, pace: float, validation: float) -> int:
-    """Steps of `pace` seconds that fit into `seconds` together with the validations between and after them."""
+def affordable(seconds: float, pace: float, validation: float, times: int) -> int:
+    """Steps of `pace` seconds that fit into `seconds` together with up to `times` validations."""
     if seconds <= 0:
         return 0
-    many = (seconds - PARTS * validation) / pace
-    return int(max(many, min(PARTS * LEAST, seconds / (pace + validation / LEAST))))
+    many = (seconds - times * validation) / pace
+    return int(max(many, min(times * LEAST, seconds / (pace + validation / LEAST))))
 
 
 def _ahead(crops: Crops, first: int) -> Iterator[tuple[int, Batch]]:
