@@ -16,6 +16,7 @@ from toolkit.plugins.collect import Family
 from toolkit.prediction import Head
 from toolkit.sections import Input, Section, Tiling, Training
 from toolkit.specs import Loss, Network, PostProcessor
+from toolkit.turns import refused
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
@@ -60,6 +61,8 @@ class Recipe(Section):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")
+        if self.tiling.augment == "turns" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
+            raise ValueError(wrong)
         return self
 
     @property

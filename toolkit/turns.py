@@ -61,6 +61,13 @@ class Turn:
         boxes = maps.movedim(1, -1).reshape(*maps.shape[:1], *maps.shape[2:], *turned)
         return self.undo(boxes).flatten(-len(turned)).movedim(-1, 1)
 
+    def undo_offset(self, offset: Sequence[int]) -> tuple[int, ...]:
+        """What an offset between voxels of the turned window is in the window."""
+        back = [0] * len(offset)
+        for a, axis in enumerate(self.order):
+            back[axis] = -offset[a] if self.mirrored[a] else offset[a]
+        return tuple(back)
+
     def _affinity(self, maps: Tensor, offsets: Sequence[Sequence[int]]) -> Tensor:
         """A channel moves to that of its turned-back offset; the affinity of x at offset o is that of x + o at −o."""
         import torch
@@ -68,15 +75,13 @@ class Turn:
         places = {tuple(o): i for i, o in enumerate(offsets)}
         result = [maps[:, 0]] * len(places)
         for channel, offset in enumerate(offsets):
-            back = [0] * len(offset)
-            for a, axis in enumerate(self.order):
-                back[axis] = -offset[a] if self.mirrored[a] else offset[a]
-            if tuple(back) in places:
-                result[places[tuple(back)]] = maps[:, channel]
+            back = self.undo_offset(offset)
+            if back in places:
+                result[places[back]] = maps[:, channel]
             else:
-                opposite = tuple(-b for b in back)
+                # What rolls in from the far side stands for pairs that leave the window; `refused` sees to the overlap.
                 axes = list(range(1, 1 + len(back)))
-                result[places[opposite]] = torch.roll(maps[:, channel], tuple(back), axes)
+                result[places[_opposite(back)]] = torch.roll(maps[:, channel], back, axes)
         return torch.stack(result, 1)
 
 
@@ -86,24 +91,51 @@ def turns(window: Sequence[int], heads: Sequence[Head]) -> tuple[Turn, ...]:
     Axes change places only where window and patches have equal extents, and in 3-D only the last two do: the first is
     usually sampled otherwise (EmbedSeg paper §2). Heads of affinities allow only turns that keep their offsets.
     """
-    ndim = len(window)
-    orders = [o for o in permutations(range(ndim)) if ndim == 2 or o[0] == 0]
-    found = [
-        Turn(o, m) for o in orders for m in product((False, True), repeat=ndim) if _fits(Turn(o, m), window, heads)
-    ]
-    return tuple(sorted(found, key=lambda t: (t.order, t.mirrored)))
+    return tuple(turn for turn in _onto_itself(window, heads) if not any(_lost(turn, head) for head in heads))
 
 
-def _fits(turn: Turn, window: Sequence[int], heads: Sequence[Head]) -> bool:
-    shapes = [tuple(window), *(head.patch for head in heads if head.patch)]
-    if any(shape[a] != shape[b] for shape in shapes for a, b in enumerate(turn.order)):
-        return False
+def refused(window: Sequence[int], overlap: Sequence[int], heads: Sequence[Head]) -> str | None:
+    """Why the outputs of turned windows cannot be averaged, if they cannot: a sentence."""
+    for turn in _onto_itself(window, heads):
+        for head in heads:
+            if lost := _lost(turn, head):
+                offset, back = map(list, lost)
+                return (
+                    f"tiling.augment=turns needs head {head.name} to have the offset {back} or its opposite, "
+                    f"because {offset} becomes {back} when a window turns"
+                )
     for head in heads:
-        known = {tuple(o) for o in head.offsets or ()}
-        for offset in known:
-            back = [0] * len(offset)
-            for a, axis in enumerate(turn.order):
-                back[axis] = -offset[a] if turn.mirrored[a] else offset[a]
-            if tuple(back) not in known and tuple(-b for b in back) not in known:
-                return False
-    return True
+        for axis, reach in enumerate(max(map(abs, along)) for along in zip(*head.offsets or (), strict=True)):
+            if overlap[axis] < 2 * reach:
+                return (
+                    f"tiling.augment=turns needs a tiling.overlap of at least {2 * reach} voxels along axis {axis}, "
+                    f"twice the reach of the offsets of head {head.name}"
+                )
+    return None
+
+
+def _onto_itself(window: Sequence[int], heads: Sequence[Head]) -> list[Turn]:
+    """Turns that keep the shapes of the window and of the patches, the identity first."""
+    ndim = len(window)
+    shapes = [tuple(window), *(head.patch for head in heads if head.patch)]
+    orders = [
+        order
+        for order in permutations(range(ndim))
+        if (ndim == 2 or order[0] == 0) and all(s[a] == s[b] for s in shapes for a, b in enumerate(order))
+    ]
+    found = [Turn(order, mirrored) for order in orders for mirrored in product((False, True), repeat=ndim)]
+    return sorted(found, key=lambda t: (t.order, t.mirrored))
+
+
+def _lost(turn: Turn, head: Head) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """An offset and what it turns back to, if the head has neither that nor its opposite."""
+    known = {tuple(offset) for offset in head.offsets or ()}
+    for offset in sorted(known):
+        back = turn.undo_offset(offset)
+        if back not in known and _opposite(back) not in known:
+            return offset, back
+    return None
+
+
+def _opposite(offset: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-o for o in offset)

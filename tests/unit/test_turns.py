@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from toolkit.prediction import Head
-from toolkit.turns import Turn, turns
+from toolkit.turns import Turn, refused, turns
 
 ORACLE = Path(__file__).resolve().parents[3] / "shared" / "oracles" / "embedseg_tta.npz"
 
@@ -71,6 +71,7 @@ def truth_of(labels: torch.Tensor, head: Head) -> torch.Tensor:
         Head("p", 15, transform="patch", patch=(3, 5)),
         Head("p", 25, transform="patch", patch=(5, 5)),
         Head("a", 4, transform="affinity", offsets=((0, 1), (1, 0), (0, -3), (-3, 0))),
+        Head("a", 6, transform="affinity", offsets=((-2, 1), (1, 2), (2, 1), (1, -2), (-3, -3), (3, -3))),
     ],
 )
 def test_a_perfect_network_says_the_same_of_a_turned_window(head: Head) -> None:
@@ -86,3 +87,22 @@ def test_axes_of_unequal_extent_never_change_places() -> None:
     assert {t.order for t in turns((8, 16), ())} == {(0, 1)}
     assert {t.order for t in turns((16, 16, 16), ())} == {(0, 1, 2), (0, 2, 1)}
     assert turns((8, 16), ())[0] == Turn((0, 1), (False, False))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "window", "why"),
+    [
+        (((0, -1), (-1, 0), (-3, 3), (3, 3)), (32, 32), None),
+        (((0, -1), (-1, 0), (-3, 3)), (32, 32), "offset [-3, -3] or its opposite, because [-3, 3] becomes [-3, -3]"),
+        (((0, -1), (0, -3)), (32, 32), "offset [-3, 0] or its opposite, because [0, -3] becomes [-3, 0]"),
+        (((0, -1), (0, -3)), (32, 64), None),
+        (((0, -9), (-9, 0)), (32, 32), "at least 18 voxels along axis 0"),
+    ],
+)
+def test_offsets_that_do_not_turn_with_the_window_are_refused(
+    offsets: tuple[tuple[int, ...], ...], window: tuple[int, ...], why: str | None
+) -> None:
+    head = Head("a", len(offsets), transform="affinity", offsets=offsets)
+    said = refused(window, (8, 8), (Head("scalar", 1), head))
+    assert (said is None) if why is None else (why in (said or ""))
+    assert (len(turns(window, (head,))) == (8 if window[0] == window[1] else 4)) == (why is None or "along" in why)

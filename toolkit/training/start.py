@@ -58,6 +58,8 @@ def train(
     with smaller crops, as `say` is told.
     """
     out = Path(out)
+    # What validation would refuse only after the first steps.
+    recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     if model is not None:
         model.with_recipe(recipe)

@@ -49,7 +49,7 @@ def scene(shape: tuple[int, ...]) -> tuple[torch.Tensor, Truth]:
 
 def test_there_is_a_recipe_for_each_model_of_the_paper_in_2d_and_3d(catalogue: Catalogue) -> None:
     names = set(catalogue.use("cpv").items["recipes"])
-    assert names == {"cpv"} | {f"{base}{end}" for base in BASES for end in ("", "-3d")}
+    assert names == {"cpv", "affinities-isbi2012"} | {f"{base}{end}" for base in BASES for end in ("", "-3d")}
 
 
 def test_the_plugin_is_light_until_something_is_built() -> None:

@@ -158,6 +158,14 @@ class AffinitiesWatershed(SeededWatershed):
     def needs(self, ndim: int) -> Mapping[str, int]:
         return {"affinities": ndim, "foreground": 1}
 
+    def check(self, heads: Mapping[str, Head], ndim: int) -> None:
+        super().check(heads, ndim)
+        offsets = heads["affinities"].offsets or ()
+        if any(sum(map(abs, offset)) != 1 for offset in offsets):
+            raise UsageError(f"post-processor {self.kind} reads affinities of face neighbours alone",
+                             f"the model has {[list(offset) for offset in offsets]}",
+                             "see --set postprocess.kind=mutex_watershed")  # fmt: skip
+
     def surface(self, heads: Mapping[str, NDArray[np.float32]]) -> Surface:
         affinities = heads["affinities"]
         enough = len(affinities) if self.agree == "all" else -(-2 * len(affinities) // 3)
