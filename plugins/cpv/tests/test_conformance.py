@@ -45,6 +45,11 @@ class TestBalancedAffinitiesLoss(LossTests):
     spec = AffinitiesLoss(balance="reference", erosions=2)
 
 
+class TestAffinitiesLossAtOffsets(LossTests):
+    spec = AffinitiesLoss(erosions=0, offsets=((0, -1), (-1, 0), (9, -4), (-50, 0)))
+    ndims = (2,)
+
+
 class TestGaussLoss(LossTests):
     spec = GaussLoss()
 
@@ -93,6 +98,11 @@ class TestSdt(RecipeTests):
 
 class TestAffinities(RecipeTests):
     name = "cpv:affinities"
+
+
+class TestAffinitiesForAMutexWatershed(RecipeTests):
+    name = "cpv:affinities-isbi2012"
+    changes = ("network.maps=4",)
 
 
 class TestGauss(RecipeTests):
