@@ -41,7 +41,8 @@ class Predictor:
         self._module = package.build().to(backend.device)
         self._batch = GPU_BATCH if backend.on_gpu else 1
         every = turns(self.recipe.tiling.window, self.heads)
-        self._turns = every if self.recipe.tiling.augment == "turns" else every[:1]
+        self._turns = every[:1] if self.recipe.tiling.augment == "none" else every
+        self._after = self.recipe.tiling.augment == "turns_after"
 
     def lattice(self, shape: Sequence[int]) -> Lattice:
         """The windows of an image of `shape`."""
@@ -94,8 +95,11 @@ class Predictor:
             sums = {head.name: torch.zeros((), device=window.device) for head in self.heads}
             for turn in self._turns:
                 raw = self._module(turn.apply(window).contiguous())
-                sums = {h.name: sums[h.name] + turn.undo_head(raw[h.name].float(), h) for h in self.heads}
-            out = {head.name: activate(sums[head.name] / len(self._turns), head) for head in self.heads}
+                for head in self.heads:
+                    said = turn.undo_head(raw[head.name].float(), head)
+                    sums[head.name] = sums[head.name] + (activate(said, head) if self._after else said)
+            means = {head.name: sums[head.name] / len(self._turns) for head in self.heads}
+            out = means if self._after else {head.name: activate(means[head.name], head) for head in self.heads}
         return [{name: maps[i] for name, maps in out.items()} for i in range(len(voxels))]
 
 

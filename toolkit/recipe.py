@@ -61,7 +61,7 @@ class Recipe(Section):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")
-        if self.tiling.augment == "turns" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
+        if self.tiling.augment != "none" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
             raise ValueError(wrong)
         return self
 

@@ -36,9 +36,10 @@ class Tiling(Section):
     overlap: tuple[Annotated[int, Field(ge=0)], ...] | Annotated[int, Field(ge=0)] = 64
     """Voxels that neighbouring windows share; one number for all axes or one per axis."""
 
-    augment: Literal["none", "turns"] = "none"
+    augment: Literal["none", "turns", "turns_after"] = "none"
     """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
-    window, in so many times the time (EmbedSeg paper §2)."""
+    window, in so many times the time (EmbedSeg paper §2); `turns_after` averages what their activations make of them,
+    so that one turn that is wrongly sure cannot outvote the others."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
@@ -78,5 +79,8 @@ class Training(Section):
     """Share of crops that are centred where objects overlap or nearly touch."""
     validate_: Annotated[Validate, Field(alias="validate")] = "S"
     """What the best weights are best in, on the split `val`: `S` at IoU .5, or `detection` of centres."""
+    settle: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the steps, the last ones, in which batch normalisation uses its running statistics, as it will when the
+    model runs: batches of mixed crops have others than a window of one dark image."""
     validations: Annotated[int, Field(ge=1, le=1000)] = 20
     """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""

@@ -101,14 +101,14 @@ def refused(window: Sequence[int], overlap: Sequence[int], heads: Sequence[Head]
             if lost := _lost(turn, head):
                 offset, back = map(list, lost)
                 return (
-                    f"tiling.augment=turns needs head {head.name} to have the offset {back} or its opposite, "
+                    f"turning windows needs head {head.name} to have the offset {back} or its opposite, "
                     f"because {offset} becomes {back} when a window turns"
                 )
     for head in heads:
         for axis, reach in enumerate(max(map(abs, along)) for along in zip(*head.offsets or (), strict=True)):
             if overlap[axis] < 2 * reach:
                 return (
-                    f"tiling.augment=turns needs a tiling.overlap of at least {2 * reach} voxels along axis {axis}, "
+                    f"turning windows needs a tiling.overlap of at least {2 * reach} voxels along axis {axis}, "
                     f"twice the reach of the offsets of head {head.name}"
                 )
     return None

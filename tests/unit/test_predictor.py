@@ -204,6 +204,18 @@ def test_activations_are_those_that_the_head_names(activation: Any, wanted: list
     assert activate(raw, Head("a", 2, "softmax")).sum(1).item() == pytest.approx(1)
 
 
+def test_turns_are_averaged_before_or_after_the_activation(tmp_path: Path) -> None:
+    image, scale = scaled(bright((32, 32)))
+    heads = {}
+    for augment in ("none", "turns", "turns_after"):
+        model = load(by_chance(tmp_path / augment, recipe(UNET, 2, augment=augment)))
+        heads[augment] = Predictor(model, Backend())(image, scale, Box.whole(image.shape))["foreground"]
+    before, after = heads["turns"], heads["turns_after"]
+    assert not np.array_equal(before, after)
+    assert not np.array_equal(before, heads["none"])
+    np.testing.assert_allclose(before, after, atol=0.3)
+
+
 def test_the_image_and_the_scale_are_not_changed(tmp_path: Path) -> None:
     predictor = Predictor(load(by_chance(tmp_path / "m", recipe(UNET, 2))), Backend())
     array = bright((50, 50)).astype(np.float32)

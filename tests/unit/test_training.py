@@ -34,7 +34,7 @@ from toolkit.training.data import Crops
 from toolkit.training.loop import LEAST, Budget, affordable
 from toolkit.training.loop import train as loop
 from toolkit.training.start import recipe_of, train
-from toolkit.training.step import follow, rate, step
+from toolkit.training.step import follow, rate, settle, step
 from toolkit.training.validate import Validation
 
 STEPS = 9
@@ -252,6 +252,33 @@ def test_the_rate_rises_in_the_warm_up_and_falls_as_the_schedule_says() -> None:
         assert [rate(training, n, 10**9) for n in range(5)] == pytest.approx([0.5, 1, 1.5, 2, 2], rel=1e-6)
         assert rate(training, 500, 1000) == pytest.approx(2 * half)
         assert rate(training, 1000, 1000) == pytest.approx(2.0 if schedule == "constant" else 0.0)
+
+
+def test_at_the_end_batch_normalisation_settles() -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5)).train()
+    modes = []
+    for number in range(8):
+        module.train()
+        settle(module, 0.25, number, 8)
+        modes.append([layer.training for layer in module])
+    assert modes == 6 * [[True, True, True]] + 2 * [[True, False, True]]
+    settle(module.train(), 0.0, 7, 8)
+    assert all(layer.training for layer in module)
+
+
+def test_what_has_settled_changes_no_more(data: Path, tmp_path: Path) -> None:
+    network = '{"kind": "unet", "maps": [4, 8], "norm": "batch"}'
+    wanted = recipe(settle=0.5).changed([f"network={network}"], Catalogue(allow=()))
+    with pytest.raises(Stopped):
+        begin(data, tmp_path / "half", wanted, every=1, budget=Budget(8), tell=stop_after(4))
+    begin(data, tmp_path / "whole", wanted, every=1, budget=Budget(8))
+    half, whole = (load_file(tmp_path / name / LAST) for name in ("half", "whole"))
+    means = [name for name in half if name.endswith("running_mean") and not name.startswith("average")]
+    weights = [name for name in half if name.endswith("conv.weight") and not name.startswith("average")]
+    assert means
+    assert weights
+    assert all(torch.equal(half[name], whole[name]) for name in means)
+    assert not any(torch.equal(half[name], whole[name]) for name in weights)
 
 
 def test_an_average_of_decay_zero_is_the_weights() -> None:

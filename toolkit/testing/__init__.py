@@ -15,6 +15,6 @@ from toolkit.testing.loss import LossTests
 from toolkit.testing.metric import MetricTests
 from toolkit.testing.network import NetworkTests
 from toolkit.testing.postprocessor import PostProcessorTests
-from toolkit.testing.recipe import RecipeTests
+from toolkit.testing.recipe import RecipeFormTests, RecipeTests
 
-__all__ = ["LossTests", "MetricTests", "NetworkTests", "PostProcessorTests", "RecipeTests"]
+__all__ = ["LossTests", "MetricTests", "NetworkTests", "PostProcessorTests", "RecipeFormTests", "RecipeTests"]

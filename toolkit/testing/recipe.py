@@ -21,21 +21,14 @@ if TYPE_CHECKING:
     from toolkit.registry.package import ModelPackage
 
 
-class RecipeTests(PostProcessorTests):
-    """Subclass it, set `name`, and pytest runs these tests, and those of its post-processor, on your recipe.
-
-    Ideal heads come from descent on the losses alone, so the inherited tests tell whether the post-processor
-    understands what the losses ask for.
-    """
+class RecipeFormTests:
+    """What can be told of a recipe without running it: enough for a larger variant of one that is tested whole."""
 
     name: ClassVar[str]
     """The recipe, `plugin:name`."""
     changes: ClassVar[tuple[str, ...]] = ()
     """Changes `section.field=value` that make it smaller for tests."""
-    steps: ClassVar[int] = 300
-    """Steps of the descent."""
     recipe: ClassVar[Recipe]
-    _ideal: ClassVar[dict[str, Heads]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -43,6 +36,37 @@ class RecipeTests(PostProcessorTests):
             catalogue = Catalogue()
             plugin, path = catalogue.locate("recipes", cls.name)
             cls.recipe = Recipe.load(path, catalogue, plugin, cls.changes)
+
+    def test_it_survives_being_written_and_read(self) -> None:
+        again = Recipe.parse(yaml.safe_load(self.recipe.dump()), Catalogue(), self.name.rpartition(":")[0] or None)
+        assert again == self.recipe, "writing and reading changed it"
+
+    def test_the_postprocessor_accepts_the_heads(self) -> None:
+        self.recipe.postprocess.check({head.name: head for head in self.recipe.heads}, self.recipe.ndim)
+
+    def test_the_network_can_be_built(self) -> None:
+        import torch
+
+        from toolkit.registry.package import channels
+
+        with torch.device("meta"):
+            self.recipe.network.build(channels(self.recipe), self.recipe.heads, self.recipe.ndim)
+
+
+class RecipeTests(RecipeFormTests, PostProcessorTests):
+    """Subclass it, set `name`, and pytest runs these tests, and those of its post-processor, on your recipe.
+
+    Ideal heads come from descent on the losses alone, so the inherited tests tell whether the post-processor
+    understands what the losses ask for.
+    """
+
+    steps: ClassVar[int] = 300
+    """Steps of the descent."""
+    _ideal: ClassVar[dict[str, Heads]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if hasattr(cls, "recipe"):
             cls.spec = cls.recipe.postprocess
             cls.ndims = (cls.recipe.ndim,)
             cls._ideal = {}
@@ -53,13 +77,6 @@ class RecipeTests(PostProcessorTests):
         if key not in self._ideal:
             self._ideal[key] = descend(self.recipe.losses, scene.truth, self.steps)[0]
         return {name: head.copy() for name, head in self._ideal[key].items()}
-
-    def test_it_survives_being_written_and_read(self) -> None:
-        again = Recipe.parse(yaml.safe_load(self.recipe.dump()), Catalogue(), self.name.rpartition(":")[0] or None)
-        assert again == self.recipe, "writing and reading changed it"
-
-    def test_the_postprocessor_accepts_the_heads(self) -> None:
-        self.spec.check({head.name: head for head in self.recipe.heads}, self.recipe.ndim)
 
     def test_training_lowers_the_loss(self) -> None:
         _, seen = self._trained(self._small())

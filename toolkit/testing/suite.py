@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from threading import Timer
 from typing import Any, Literal, TextIO
@@ -20,7 +20,10 @@ from toolkit.plugins.collect import WORDS
 from toolkit.prediction import Head
 from toolkit.recipe import Recipe
 from toolkit.specs import Loss, Network
-from toolkit.testing import LossTests, MetricTests, NetworkTests, RecipeTests
+from toolkit.testing import LossTests, MetricTests, NetworkTests, RecipeFormTests, RecipeTests
+
+MANY = 512
+"""Outputs per voxel beyond which a recipe is not run: on a CPU each test would take minutes."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +82,44 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
     for kind, spec in loaded.items["metrics"].items():
         yield f"{WORDS['metrics']} {kind}", _tests(MetricTests, _default(spec))
     used = set()
-    for name in loaded.items["recipes"]:
+    recipes, broken = _recipes(plugin, loaded.items["recipes"])
+    for name, why in broken:
+        yield f"{WORDS['recipes']} {name}", _refused(why, "failed")
+    whole = set()
+    for name, recipe in recipes:
         subject = f"{WORDS['recipes']} {name}"
-        try:
-            whole = type("Tests", (RecipeTests,), {"name": f"{plugin}:{name}"})
-        except ToolkitError as error:
-            yield subject, _refused(str(error), "failed")
+        parts = (recipe.network.kind, tuple(loss.kind for loss in recipe.losses), recipe.postprocess.kind, recipe.ndim)
+        used.add(recipe.postprocess.kind)
+        if any(loss.prepares for loss in recipe.losses):
+            yield subject, _refused("it is the first step of a training, whose heads mean nothing yet", "skipped")
         else:
-            recipe: Recipe = whole.recipe  # type: ignore[attr-defined]
-            used.add(recipe.postprocess.kind)
-            first = any(loss.prepares for loss in recipe.losses)
-            reason = "it is the first step of a training, whose heads mean nothing yet"
-            yield subject, _refused(reason, "skipped") if first else whole
+            outputs = sum(head.channels for head in recipe.heads)
+            same = "a recipe with fewer outputs and the same network, losses and post-processor is"
+            large = f"its heads have {outputs} outputs; inherit from toolkit.testing.RecipeTests with `changes`"
+            yield subject, _recipe(f"{plugin}:{name}", same if parts in whole else large if outputs > MANY else "")
+            whole.add(parts)
     for kind in loaded.items["postprocessors"].keys() - used:
         reason = "no recipe of the plugin uses it; inherit from toolkit.testing.PostProcessorTests"
         yield f"{WORDS['postprocessors']} {kind}", _refused(reason, "skipped")
+
+
+def _recipes(plugin: str, names: Iterable[str]) -> tuple[list[tuple[str, Recipe]], list[tuple[str, str]]]:
+    """The recipes, those with the fewest outputs first, and why the others cannot be read."""
+    catalogue, found, broken = Catalogue(), [], []
+    for name in names:
+        try:
+            owner, path = catalogue.locate("recipes", f"{plugin}:{name}")
+            found.append((name, Recipe.load(path, catalogue, owner)))
+        except ToolkitError as error:
+            broken.append((name, str(error)))
+    return sorted(found, key=lambda each: sum(head.channels for head in each[1].heads)), broken
+
+
+def _recipe(name: str, why: str) -> type:
+    """All tests of a recipe, or those of its form, with the reason why there are no others."""
+    if not why:
+        return type("Tests", (RecipeTests,), {"name": name})
+    return type("Tests", (RecipeFormTests, _refused(f"not run: {why}", "skipped")), {"name": name})
 
 
 def _tests(tests: type, spec: Any, **about: Any) -> type:

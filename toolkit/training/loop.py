@@ -21,7 +21,7 @@ from toolkit.training import checkpoint
 from toolkit.training.checkpoint import LAST, Progress
 from toolkit.training.data import Batch, Crops
 from toolkit.training.log import Log, draw
-from toolkit.training.step import follow, layout, mixed, optimiser, rate, step
+from toolkit.training.step import follow, layout, mixed, optimiser, rate, settle, step
 from toolkit.training.validate import Validation
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def train(
         if number >= progress.steps:
             break
         pace = rate(recipe.training, number, progress.steps)
+        settle(module, recipe.training.settle, number, progress.steps)
         terms = step(number, module, criteria, updates, batch, pace, recipe.training.seed + number, backend, half)
         follow(average, module, recipe.training.average, number)
         log = log or Log(folder, tuple(terms), progress.step)

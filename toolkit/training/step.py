@@ -58,6 +58,16 @@ def rate(training: Training, step: int, steps: int) -> float:
     return training.learning_rate * shape * min(1.0, (step + 1) / max(1, training.warmup))
 
 
+def settle(module: torch.nn.Module, share: float, step: int, steps: int) -> None:
+    """In the last `share` of the steps, batch normalisation uses its running statistics and changes them no more."""
+    import torch
+
+    if step >= round((1 - share) * steps):
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
 def step(
     number: int,
     module: torch.nn.Module,
