@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import yaml
 from safetensors.numpy import load_file
 
 from toolkit.cli import main
@@ -92,3 +93,24 @@ def test_minutes_become_steps_and_the_model_runs(data: Path, tmp_path: Path) -> 
     image = data / "images" / "d.tif"
     assert main(["run", str(image), "--model", str(run), "-o", str(out), "--workers", "1"]) == 0
     assert (out / "d.labels.tif").is_file()
+
+
+def test_a_model_alone_is_trained_on_with_its_own_recipe(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert begin(data, first, "--steps", "2") == 0
+    more = ["train", "--model", str(first), "--data", str(data), "-o", str(second), "--threads", "1", "--steps", "1"]
+    assert main([*more, "--set", "training.learning_rate=1e-12"]) == 0
+    one, other = (yaml.safe_load((run / "recipe.yaml").read_text()) for run in (first, second))
+    assert other["training"].pop("learning_rate") == 1e-12
+    assert other["training"].pop("steps") == 1
+    for key in ("learning_rate", "steps"):
+        del one["training"][key]
+    assert one == other
+    before, after = (load_file(run / "best.safetensors") for run in (first, second))
+    weights = [name for name in before if name.endswith("weight")]
+    assert all(np.allclose(before[name], after[name], atol=1e-6) for name in weights)
+    capsys.readouterr()
+    assert main(["train", "--data", str(data), "-o", str(tmp_path / "third")]) == 2
+    assert "no method was named: --plugin, --recipe or --model" in capsys.readouterr().err

@@ -25,7 +25,9 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the run.")],
     plugin: Annotated[str | None, typer.Option(help="The method.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Name or path of a recipe. [default: the plugin's]")] = None,
-    model: Annotated[str | None, typer.Option(metavar="START", help="Start from the weights of this model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="START", help="Start from the weights of this model; alone, with its recipe.")
+    ] = None,
     changes: Changes = None,
     deduce: Annotated[
         bool, typer.Option("--deduce", help="Set sizes and weights from the objects in DIR and the free memory.")
@@ -56,8 +58,8 @@ def train(
         chosen, owner = recipe_of(out, plugins, wanted)
     elif plugin or recipe:
         chosen, owner = resolve(recipe or str(plugin), plugins, wanted, owner)
-    else:
-        raise UsageError("no method was named", "--plugin or --recipe", "see seg plugins list")
+    elif not model:
+        raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
     from toolkit.registry import package
     from toolkit.sections import VALUES
@@ -65,6 +67,8 @@ def train(
     from toolkit.training.start import train as begin
 
     start = package.load(model, plugins) if model else None
+    if start and not (begun or plugin or recipe):
+        chosen, owner = start.recipe.changed(wanted, plugins, start.owner), start.owner
     screen = console.progress()
     said = partial(screen.print, markup=False, soft_wrap=True)
     found: tuple[Deduction, ...] = ()

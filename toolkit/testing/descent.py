@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float = 0.03) -> tuple[Heads, list[float]]:
+def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float = 0.06) -> tuple[Heads, list[float]]:
     """Heads `(C, *shape)` with activations applied, after `steps` of Adam on free raw outputs, and the losses seen.
 
     The step size falls linearly. No network takes part, so what a post-processor makes of the heads tells whether it
