@@ -31,6 +31,9 @@ ROWS = (
 KEPT = (
     # weights that may not be shipped (evaluation/weights), plugin, data set
     ("ppp-worms", "ppp", "bbbc010"),
+    ("embedseg-usiigaci", "embedseg", "usiigaci"),
+    ("embedseg-3d", "embedseg", "bbbc050"),
+    ("ppp-3d", "ppp", "bbbc050"),
 )
 """What is shipped, and what is kept to reproduce scores. Of dsb2018_color, only the RGB images of its test split are
 taken: the others have no stain."""

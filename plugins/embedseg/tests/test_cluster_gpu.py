@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,9 +11,9 @@ from toolkit_embedseg.cluster import EmbedSegClusters
 
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import prediction
+from toolkit.testing.device import device
 from toolkit.testing.gpu import need_gpu
 
-SHIM = Path(__file__).resolve().parents[2] / "ppp" / "tests" / "ppp_device.py"
 CASES = [
     ({}, (40, 50)),
     ({"claim": "overwrite", "min_size": 12}, (40, 50)),
@@ -37,26 +32,12 @@ def equal(options: dict, shape: tuple[int, ...], seed: int, gpu: Backend) -> Non
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
-@pytest.fixture(scope="module")
-def shim() -> ModuleType:
-    if not SHIM.is_file():
-        pytest.skip("what runs kernels on the CPU is not in this checkout")
-    if "ppp_device" not in sys.modules:
-        description = spec_from_file_location("ppp_device", SHIM)
-        assert description is not None
-        assert description.loader is not None
-        module = module_from_spec(description)
-        sys.modules["ppp_device"] = module
-        description.loader.exec_module(module)
-    return sys.modules["ppp_device"]
-
-
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize(("options", "shape"), CASES)
 def test_the_kernel_gives_the_same_labels_in_any_order_of_its_threads(
-    options: dict, shape: tuple[int, ...], order: int, shim: ModuleType
+    options: dict, shape: tuple[int, ...], order: int
 ) -> None:
-    with shim.device(seed=order) as gpu:
+    with device(seed=order) as gpu:
         equal(options, shape, 7 + order, gpu)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ppp_device import RawModule, device
 from ppp_equality import CPU, compare, there
 from ppp_scenes import options, prediction, scene
 from toolkit_ppp import assembly, graph, panes, patches, rank
@@ -16,6 +15,7 @@ from toolkit_ppp.patchperpix import MAX_VOXELS, PatchPerPix
 from toolkit.errors import OutOfMemory
 from toolkit.gpu import kernels
 from toolkit.testing.blockwise import assemble, grid
+from toolkit.testing.device import RawModule, device
 from toolkit.tiles import Box
 
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,10 @@
-"""A GPU that is not there: CuPy's place taken by NumPy and, for kernels, by `shim.h`.
+"""A GPU that is not there, to test CUDA kernels without one: CuPy's place taken by NumPy and, for kernels, by `shim.h`.
 
-Its arrays mix as little with NumPy's as CuPy's do, and it has only those of CuPy's functions that the plugin uses.
+    with device(seed=1) as gpu:
+        assert method.assemble(prediction(heads, backend=gpu), gpu) == method.assemble(prediction(heads), Backend())
+
+The same CUDA source is compiled with g++, and its threads run one after the other in the order of a seed. Arrays mix as
+little with NumPy's as CuPy's do; of CuPy's functions there are those in `FUNCTIONS`.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
-import pytest
+from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
@@ -37,24 +42,24 @@ class OutOfMemoryError(MemoryError):
     """As CuPy's."""
 
 
-class Array(np.ndarray):
+class Array(np.ndarray[Any, Any]):
     """An array on the device."""
 
-    def get(self) -> np.ndarray:
+    def get(self) -> NDArray[Any]:
         return np.array(self)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **named):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **named: Any) -> Any:
         if out is not None:
             named["out"] = tuple(_plain(a) for a in out)
         return _wrapped(getattr(ufunc, method)(*map(_plain, inputs), **named))
 
-    def __array_function__(self, function, types, arguments, named):
+    def __array_function__(self, function: Any, types: Any, arguments: Any, named: Any) -> Any:
         raise TypeError(f"{function.__name__} of NumPy was given an array on the device")
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         return _wrapped(self.view(np.ndarray)[_plain(index)])
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index: Any, value: Any) -> None:
         self.view(np.ndarray)[_plain(index)] = _plain(value)
 
 
@@ -87,18 +92,23 @@ def device(seed: int = 0, limit: int | None = None) -> Iterator[Backend]:
     """The backend of a device whose threads run in the order `seed` (0: ascending) and that has no array of more than
     `limit` bytes."""
     if shutil.which("g++") is None:
-        pytest.skip("kernels run on the CPU only where g++ is installed")
+        raise SkipTest("kernels run on the CPU only where g++ is installed")
     names = {name: _function(name, limit) for name in FUNCTIONS}
     module = SimpleNamespace(
         RawModule=lambda code, options: RawModule(code, options, seed),
-        cuda=SimpleNamespace(Device=lambda number: nullcontext()),
+        cuda=SimpleNamespace(Device=lambda _: nullcontext()),
         **names,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", module)
-        kernels.load.cache_clear()
-        yield Backend("cuda:0")
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = module  # type: ignore[assignment]
     kernels.load.cache_clear()
+    try:
+        yield Backend("cuda:0")
+    finally:
+        kernels.load.cache_clear()
+        del sys.modules["cupy"]
+        if before is not None:
+            sys.modules["cupy"] = before
 
 
 @cache
@@ -111,7 +121,7 @@ def _compiled(code: str) -> ctypes.CDLL:
 
 
 def _function(name: str, limit: int | None) -> Any:
-    def call(*arguments, **named):
+    def call(*arguments: Any, **named: Any) -> Any:
         if name == "asarray":
             return _wrapped(np.asarray(*arguments, **named))
         result = getattr(np, name)(*map(_plain, arguments), **named)
