@@ -1,6 +1,6 @@
 """Put the model of a run into a plugin: recipe and weights, 16 bits, beside the plugin's other recipes.
 
-    python benchmarks/models/ship.py RUN plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [--last]
+    python benchmarks/models/ship.py RUN plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [--last] [--whole]
 
 The recipe takes the name of its file. With `--last`, the averaged weights of the last step are taken, not those with
 the best score on the way. The model card (`.md` beside them) is written by hand: data, licence, commands, scores. What
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--last", action="store_true")
+    parser.add_argument("--whole", action="store_true", help="32 bits, where 16 change the scores")
     said = parser.parse_args()
     model = package.load(str(said.run), Catalogue())
     module = model.build()
@@ -35,7 +36,7 @@ def main() -> None:
     recipe = model.recipe.model_copy(update={"name": said.target.stem})
     said.target.write_text(recipe.dump(), encoding="utf8")
     weights = said.target.with_suffix(".safetensors")
-    package.save(module, weights, half=True)
+    package.save(module, weights, half=not said.whole)
     sys.stdout.write(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {package.file_digest(weights)}\n")
 
 
