@@ -35,7 +35,6 @@ FUNCTIONS = ("arange", "ascontiguousarray", "asarray", "empty", "flatnonzero", "
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas",
          "-Wl,-Bsymbolic")  # fmt: skip
 DEFINITION = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(')
-_folder = tempfile.TemporaryDirectory()
 
 
 class OutOfMemoryError(MemoryError):
@@ -112,8 +111,15 @@ def device(seed: int = 0, limit: int | None = None) -> Iterator[Backend]:
 
 
 @cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Where compiled kernels lie until the process ends."""
+    return tempfile.TemporaryDirectory()
+
+
+@cache
 def _compiled(code: str) -> ctypes.CDLL:
-    stem = Path(_folder.name) / f"kernels{len(list(Path(_folder.name).iterdir()))}"
+    folder = Path(_folder().name)
+    stem = folder / f"kernels{len(list(folder.iterdir()))}"
     text = "\n".join(['#include "shim.h"', code, *(f"KERNEL({name})" for name in DEFINITION.findall(code))])
     stem.with_suffix(".cpp").write_text(text)
     subprocess.run(["g++", *FLAGS, f"-I{HERE}", "-o", f"{stem}.so", f"{stem}.cpp"], check=True)
