@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from line import seg
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- ablation: python benchmarks/ablation.py -->\n", "<!-- /ablation -->\n"
@@ -26,15 +27,6 @@ ROWS = (
     ("connected components", ("postprocess.partition=components",)),
     ("full", ()),
 )
-
-
-def seg(*arguments: str) -> str:
-    """Run `seg` of this environment and return its stdout."""
-    command = [sys.executable, "-m", "toolkit.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"seg {' '.join(arguments)}\n{done.stderr}")
-    return done.stdout
 
 
 def row(name: str, changes: tuple[str, ...], model: Path, data: str, scratch: Path) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from line import seg
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = "isbi2012"
@@ -49,16 +49,6 @@ ROWS = (
     Row("mutex watershed of all patch values (MWS-dense)", "ppp", ("foreground",), "ppp_mws_dense"),
     Row("mutex watershed of 17 affinities", "affinities", ("bias", "foreground")),
 )
-
-
-def seg(*arguments: str) -> str:
-    """Run `seg` of this environment; its progress goes to stderr, its stdout is returned."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit.cli", *arguments], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"seg {' '.join(arguments)}: exit code {done.returncode}")
-    return done.stdout
 
 
 def changes(row: Row, run: Path) -> list[str]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from line import seg
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- accuracy: make reproduce -->\n", "<!-- /accuracy -->\n"
@@ -29,7 +30,7 @@ ROWS = (
     ("ppp", "bbbc039", ()),
 )
 KEPT = (
-    # weights that may not be shipped (evaluation/weights), plugin, data set
+    # weights that are not shipped (evaluation/weights), plugin, data set
     ("ppp-worms", "ppp", "bbbc010"),
     ("embedseg-usiigaci", "embedseg", "usiigaci"),
     ("embedseg-3d", "embedseg", "bbbc050"),
@@ -37,16 +38,6 @@ KEPT = (
 )
 """What is shipped, and what is kept to reproduce scores. Of dsb2018_color, only the RGB images of its test split are
 taken: the others have no stain."""
-
-
-def seg(*arguments: str) -> str:
-    """Run `seg` of this environment and return its stdout."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit.cli", *arguments], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"seg {' '.join(arguments)}\n{done.stderr}")
-    return done.stdout
 
 
 def row(name: str, plugin: str, data: Path, extra: tuple[str, ...], scratch: Path) -> str:

@@ -1,7 +1,7 @@
 """What the medoid and turns at test time bring to EmbedSeg (paper, Table 4), on dsb2018.
 
-    python benchmarks/models/centres.py train [--steps N] [--data FOLDER] [--runs FOLDER]
-    python benchmarks/models/centres.py table [--data FOLDER] [--runs FOLDER]
+    python benchmarks/centres.py train [--steps N] [--data FOLDER] [--runs FOLDER]
+    python benchmarks/centres.py table [--data FOLDER] [--runs FOLDER]
 
 `train` trains the recipe `embedseg` from scratch once per centre, with equal steps and seed. `table` tunes the
 thresholds of each centre and each way to average on `val`, runs on `test`, and replaces the table between the markers
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import yaml
+from line import seg
 
-ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- centres: python benchmarks/models/centres.py table -->\n", "<!-- /centres -->\n"
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- centres: python benchmarks/centres.py table -->\n", "<!-- /centres -->\n"
 KEYS = ("S@0.50", "S@0.60", "S@0.70", "S@0.80", "S@0.90")
 CENTRES = ("centroid", "medoid")
 WAYS = {
@@ -28,15 +28,6 @@ WAYS = {
     "turns": "8 turns, raw outputs averaged (paper)",
     "turns_after": "8 turns, averaged after activation",
 }
-
-
-def seg(*arguments: str) -> str:
-    """Run `seg` of this environment; its progress goes to stderr, its stdout is returned."""
-    command = [sys.executable, "-m", "toolkit.cli", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"seg {' '.join(arguments)}: exit code {done.returncode}")
-    return done.stdout
 
 
 def train(data: Path, runs: Path, steps: int) -> None:
