@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,8 +23,13 @@ from typing import Any
 from auxiliary_table import write
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from line import seg  # noqa: E402  (a script beside this folder)
+
 TRIALS = 30
 """Settings of two thresholds that are tried on `val`."""
+VALIDATIONS = 4
+"""Of a training: with thresholds that drift, each costs as much as tens of steps."""
 METRICS = ("S@.1:.1:.9", "detection")
 
 
@@ -48,14 +52,14 @@ TABLES = {
         "{kind: cpv_unet, maps: 16, growth: 2, levels: 4, norm: batch}",
         ("three-label", "three-label-cpv", "sdt", "sdt-cpv", "affinities", "affinities-cpv", "gauss"),
         (0, 1, 2),
-        550,
+        500,
     ),
     "3d": Table(
         "bbbc050",
         "{kind: cpv_unet, maps: 16, growth: 2, levels: 3, norm: batch, pooling: [[1, 2, 2], [2, 2, 2]]}",
         ("three-label-3d", "three-label-cpv-3d", "sdt-3d", "sdt-cpv-3d"),
         (0,),
-        550,
+        700,
     ),
 }
 
@@ -93,16 +97,6 @@ def judgements(cell: str) -> Iterator[Judgement]:
             yield Judgement(value, seeds)
 
 
-def seg(*arguments: str) -> str:
-    """Run `seg` of this environment; its progress goes to stderr, its stdout is returned."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit.cli", *arguments], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"seg {' '.join(arguments)}: exit code {done.returncode}")
-    return done.stdout
-
-
 def read(path: Path) -> dict[str, Any]:
     """What is known of a run."""
     return dict(json.loads(path.read_text(encoding="utf8"))) if path.is_file() else {}
@@ -126,7 +120,7 @@ def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
     if (run / "last.safetensors").is_file():
         seg("train", *common)
     else:
-        changes = [f"network={table.network}", f"training.seed={seed}"]
+        changes = [f"network={table.network}", f"training.seed={seed}", f"training.validations={VALIDATIONS}"]
         sets = [part for change in changes for part in ("--set", change)]
         seg("train", "--plugin", "cpv", "--recipe", f"cpv:{cell}", *common, "--steps", str(steps), *sets)
     keep(record, {**known, "cell": cell, "seed": seed, "steps": steps, "seconds": round(time.monotonic() - began)})
