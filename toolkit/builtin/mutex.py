@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from toolkit.builtin.gathering import Gathering, need
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
+from toolkit.offsets import Offset, seen_from
 from toolkit.prediction import Head, Prediction
 from toolkit.specs import Search
 
@@ -74,8 +75,6 @@ class MutexWatershed(Gathering):
 
     def _split(self, piece: Piece) -> NDArray[Any]:
         """Labels of the objects of a piece."""
-        import mwatershed
-
         # A piece that is smaller than an offset has no such pair, and mwatershed panics at one.
         all_offsets = self.offsets or usual_offsets(piece.mask.ndim)
         fits = [all(abs(o) < n for o, n in zip(offset, piece.mask.shape, strict=True)) for offset in all_offsets]
@@ -84,24 +83,25 @@ class MutexWatershed(Gathering):
             return piece.mask
         weights = piece.values("affinities")[fits] / STEPS - self.bias
         for weight, offset in zip(weights, offsets, strict=True):
-            weight[~(piece.mask & _moved(piece.mask, offset))] = 0
+            weight[~(piece.mask & seen_from(piece.mask, offset))] = 0
             if not (self.far_merges or _near(offset)):
                 np.minimum(weight, 0, out=weight)
-        labels = np.asarray(mwatershed.agglom(weights, offsets=[list(offset) for offset in offsets])).astype(np.int64)
-        # mwatershed gives 0 to a voxel that nothing merged with, also beside another such voxel.
-        alone = piece.mask & (labels == 0)
-        labels[alone] = labels.max() + 1 + np.arange(np.count_nonzero(alone))
-        return labels
+        return partition(weights, offsets, piece.mask)
 
 
-def _near(offset: tuple[int, ...]) -> bool:
+def partition(weights: NDArray[Any], offsets: Sequence[Offset], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Mutex watershed (Wolf et al. 2018): labels of `mask`, every voxel of it in an object.
+
+    `weights` are `(K, *S)`, positive for pairs that belong together, negative for those that do not, 0 for no pair.
+    """
+    import mwatershed
+
+    labels = np.asarray(mwatershed.agglom(weights, offsets=[list(offset) for offset in offsets])).astype(np.int64)
+    # mwatershed gives 0 to a voxel that nothing merged with, also beside another such voxel.
+    alone = mask & (labels == 0)
+    labels[alone] = labels.max() + 1 + np.arange(np.count_nonzero(alone))
+    return labels
+
+
+def _near(offset: Offset) -> bool:
     return sum(map(abs, offset)) == 1
-
-
-def _moved(mask: NDArray[np.bool_], offset: tuple[int, ...]) -> NDArray[np.bool_]:
-    """`moved[x] = mask[x + offset]`, False beyond the border; the offset is smaller than the mask."""
-    moved = np.zeros_like(mask)
-    here = tuple(slice(max(0, -o), n - max(0, o)) for o, n in zip(offset, mask.shape, strict=True))
-    there = tuple(slice(max(0, o), n - max(0, -o)) for o, n in zip(offset, mask.shape, strict=True))
-    moved[here] = mask[there]
-    return moved

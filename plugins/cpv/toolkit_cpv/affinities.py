@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from toolkit.offsets import Offset, ends
 from toolkit.prediction import Head
 from toolkit.specs import Loss
 from toolkit.truth import Truth
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 Bools = NDArray[np.bool_]
-Offset = tuple[int, ...]
-Slices = tuple[slice, ...]
 
 
 class AffinitiesLoss(Loss):
@@ -111,7 +109,7 @@ def neighbours(ndim: int) -> tuple[Offset, ...]:
 
 def _affinity(truth: Truth, layers: NDArray[np.int32], doubts: Bools, offset: Offset) -> NDArray[np.int8]:
     """Affinity of each voxel x to x + `offset`: 1, 0 or unknown."""
-    here, there = _ends(truth.shape, offset)
+    here, there = ends(truth.shape, offset)
     every = (slice(None),)
     same = (layers[every + here] == layers[every + there]) & (layers[every + here] > 0)
     sure = same & ~(doubts[every + here] | doubts[every + there])
@@ -126,13 +124,3 @@ def _affinity(truth: Truth, layers: NDArray[np.int32], doubts: Bools, offset: Of
     found = np.where(background, 0, UNKNOWN).astype(np.int8)
     found[here] = np.where(unknown, UNKNOWN, one)
     return found
-
-
-def _ends(shape: Sequence[int], offset: Offset) -> tuple[Slices, Slices]:
-    """Slices of all x of an array such that x + `offset` is in it too, and of these x + `offset`; empty if none is."""
-    starts = [min(n, max(0, -o)) for n, o in zip(shape, offset, strict=True)]
-    stops = [max(start, n - max(0, o)) for n, o, start in zip(shape, offset, starts, strict=True)]
-    here = tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
-    # An empty slice stays empty wherever it is moved, so its ends must not become negative.
-    there = tuple(slice(max(0, a + o), max(0, a + o) + b - a) for a, b, o in zip(starts, stops, offset, strict=True))
-    return here, there

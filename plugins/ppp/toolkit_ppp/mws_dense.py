@@ -13,8 +13,10 @@ from pydantic import Field
 
 from toolkit.builtin.foreground import STEPS, Foreground, Piece, divide
 from toolkit.builtin.gathering import Gathering
+from toolkit.builtin.mutex import partition
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
+from toolkit.offsets import seen_from
 from toolkit.prediction import Head, Prediction
 from toolkit.specs import Search
 from toolkit_ppp.foreground import foreground
@@ -64,8 +66,6 @@ class DenseMutexWatershed(Gathering):
 
     def _split(self, piece: Piece) -> NDArray[Any]:
         """Labels of the objects of a piece."""
-        import mwatershed
-
         shape, middle = piece.mask.shape, tuple(n // 2 for n in self.patch)
         every = [tuple(a - m for a, m in zip(at, middle, strict=True)) for at in product(*map(range, self.patch))]
         # A piece that is smaller than an offset has no such pair, and mwatershed panics at one.
@@ -75,13 +75,5 @@ class DenseMutexWatershed(Gathering):
         weights[:, piece.values("own")[0] == 0] = 0
         for weight, offset in zip(weights, offsets, strict=True):
             # Zeros say nothing: the other end is no foreground.
-            here = tuple(slice(max(0, -a), n - max(0, a)) for a, n in zip(offset, shape, strict=True))
-            there = tuple(slice(max(0, a), n - max(0, -a)) for a, n in zip(offset, shape, strict=True))
-            outside = np.ones(shape, bool)
-            outside[here] = ~piece.mask[there]
-            weight[outside] = 0
-        labels = np.asarray(mwatershed.agglom(weights, offsets=[list(o) for o in offsets])).astype(np.int64)
-        # mwatershed gives 0 to a voxel that nothing merged with, also beside another such voxel.
-        alone = piece.mask & (labels == 0)
-        labels[alone] = labels.max() + 1 + np.arange(np.count_nonzero(alone))
-        return labels
+            weight[~seen_from(piece.mask, offset)] = 0
+        return partition(weights, offsets, piece.mask)
