@@ -138,9 +138,8 @@ def test_thin_out_is_many_times_as_fast_as_an_argmax_over_sets() -> None:
         lambda: sets(named, taken.tolist()),
         rounds=1,
     )
-    print(
-        f"\nthin, BBBC 25, {len(taken)} → {len(kept)}: {1e3 * mine:.1f} ms, sets {naive:.2f} s, ×{naive / mine:.0f}, must ×100"
-    )
+    sizes = f"thin, BBBC 25, {len(taken)} → {len(kept)}"
+    print(f"\n{sizes}: {1e3 * mine:.1f} ms, sets {naive:.2f} s, ×{naive / mine:.0f} (must ×100)")
     assert kept == expected
     assert naive / mine >= 100
 

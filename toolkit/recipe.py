@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
+from toolkit import plain_yaml
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.normalise import Normalise
 from toolkit.plugins.catalogue import Catalogue
@@ -108,11 +109,11 @@ class Recipe(Section):
     def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:
         """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf8"))
+            data = plain_yaml.load(path.read_bytes())
         except FileNotFoundError as error:
             raise InputError("no such recipe file", path, "check the path") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError("this recipe is not valid YAML", path, " ".join(str(error).split())[:200]) from error
+        except plain_yaml.NotPlain as error:
+            raise InputError("this recipe is not valid YAML", path, str(error)) from error
         if not isinstance(data, dict):
             raise InputError("this recipe is not a mapping", path, "see docs/recipes.md for a whole one")
         return cls.parse(changed(data, changes), catalogue, owner)
@@ -142,9 +143,9 @@ def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
         if not equals or not all(keys) or len(keys) > 2:
             raise UsageError("not a change of the form section.field=value", f"--set {change}", "see seg show RECIPE")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError("the value is not valid YAML", f"--set {change}", "quote it") from error
+            value = plain_yaml.load(text.encode())
+        except plain_yaml.NotPlain as error:
+            raise UsageError("the value is not valid YAML", f"--set {change[:80]}", "quote it") from error
         section = keys[0]
         if len(keys) == 1 and section in SPECS and isinstance(value, str):
             keys, value = [section, "kind"], value

@@ -87,6 +87,7 @@ def test_changing_a_recipe_does_not_touch_it() -> None:
         ("auxiliary=bce_dice", "loss and auxiliary have heads of one name"),
         ("postprocess.a.b=1", "not a change of the form section.field=value: --set postprocess.a.b=1"),
         ("postprocess", "not a change of the form section.field=value: --set postprocess"),
+        ("postprocess.depth=" + "[" * 5000, "the value is not valid YAML: --set postprocess.depth=[["),
         ("postprocess.depth=[1", "the value is not valid YAML: --set postprocess.depth=[1"),
         ("network={maps: [8, 8]}", "a kind is missing: network.kind"),
     ],
@@ -102,6 +103,10 @@ def test_what_is_wrong_is_said_with_its_path(change: str, message: str) -> None:
     [
         ("- a\n- b\n", "this recipe is not a mapping"),
         ("a: [", "this recipe is not valid YAML"),
+        ("[" * 20_000, "this recipe is not valid YAML"),
+        ("network: &a {kind: unet, maps: *a}", "this recipe is not valid YAML"),
+        ("name: x\nname: y\n", "a key occurs twice"),
+        ("name: x\nnetwork: {kind: unet, 1: 2}", "network.1"),
         ("name: x\n", "network: field required"),
         ("schema: toolkit.recipe/2\nname: x\n", "schema: input should be 'toolkit.recipe/1'"),
     ],
