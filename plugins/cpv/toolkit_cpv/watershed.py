@@ -105,9 +105,9 @@ class ThreeLabelWatershed(SeededWatershed):
     kind: Literal["three-label"] = "three-label"
     top: ClassVar[float] = 1.0
 
-    seed: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.98, drifts=True)] = 0.7
+    seed: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.98, drifts=True)] = 0.7
     """A voxel is a seed if p(interior) is above this (paper: .7 to .8)."""
-    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.3, 0.99, drifts=True)] = 0.95
+    foreground: Annotated[float, Field(ge=0, lt=1), Search(0.05, 0.99, drifts=True)] = 0.95
     """A voxel is foreground if 1 − p(background) is above this (paper: .95, for detection down to .5)."""
 
     def needs(self, ndim: int) -> Mapping[str, int]:
