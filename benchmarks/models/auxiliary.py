@@ -4,8 +4,9 @@
 
 Every cell of a table has the same network, data, steps and augmentation; only loss, auxiliary task and post-processor
 differ. `train` leaves a run that is finished alone and goes on with one that was stopped: `RUNS/<cell>-<seed>` is a run
-of `seg train`. `judge` tunes each finished run on `val` and evaluates it on `test`; `RUNS/<cell>-<seed>.json` says what
-came of it, and what it says is not done again. `table` writes the tables of `docs/auxiliary.md` from these files.
+of `seg train`. `judge` tunes each finished run on `val` and evaluates it on `test`; `RECORDS/<cell>-<seed>.json` says
+what came of it, and what it says is not done again: remove a record to do its cell anew. `table` writes the tables of
+`docs/auxiliary.md` from these files, and needs no run.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from line import seg  # noqa: E402  (a script beside this folder)
 
+RECORDS = ROOT / "benchmarks" / "results" / "auxiliary"
 TRIALS = 30
 """Settings of two thresholds that are tried on `val`."""
 VALIDATIONS = 4
@@ -111,7 +113,7 @@ def keep(path: Path, known: dict[str, Any]) -> None:
 
 def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
     """Train a cell with a seed, unless that is done."""
-    run, record = said.runs / f"{cell}-{seed}", said.runs / f"{cell}-{seed}.json"
+    run, record = said.runs / f"{cell}-{seed}", said.records / f"{cell}-{seed}.json"
     known, steps = read(record), said.steps or table.steps
     if known.get("steps") == steps:
         return
@@ -128,7 +130,7 @@ def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
 
 def judge(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
     """Tune a finished run on `val` and evaluate it on `test`, in each way that is not known yet."""
-    run, record = said.runs / f"{cell}-{seed}", said.runs / f"{cell}-{seed}.json"
+    run, record = said.runs / f"{cell}-{seed}", said.records / f"{cell}-{seed}.json"
     known, data = read(record), said.data / table.data
     if "steps" not in known:
         return
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("verb", choices=("train", "judge", "all", "table"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "auxiliary", help="folder of the runs")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="folder of what came of the runs")
     parser.add_argument("--table", choices=sorted(TABLES), default="2d")
     parser.add_argument("--steps", type=int, help="steps of each run, the same for all [default: the table's]")
     parser.add_argument("--cells", nargs="+", help="only these")
@@ -168,7 +171,8 @@ def main() -> None:
     if said.verb != "table":
         if not (said.data / table.data).is_dir():
             sys.exit(f"no data set: {said.data / table.data}; say --data FOLDER (see docs/data.md)")
-        said.runs.mkdir(parents=True, exist_ok=True)
+        for folder in (said.runs, said.records):
+            folder.mkdir(parents=True, exist_ok=True)
         for seed in said.seeds or table.seeds:
             for cell in said.cells or table.cells:
                 if said.verb in ("train", "all"):
@@ -177,7 +181,7 @@ def main() -> None:
                     judge(table, cell, seed, said)
     if said.verb in ("table", "all"):
         for name, one in TABLES.items():
-            write(said.page, name, one.cells, [read(path) for path in sorted(said.runs.glob("*.json"))])
+            write(said.page, name, one.cells, [read(path) for path in sorted(said.records.glob("*.json"))])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from scipy.ndimage import binary_erosion
 from toolkit.builtin.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.mutex import MutexWatershed, usual_offsets
+from toolkit.builtin.plain_unet import PlainUNet
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.unet import UNet
 from toolkit.builtin.watershed import Watershed
@@ -18,6 +19,10 @@ from toolkit.testing.scenes import Scene
 
 class TestUNet(NetworkTests):
     spec = UNet(maps=(4, 8, 16))
+
+
+class TestPlainUNet(NetworkTests):
+    spec = PlainUNet(maps=4, levels=3)
 
 
 class TestUNetForThickSlices(NetworkTests):

@@ -1,4 +1,4 @@
-"""The built-in plugin: a U-Net, foreground by cross-entropy and Dice, three post-processors, the metrics."""
+"""The built-in plugin: two U-Nets, foreground by cross-entropy and Dice, three post-processors, the metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from toolkit.builtin.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.mutex import MutexWatershed
 from toolkit.builtin.packaged import Packaged, PackagedHeads
+from toolkit.builtin.plain_unet import PlainUNet
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.unet import UNet
 from toolkit.builtin.watershed import Watershed
@@ -20,7 +21,7 @@ SEG_API = 1
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (UNet, Packaged)
+    return (UNet, PlainUNet, Packaged)
 
 
 @hookimpl

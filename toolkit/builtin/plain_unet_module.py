@@ -1,7 +1,7 @@
-"""The module behind `cpv_unet`. B C *S: batch, channels, space."""
+"""The module behind `plain_unet`. B C *S: batch, channels, space."""
 
 # ruff: noqa: TID253
-# Only `CpvUNet.build` imports this file.
+# Only `Plain.build` imports this file.
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch.nn import functional
 from toolkit.prediction import Head
 
 if TYPE_CHECKING:
-    from toolkit_cpv.network import CpvUNet
+    from toolkit.builtin.plain_unet import Plain
 
 
-class UNetModule(nn.Module):
+class PlainUNetModule(nn.Module):
     """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; every axis of S is a multiple of the stride."""
 
-    def __init__(self, spec: CpvUNet, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+    def __init__(self, spec: Plain, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
         super().__init__()
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
         self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in spec.steps(ndim))])
@@ -51,7 +51,7 @@ class UNetModule(nn.Module):
         return dict(zip(self.names, torch.split(self.out(maps), self.sizes, 1), strict=True))
 
 
-def _level(spec: CpvUNet, inside: int, outside: int, ndim: int) -> nn.Sequential:
+def _level(spec: Plain, inside: int, outside: int, ndim: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for number in range(spec.convolutions):
         layers.append(_convolution(ndim)(inside if number == 0 else outside, outside, 3, padding=1))
