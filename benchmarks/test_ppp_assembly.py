@@ -19,6 +19,7 @@ from toolkit_ppp.bits import unpack
 from toolkit_ppp.cover import cover
 from toolkit_ppp.layout import triple
 from toolkit_ppp.thin import thin
+from toolkit_ppp.threads import default_threads, run
 
 from toolkit.gpu.backend import Backend
 from toolkit.tiles import Box
@@ -84,7 +85,7 @@ def test_consensus_is_many_times_as_fast_as_a_loop_over_pairs() -> None:
     problem = problems()["dsb 25"]
     how, seen = problem.options, problem.predict(next(problem.cores()))
     inside = problem.layers[0] > 0
-    threads = sweep.default_threads()
+    threads = default_threads()
 
     def ours() -> None:
         patches = assembly.read(seen, how, CPU)
@@ -93,7 +94,7 @@ def test_consensus_is_many_times_as_fast_as_a_loop_over_pairs() -> None:
             piece = sweep.load(patches, box, how)
             return tiles(piece.start, piece.stop, piece.voters, consensus.windows(piece.voters))
 
-        sweep.run(work, sweep.pieces(patches, Box.whole(patches.shape), threads), threads)
+        run(work, sweep.pieces(patches, Box.whole(patches.shape), threads), threads)
 
     def theirs() -> None:
         size = (*inside.shape, how.patch[0], 2 * how.patch[1] - 1)

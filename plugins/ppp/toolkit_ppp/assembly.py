@@ -27,8 +27,8 @@ from toolkit_ppp.layout import triple
 from toolkit_ppp.partition import partition
 from toolkit_ppp.patches import Patches, above, encode, members
 from toolkit_ppp.selection import Selection
-from toolkit_ppp.sweep import default_threads
 from toolkit_ppp.thin import thin
+from toolkit_ppp.threads import default_threads
 
 if TYPE_CHECKING:
     from toolkit_ppp.patchperpix import PatchPerPix

@@ -19,7 +19,8 @@ from toolkit_ppp.link import Nodes, find_neighbours, link
 from toolkit_ppp.panes import TILE, Panes
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
 from toolkit_ppp.selection import Selection
-from toolkit_ppp.sweep import load, pieces, run
+from toolkit_ppp.sweep import load, pieces
+from toolkit_ppp.threads import run
 
 if TYPE_CHECKING:
     from toolkit_ppp.patchperpix import PatchPerPix

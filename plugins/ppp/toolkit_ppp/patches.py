@@ -14,6 +14,7 @@ from toolkit.gpu.backend import Backend
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple
+from toolkit_ppp.threads import default_threads, run
 
 if TYPE_CHECKING:
     from toolkit_ppp.patchperpix import PatchPerPix
@@ -83,7 +84,10 @@ def cpu(
     z, y, x = np.unravel_index(centres, inside.shape)
     corners = np.ravel_multi_index((z, y, x), allowed.shape)
     steps = np.asarray(np.ravel_multi_index(tuple(np.indices(patch).reshape(3, -1)), allowed.shape), np.int64)
-    _encode(flat, centres, allowed.reshape(-1), corners, steps, t, below, codes)
+    allowed, threads = allowed.reshape(-1), default_threads()
+    share = max(1024, -(-len(centres) // threads))
+    parts = [slice(first, first + share) for first in range(0, len(centres), share)]
+    run(lambda part: _encode(flat, centres[part], allowed, corners[part], steps, t, below, codes[part]), parts, threads)
 
 
 def cuda(flat: Any, centres: Any, inside: Any, patch: Triple, sparse: bool, t: float, below: float, codes: Any) -> None:

@@ -16,7 +16,8 @@ from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 from toolkit_ppp.panes import Panes
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
-from toolkit_ppp.sweep import load, pieces, run
+from toolkit_ppp.sweep import load, pieces
+from toolkit_ppp.threads import run
 from toolkit_ppp.voters import Voters
 
 if TYPE_CHECKING:

@@ -1,13 +1,9 @@
-"""Cut a box into pieces whose patches fit in cache and memory, and work on them in threads."""
+"""Cut a box into pieces whose patches fit in cache and memory."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +19,6 @@ if TYPE_CHECKING:
 
 BUDGET = 96 * 2**20
 """Bytes of expanded patches that one thread holds."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,18 +76,3 @@ def load(patches: Patches, box: Box, options: PatchPerPix) -> Piece:
     expand(patches.codes, chosen, options.count == "decided", voters)
     own = box.relative_to(outer)
     return Piece(triple(own.start), triple(own.stop), outer, chosen, voters)
-
-
-def default_threads() -> int:
-    """All cores in the main process; one in a worker process, whose siblings use the others."""
-    if parent_process() is not None:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def run(work: Callable[[Box], T], boxes: list[Box], threads: int) -> list[T]:
-    """`work` on each box, in order."""
-    if threads == 1 or len(boxes) < 2:
-        return [work(box) for box in boxes]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, boxes))
