@@ -3,8 +3,9 @@
     python benchmarks/neurites.py --ppp RUN --affinities RUN [--data FOLDER] [--trials N]
 
 The runs are those of `seg train --recipe ppp-isbi2012` and `seg train --recipe affinities-isbi2012`; they are left as
-they are. Each row is `seg tune` of few thresholds on `val` for rRAND, then `seg run` and `seg evaluate --metric ISBI`
-on `test`. The table replaces the one between the markers in docs/patchperpix.md; its section is made where it is not.
+they are. Each row is `seg tune` of one or two thresholds on `val` for rRAND, then `seg run` and `seg evaluate --metric
+ISBI` on `test`. The table replaces the one between the markers in docs/patchperpix.md; its section is made where it is
+not.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def judge(row: Row, run: Path, data: Path, scratch: Path, trials: int) -> dict[s
     tuned, out, one = scratch / "tuned", scratch / "out", ("--workers", "1")
     only = [part for field in row.fields for part in ("--only", field)]
     found = json.loads(
-        seg("tune", str(run), "--data", f"{data}:val", "--metric", "rRAND", "--trials", str(trials), *only,
-            *changes(row, run), *one, "-o", str(tuned), "--json")
+        seg("tune", str(run), "--data", f"{data}:val", "--metric", "rRAND", "--trials", str(trials * len(row.fields)),
+            *only, *changes(row, run), *one, "-o", str(tuned), "--json")
     )  # fmt: skip
     seg("run", f"{data}:test", "--model", str(tuned), "-o", str(out), *one, "--no-preview")
     summary = json.loads(seg("evaluate", str(out), f"{data}:test", "--metric", "ISBI", "--json"))["summary"]
@@ -96,7 +97,7 @@ def main() -> None:
     parser.add_argument("--ppp", type=Path, required=True, metavar="RUN", help="training of ppp-isbi2012")
     parser.add_argument("--affinities", type=Path, required=True, metavar="RUN", help="of affinities-isbi2012")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--trials", type=int, default=20, help="settings of the thresholds that are tried on val")
+    parser.add_argument("--trials", type=int, default=6, help="settings tried on val for each threshold")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "patchperpix.md", help="where the table belongs")
     said = parser.parse_args()
     data = said.data / DATA
