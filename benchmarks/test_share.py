@@ -1,0 +1,53 @@
+"""What objects cost beside the network: post-processing of the shipped models against the network that feeds it.
+
+pytest benchmarks/test_share.py -s
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from toolkit.gpu.backend import Backend
+from toolkit.pipeline import Scene
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.predictor import Predictor
+from toolkit.registry import package
+from toolkit.testing.scenes import blobs
+from toolkit.tiles import Box
+
+MUST = 1.0
+MODELS = [
+    ("embedseg", ()),
+    ("cpv", ()),
+    ("cpv", ("postprocess.seeds=votes",)),
+    ("ppp", ()),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), MODELS)
+def test_post_processing_takes_no_longer_than_the_network(name: str, changes: tuple[str, ...]) -> None:
+    catalogue = Catalogue()
+    model = package.load(name, catalogue)
+    model = model.with_recipe(model.recipe.changed(changes, catalogue, model.owner))
+    scene = Scene.of(blobs((1024, 1024), count=350, radius=(8.0, 14.0)).image, Predictor(model, Backend()))
+    box = Box.whole(scene.image.shape)
+    torch.set_num_threads(1)
+    times = []
+    # The first round compiles.
+    for _ in range(2):
+        began = time.process_time()
+        seen = scene.predictor(scene.image, scene.scale, box)
+        network = time.process_time() - began
+        began, state = time.process_time(), None
+        for step in scene.postprocess.passes():
+            state = step.reduce([step.local(seen, state and state.window(box), scene.backend)], state, scene.backend)
+        times.append((network, time.process_time() - began))
+    network, after = times[-1]
+    print(
+        f"\n{name} {' '.join(changes)} on 1024², {len(state)} objects: network {network:.2f} s of one core, then "
+        f"{after:.2f} s, ×{after / network:.2f} (must < ×{MUST})"
+    )
+    assert after < MUST * network
