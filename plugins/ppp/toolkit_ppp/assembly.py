@@ -91,18 +91,18 @@ def scored(
         else:
             agreement = rank.cpu(patches, around, options, threads or default_threads())
         mine = _within(patches, _three(core))
-        codes = patches.codes[mine]
         cut = options.threshold if options.cover_threshold is None else options.cover_threshold
-        bits = members(codes, backend)
-        same = cut == options.threshold
+        # Codes are most of what is held: they are read where they are, and only what is made of them is cut out.
+        bits = members(patches.codes, backend)[backend.to_numpy(mine)]
+        heads, same = prediction.heads["patches"], cut == options.threshold
         return Scored(
             prediction.core,
             prediction.shape,
             _in_image(patches, mine, prediction, backend),
             backend.to_numpy(agreement[mine]),
-            backend.to_numpy(rank.informative_pairs(codes)),
+            backend.to_numpy(rank.informative_pairs(patches.codes)[mine]),
             bits,
-            bits if same else above(prediction.heads["patches"], patches.centres[mine], codes, cut, backend),
+            bits if same else above(heads, patches.centres[mine], patches.codes[mine], cut, backend),
             np.packbits(backend.to_numpy(patches.inside[_three(core).slices])),
         )
 

@@ -1,0 +1,37 @@
+"""What an assembly holds, beside the prediction that it is given."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from ppp_scenes import labels, patches, prediction
+from toolkit_ppp import assembly, sweep
+from toolkit_ppp.patchperpix import PatchPerPix
+
+from toolkit.gpu.backend import Backend
+
+CPU = Backend()
+
+
+@pytest.mark.parametrize(("shape", "patch"), [((200, 200), (13, 13)), ((24, 48, 64), (5, 5, 5))])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("budget", [sweep.BUDGET, 4 * 2**20])
+def test_an_assembly_holds_no_more_than_its_formula(shape, patch, threads, budget, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "BUDGET", budget)
+    rng = np.random.default_rng(0)
+    found = labels(rng, shape, count=40, radius=(6, 10))
+    how = PatchPerPix(patch=patch)
+    seen = prediction({"patches": patches(rng, found, patch)})
+    # The first time compiles.
+    assembly.assemble(seen, how, CPU, threads)
+    tracemalloc.start()
+    assembly.assemble(seen, how, CPU, threads)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    read = assembly.read(seen, how, CPU)
+    selection = assembly.selected([assembly.scored(seen, read, how, CPU)], how)
+    edges = len(assembly.linked(seen, read, selection, how, CPU).edges.first)
+    codes, expanded = 2 * len(read.centres) * how.voxels, 4 * len(read.centres) * read.layout.padded
+    assert len(read.centres) > found.size // 10
+    # Codes of all patches; stretched copies of those that threads work on; pairs of selected patches; bits and masks.
+    assert peak <= codes + threads * min(budget, expanded) + 256 * edges + 32 * found.size
