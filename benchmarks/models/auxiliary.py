@@ -61,7 +61,7 @@ TABLES = {
         "{kind: cpv_unet, maps: 16, growth: 2, levels: 3, norm: batch, pooling: [[1, 2, 2], [2, 2, 2]]}",
         ("three-label-3d", "three-label-cpv-3d", "sdt-3d", "sdt-cpv-3d"),
         (0,),
-        700,
+        500,
     ),
 }
 
