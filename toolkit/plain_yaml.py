@@ -44,7 +44,7 @@ _Loader.add_constructor(
 )
 
 
-class NotPlain(ValueError):
+class NotPlain(Exception):
     """The text is no YAML, or more than plain data; its words say which."""
 
 
@@ -58,7 +58,8 @@ def load(data: bytes) -> Any:
     try:
         _check(data)
         return yaml.load(data, Loader=_Loader)  # noqa: S506  (a safe loader, and a stricter one)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError and KeyError: a tag that belies its text, `!!int x` or `!!bool x`; bytes that are not UTF-8.
+    except (yaml.YAMLError, ValueError, KeyError) as error:
         raise NotPlain(" ".join(str(error).split())[:200]) from error
 
 

@@ -143,7 +143,7 @@ def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
         if not equals or not all(keys) or len(keys) > 2:
             raise UsageError("not a change of the form section.field=value", f"--set {change}", "see seg show RECIPE")
         try:
-            value = plain_yaml.load(text.encode())
+            value = plain_yaml.load(text.encode(errors="surrogateescape"))
         except plain_yaml.NotPlain as error:
             raise UsageError("the value is not valid YAML", f"--set {change[:80]}", "quote it") from error
         section = keys[0]
