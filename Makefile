@@ -52,8 +52,8 @@ reproduce: venv
 
 # The tables of docs/auxiliary.md: trainings of hours, which go on where they were stopped.
 auxiliary: venv
-	$(BIN)/python benchmarks/models/auxiliary.py all --table 2d
-	$(BIN)/python benchmarks/models/auxiliary.py all --table 3d
+	$(BIN)/python benchmarks/auxiliary.py all --table 2d
+	$(BIN)/python benchmarks/auxiliary.py all --table 3d
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from line import seg
+from page import with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- ablation: python benchmarks/ablation.py -->\n", "<!-- /ablation -->\n"
@@ -55,8 +56,7 @@ def main() -> None:
             sys.stdout.write(table.splitlines()[-1] + "\n")
             sys.stdout.flush()
     page = ROOT / "docs" / "patchperpix.md"
-    before, _, rest = page.read_text(encoding="utf8").partition(BEGIN)
-    page.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2], encoding="utf8")
+    page.write_text(with_table(page, BEGIN, END, table), encoding="utf8")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 from line import seg
+from page import with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- centres: python benchmarks/centres.py table -->\n", "<!-- /centres -->\n"
@@ -88,9 +89,7 @@ def main() -> None:
         train(data, said.runs, said.steps)
         return
     page = ROOT / "docs" / "embedseg.md"
-    before, _, rest = page.read_text(encoding="utf8").partition(BEGIN)
-    fresh = before + BEGIN + "\n" + table(data, said.runs) + "\n" + END + rest.partition(END)[2]
-    page.write_text(fresh, encoding="utf8")
+    page.write_text(with_table(page, BEGIN, END, table(data, said.runs)), encoding="utf8")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@
 
 The runs are those of `seg train --recipe ppp-isbi2012` and `seg train --recipe affinities-isbi2012`; they are left as
 they are. Each row is `seg tune` of one or two thresholds on `val` for rRAND, then `seg run` and `seg evaluate --metric
-ISBI` on `test`. The table replaces the one between the markers in docs/patchperpix.md; its section is made where it is
-not.
+ISBI` on `test`. The table replaces the one between the markers in docs/patchperpix.md.
 """
 
 from __future__ import annotations
@@ -20,19 +19,12 @@ from typing import Any
 
 import yaml
 from line import seg
+from page import with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = "isbi2012"
 BEGIN, END = "<!-- neurites: python benchmarks/neurites.py -->\n", "<!-- /neurites -->\n"
 KEYS = ("rRAND", "rINF")
-SECTION = """
-## ISBI 2012: neurites in slices
-
-Three slices of the training stack, whose truth is the components between membranes in each slice; 1 is perfect. Both
-networks learn from 16 other slices of that stack, and the thresholds named are tuned for rRAND on three more. True
-borders are not thinned: these are not the numbers of the challenge, whose own test slices have no public truth.
-
-"""
 
 
 @dataclass(frozen=True)
@@ -84,14 +76,6 @@ def table(judged: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def inserted(page: str, told: str) -> str:
-    """The page with the table between its markers; the section comes last where it is not yet."""
-    if BEGIN not in page:
-        page = page.rstrip("\n") + "\n" + SECTION + BEGIN + END
-    before, _, rest = page.partition(BEGIN)
-    return before + BEGIN + "\n" + told + "\n" + END + rest.partition(END)[2]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ppp", type=Path, required=True, metavar="RUN", help="training of ppp-isbi2012")
@@ -112,7 +96,7 @@ def main() -> None:
             judged.append(judge(row, getattr(said, row.run), data, Path(scratch), said.trials))
         sys.stdout.write(table(judged).splitlines()[-1] + "\n")
         sys.stdout.flush()
-    said.page.write_text(inserted(said.page.read_text(encoding="utf8"), table(judged)), encoding="utf8")
+    said.page.write_text(with_table(said.page, BEGIN, END, table(judged)), encoding="utf8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from line import seg
+from page import with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- accuracy: make reproduce -->\n", "<!-- /accuracy -->\n"
@@ -96,12 +97,10 @@ def main() -> None:
             table += row(name, plugin, arguments.data / data, ("--model", str(model)), Path(scratch))
     sys.stdout.write(table)
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    fresh = before + BEGIN + "\n" + table + "\n" + END + after
+    fresh = with_table(readme, BEGIN, END, table)
     if arguments.check:
-        sys.exit("the table in README.md differs from this one" if fresh != text else 0)
+        same = fresh == readme.read_text(encoding="utf8")
+        sys.exit(0 if same else "the table in README.md differs from this one")
     readme.write_text(fresh, encoding="utf8")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from page import with_table
+
 LEVELS = ("S@0.50", "S@0.60", "S@0.70", "S@0.80", "S@0.90")
 AVERAGE = "avS@.1:.1:.9"
 ROWS = (
@@ -29,13 +31,8 @@ def write(page: Path, name: str, cells: Sequence[str], known: Known) -> None:
     if not judged:
         return
     begin, end = f"<!-- auxiliary {name} -->\n", f"<!-- /auxiliary {name} -->\n"
-    text = page.read_text(encoding="utf8")
-    if begin not in text or end not in text:
-        sys.exit(f"{page} has no markers {begin.strip()} … {end.strip()}")
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    told = "\n".join(["", *segmentation(cells, judged), "", *seeds_and_detection(cells, judged), "", ""])
-    page.write_text(before + begin + told + end + after, encoding="utf8")
+    told = "\n".join([*segmentation(cells, judged), "", *seeds_and_detection(cells, judged), ""])
+    page.write_text(with_table(page, begin, end, told), encoding="utf8")
     sys.stdout.write(told)
 
 

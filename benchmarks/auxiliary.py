@@ -1,6 +1,6 @@
 """Train, tune and judge the cells of the auxiliary-task tables, through the command line, one process at a time.
 
-    python benchmarks/models/auxiliary.py train|judge|all|table [--table 2d|3d] [--data FOLDER] [--runs FOLDER] …
+    python benchmarks/auxiliary.py train|judge|all|table [--table 2d|3d] [--data FOLDER] [--runs FOLDER] …
 
 Every cell of a table has the same network, data, steps and augmentation; only loss, auxiliary task and post-processor
 differ. `train` leaves a run that is finished alone and goes on with one that was stopped: `RUNS/<cell>-<seed>` is a run
@@ -22,11 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from auxiliary_table import write
+from line import seg
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from line import seg  # noqa: E402  (a script beside this folder)
-
+ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "benchmarks" / "results" / "auxiliary"
 TRIALS = 30
 """Settings of two thresholds that are tried on `val`."""
