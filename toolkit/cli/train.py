@@ -26,7 +26,10 @@ def train(
     plugin: Annotated[str | None, typer.Option(help="The method.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Name or path of a recipe. [default: the plugin's]")] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="START", help="Start from the weights of this model; alone, with its recipe.")
+        str | None,
+        typer.Option(
+            metavar="START", help="Start from the weights of this model, or of its network; alone, with its recipe."
+        ),
     ] = None,
     changes: Changes = None,
     deduce: Annotated[

@@ -19,6 +19,7 @@ from toolkit.gpu.backend import select
 from toolkit.gpu.memory import free
 from toolkit.lock import held
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.prediction import Head
 from toolkit.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training.checkpoint import LAST, Progress, read_progress
@@ -28,6 +29,7 @@ from toolkit.training.footprint import footprint
 from toolkit.training.loop import Budget, Report
 from toolkit.training.loop import train as loop
 from toolkit.training.step import TooLarge
+from toolkit.training.transfer import first
 from toolkit.training.validate import Validation
 from toolkit.workers import cores
 
@@ -51,18 +53,19 @@ def train(
 ) -> Progress:
     """Train `recipe` on the splits `train` and `val` of the data set folder `data`; the run is the folder `out`.
 
-    `minutes` limits the time, else `recipe.training.steps` counts. `model` gives the first weights. `owner` is the
-    plugin whose names the recipe uses first. `threads` defaults to all cores. With `resume`, a run that was stopped
-    goes on as if it had not been; its recipe and its data must be the same. `deductions` are those that made the
-    recipe; they are recorded. Where memory runs out, the training goes on from its last checkpoint with fewer, then
-    with smaller crops, as `say` is told.
+    `minutes` limits the time, else `recipe.training.steps` counts. `model` gives the first weights, all or those
+    of its network without the heads (`transfer.first`). `owner` is the plugin whose names the recipe uses first.
+    `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its recipe
+    and data must be the same. `deductions` are those that made the recipe; they are recorded. Where memory runs out, the
+    training goes on from its last checkpoint with fewer, then with smaller crops, as `say` is told.
     """
     out = Path(out)
     # What validation would refuse only after the first steps.
     recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
+    new: tuple[Head, ...] = ()
     if model is not None:
-        model.with_recipe(recipe)
+        model, new = first(model, recipe)
     backend = select(device)
     images = _digest(learnt, validation.data)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
@@ -73,6 +76,8 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         with held(out):
             going_on = resume and (out / LAST).is_file()
+            if model is not None and new and not going_on:
+                say(f"start  with the network of {model.name}; new heads: {', '.join(head.name for head in new)}")
             if going_on:
                 threads = threads or read_progress(out / LAST).threads
                 _same(out, recipe, images)
@@ -84,6 +89,7 @@ def train(
             record = _record(str(data), learnt, validation, owner, threads, images)
             record["deduced"] = _read(out).get("deduced") if going_on else [asdict(d) for d in deductions]
             record["smaller"] = _read(out).get("smaller", []) if going_on else []
+            record["start"] = {"name": model.name, "sha256": model.sha256} if model else None
             budget = Budget(recipe.training.steps, minutes)
             while True:
                 _write(out, record)
