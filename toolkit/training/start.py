@@ -56,7 +56,7 @@ def train(
     `minutes` limits the time, else `recipe.training.steps` counts. `model` gives the first weights, all or those
     of its network without the heads (`transfer.first`). `owner` is the plugin whose names the recipe uses first.
     `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its recipe
-    and data must be the same. `deductions` are those that made the recipe; they are recorded. Where memory runs out, the
+    and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
     training goes on from its last checkpoint with fewer, then with smaller crops, as `say` is told.
     """
     out = Path(out)
