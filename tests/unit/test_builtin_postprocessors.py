@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from toolkit.builtin.foreground import Foreground
-from toolkit.builtin.gathering import Gathering
+from toolkit.builtin.from_foreground import FromForeground
 from toolkit.builtin.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.threshold import Threshold
 from toolkit.builtin.watershed import Watershed
@@ -50,7 +50,7 @@ def problems(draw: st.DrawFn) -> tuple[Heads, list, tuple[float, ...]]:
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), order=st.randoms(use_true_random=False))
 def test_any_blocks_in_any_order_give_the_instances_and_scores_of_one(
-    spec: Gathering, problem: tuple, order: object
+    spec: FromForeground, problem: tuple, order: object
 ) -> None:
     heads, blocks, size = problem
     whole = prediction(heads, size)
@@ -64,7 +64,7 @@ def test_any_blocks_in_any_order_give_the_instances_and_scores_of_one(
 @pytest.mark.parametrize("spec", POSTPROCESSORS, ids=lambda s: repr(s)[:40])
 @settings(max_examples=25, deadline=None)
 @given(seed=SEEDS)
-def test_instances_lie_in_the_foreground_apart_and_large_enough(spec: Gathering, seed: int) -> None:
+def test_instances_lie_in_the_foreground_apart_and_large_enough(spec: FromForeground, seed: int) -> None:
     heads = random_heads(seed, (20, 24))
     spec = spec.model_copy(update={"min_size": 5})
     found = assemble(spec, prediction(heads))
@@ -93,7 +93,7 @@ def test_a_score_is_the_mean_foreground_probability(seed: int) -> None:
 @pytest.mark.parametrize("spec", [Threshold(min_size=1), Watershed(min_size=1), MutexWatershed(min_size=1)])
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS)
-def test_an_image_is_a_volume_of_one_slice(spec: Gathering, seed: int) -> None:
+def test_an_image_is_a_volume_of_one_slice(spec: FromForeground, seed: int) -> None:
     offsets = usual_offsets(2)
     if isinstance(spec, MutexWatershed):
         spec = spec.model_copy(update={"offsets": tuple((0, *offset) for offset in offsets)})
@@ -197,9 +197,9 @@ def test_offsets_that_are_not_those_of_the_model_are_refused() -> None:
     MutexWatershed().check({"affinities": Head("affinities", 8, "sigmoid", "affinity", offsets=own)}, 2)
     with pytest.raises(UsageError, match="offsets are not those"):
         MutexWatershed().check({"affinities": Head("affinities", 2, "sigmoid", "affinity", offsets=own[:2])}, 2)
-    with pytest.raises(UsageError, match="reads a head that the model does not have: affinities"):
+    with pytest.raises(UsageError, match="mutex_watershed needs a head affinities"):
         MutexWatershed().check({"foreground": Head("foreground", 1)}, 2)
-    with pytest.raises(UsageError, match="reads a head that the model does not have: foreground"):
+    with pytest.raises(UsageError, match="needs a head foreground"):
         Watershed().check({"seediness": Head("seediness", 1)}, 2)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from toolkit.builtin.foreground import STEPS, Foreground, Piece, divide
-from toolkit.builtin.gathering import Gathering, need
+from toolkit.builtin.from_foreground import FromForeground
 from toolkit.errors import UsageError
+from toolkit.gathering import need
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.offsets import Offset, seen_from
@@ -28,7 +29,7 @@ def usual_offsets(ndim: int) -> Offsets:
     return tuple(tuple(-reach if a == axis else 0 for a in range(ndim)) for reach in REACHES for axis in range(ndim))
 
 
-class MutexWatershed(Gathering):
+class MutexWatershed(FromForeground):
     """Mutex watershed (Wolf et al. 2018) of head `affinities`, each connected component of the foreground by itself.
 
     Channel k of the head is the probability that voxels x and x + offsets[k] are in one object. Affinities above
@@ -53,7 +54,7 @@ class MutexWatershed(Gathering):
         return offsets
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
-        need(heads, "affinities", self.kind)
+        need(heads, {"affinities": None}, self.kind)
         head, offsets = heads["affinities"], self.offsets or usual_offsets(ndim)
         if head.channels != len(offsets) or (head.offsets is not None and head.offsets != offsets):
             has = [list(offset) for offset in head.offsets] if head.offsets else f"{head.channels} channels"
@@ -70,7 +71,7 @@ class MutexWatershed(Gathering):
         where = prediction["foreground"][0] > self.foreground
         return Foreground.of(prediction, where, ["foreground", "affinities"], backend)
 
-    def settle(self, foreground: Foreground) -> Instances:
+    def divide(self, foreground: Foreground) -> Instances:
         return divide(foreground, self._split, self.min_size)
 
     def _split(self, piece: Piece) -> NDArray[Any]:

@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 
 from toolkit.builtin.foreground import Foreground
-from toolkit.builtin.gathering import Gathering
+from toolkit.builtin.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
 
 
-class Threshold(Gathering):
+class Threshold(FromForeground):
     """Connected components (over faces) of head `foreground` above a threshold; touching objects become one. Exact.
 
     An object's score is its mean foreground probability.
@@ -24,6 +24,6 @@ class Threshold(Gathering):
     def gather(self, prediction: Prediction, backend: Backend) -> Foreground:
         return Foreground.of(prediction, prediction["foreground"][0] > self.foreground, ["foreground"], backend)
 
-    def settle(self, foreground: Foreground) -> Instances:
+    def divide(self, foreground: Foreground) -> Instances:
         label = np.repeat(foreground.component + 1, foreground.length)
         return foreground.instances(label, self.min_size, "foreground")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.builtin.foreground import STEPS, Foreground, Piece, divide
-from toolkit.builtin.gathering import Gathering
+from toolkit.builtin.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Prediction
@@ -19,7 +19,7 @@ FINE = 32
 """Distances are rounded to this part of the smallest voxel edge: ties break alike everywhere."""
 
 
-class Watershed(Gathering):
+class Watershed(FromForeground):
     """Seeded watershed on the distance to the rim of the foreground, flooding the foreground alone. Exact.
 
     Reads head `foreground` and, if the model has it, head `boundary`: distances are then measured in the foreground
@@ -40,7 +40,7 @@ class Watershed(Gathering):
         heads = [name for name in ("foreground", "boundary") if name in prediction.heads]
         return Foreground.of(prediction, prediction["foreground"][0] > self.foreground, heads, backend)
 
-    def settle(self, foreground: Foreground) -> Instances:
+    def divide(self, foreground: Foreground) -> Instances:
         return divide(foreground, self._split, self.min_size)
 
     def _split(self, piece: Piece) -> NDArray[Any]:

@@ -95,7 +95,7 @@ def test_flooding_the_foreground_alone_gives_the_same_wherever_there_is_a_seed(c
 def test_seeds_equal_those_of_the_published_program(case: str) -> None:
     data = oracle(f"cpv_label_{case}")
     spec, found = CASES[case](data)
-    basins = spec.model_copy(update={"flood": "everything"})._local(whole(found), None, Backend())
+    basins = spec.model_copy(update={"flood": "everything"}).gather(whole(found), Backend())
     if spec.seeds == "votes":
         votes = np.zeros(data["cp"].size, np.int64)
         votes[basins.votes.index] = basins.votes.count

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from toolkit.gathering import Gathering, need
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
-from toolkit.specs import Pass, PostProcessor, Search
-from toolkit.tiles import Box
+from toolkit.specs import Search
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import Heights, peaks
 from toolkit_cpv.vote import vote
-from toolkit_cpv.watershed import require
 
 
-class Points(PostProcessor):
+class Points(Gathering):
     """Local maxima of head `gauss`, or of the votes of head `cpv`, as objects (paper §3, App. D). Exact.
 
     A voxel is a point if it is above the threshold and nothing nearer than `distance` is higher; of a plateau the
@@ -28,7 +27,6 @@ class Points(PostProcessor):
     """
 
     kind: Literal["points"] = "points"
-    exact: ClassVar[bool] = True
     detects: ClassVar[bool] = True
 
     source: Literal["gauss", "votes"] = "gauss"
@@ -46,25 +44,17 @@ class Points(PostProcessor):
     may overlap: their centres stay those that were found."""
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
-        require(heads, {"gauss": 1} if self.source == "gauss" else {"cpv": ndim}, self.kind)
+        need(heads, {"gauss": 1} if self.source == "gauss" else {"cpv": ndim}, self.kind)
 
-    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        box = Box.whole(prediction.box.shape)
-        whole = Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size)
-        return self._reduce([self._local(whole, None, backend)], None, backend)
-
-    def passes(self) -> tuple[Pass, ...]:
-        return (Pass(self._local, self._reduce),)
-
-    def _local(self, prediction: Prediction, state: None, backend: Backend) -> Heights:
-        own = prediction.crop(prediction.core)
+    def gather(self, prediction: Prediction, backend: Backend) -> Heights:
+        box, shape, voxel_size = prediction.box, prediction.shape, prediction.voxel_size
         if self.source == "gauss":
-            return Heights.of(backend.to_numpy(own["gauss"])[0], self.threshold, own.box, own.shape, own.voxel_size)
-        scale = tuple(1 / s for s in own.voxel_size) if self.unit == "micrometre" else ()
-        found = vote(backend.to_numpy(own["cpv"]), np.ones(own.box.shape, bool), own.box, own.shape, scale)
-        return Heights(own.shape, own.voxel_size, found.index, found.count.astype(np.float64))
+            return Heights.of(backend.to_numpy(prediction["gauss"])[0], self.threshold, box, shape, voxel_size)
+        scale = tuple(1 / s for s in voxel_size) if self.unit == "micrometre" else ()
+        found = vote(backend.to_numpy(prediction["cpv"]), np.ones(box.shape, bool), box, shape, scale)
+        return Heights(shape, voxel_size, found.index, found.count.astype(np.float64))
 
-    def _reduce(self, parts: Sequence[Heights], state: Any, backend: Backend) -> Instances:
+    def settle(self, parts: Sequence[Heights], backend: Backend) -> Instances:
         found = Heights.join(parts)
         if self.source == "votes":
             found = found.above(self.votes)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.errors import UsageError
+from toolkit.gathering import Gathering, need
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
-from toolkit.specs import Pass, PostProcessor, Search
-from toolkit.tiles import Box
+from toolkit.specs import Search
 from toolkit_cpv.basins import Basins, dilate, objects
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.vote import vote
@@ -24,7 +24,7 @@ Surface = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
 """Height, seeds and foreground of a block, each of its shape."""
 
 
-class SeededWatershed(PostProcessor):
+class SeededWatershed(Gathering):
     """From seeds, objects grow over the foreground, low voxels first (paper §3, App. C). Exact: any blocks give the
     same instances, because a block hands on only its foreground voxels and its votes.
 
@@ -32,7 +32,6 @@ class SeededWatershed(PostProcessor):
     Equal heights take turns in the order in which they are reached. Connectivity is that of faces.
     """
 
-    exact: ClassVar[bool] = True
     top: ClassVar[float]
     """Height of what is surely outside; an object's score is the mean of `top` − height, within 0 and 1."""
 
@@ -62,29 +61,21 @@ class SeededWatershed(PostProcessor):
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         wanted = {**self.needs(ndim), **({"cpv": ndim} if self.seeds == "votes" else {})}
-        require(heads, wanted, self.kind)
+        need(heads, wanted, self.kind)
 
-    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        box = Box.whole(prediction.box.shape)
-        whole = Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size)
-        return self._reduce([self._local(whole, None, backend)], None, backend)
-
-    def passes(self) -> tuple[Pass, ...]:
-        return (Pass(self._local, self._reduce),)
-
-    def _local(self, prediction: Prediction, state: None, backend: Backend) -> Basins:
-        own = prediction.crop(prediction.core)
-        height, seed, inside = self.surface({name: backend.to_numpy(own[name]) for name in self.needs(own.ndim)})
+    def gather(self, prediction: Prediction, backend: Backend) -> Basins:
+        box, shape = prediction.box, prediction.shape
+        height, seed, inside = self.surface({name: backend.to_numpy(prediction[name]) for name in self.needs(box.ndim)})
         votes = None
         if self.seeds == "votes":
             reference = self.voters == "reference"
-            voters = np.ones(own.box.shape, bool) if reference else inside
-            scale = tuple(1 / s for s in own.voxel_size) if self.unit == "micrometre" else ()
-            votes = vote(backend.to_numpy(own["cpv"]), voters, own.box, own.shape, scale, clamp=reference)
-        flooded = np.ones(own.box.shape, bool) if self.flood == "everything" else inside
-        return Basins.of(height, seed, inside, flooded, own.box, own.shape, votes)
+            voters = np.ones(box.shape, bool) if reference else inside
+            scale = tuple(1 / s for s in prediction.voxel_size) if self.unit == "micrometre" else ()
+            votes = vote(backend.to_numpy(prediction["cpv"]), voters, box, shape, scale, clamp=reference)
+        flooded = np.ones(box.shape, bool) if self.flood == "everything" else inside
+        return Basins.of(height, seed, inside, flooded, box, shape, votes)
 
-    def _reduce(self, parts: Sequence[Basins], state: Any, backend: Backend) -> Instances:
+    def settle(self, parts: Sequence[Basins], backend: Backend) -> Instances:
         basins = Basins.join(parts)
         if self.seeds == "votes":
             basins = basins.voted(self.votes)
@@ -171,12 +162,3 @@ class AffinitiesWatershed(SeededWatershed):
         enough = len(affinities) if self.agree == "all" else -(-2 * len(affinities) // 3)
         height = 1 - affinities.mean(0, dtype=np.float32)
         return height, (affinities > self.seed).sum(0) >= enough, heads["foreground"][0] > self.foreground
-
-
-def require(heads: Mapping[str, Head], wanted: Mapping[str, int], kind: str) -> None:
-    """Raise `UsageError` unless all of these heads are there with so many channels."""
-    for name, channels in wanted.items():
-        if name not in heads or heads[name].channels != channels:
-            has = ", ".join(f"{head.name} ({head.channels})" for head in heads.values())
-            raise UsageError(f"post-processor {kind} needs a head {name} of {channels} channels",
-                             f"the model has {has}", "see --set postprocess.kind=…")  # fmt: skip

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.errors import UsageError
+from toolkit.gathering import Gathering, need
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
 from toolkit.prediction import Head, Prediction
-from toolkit.specs import Loss, Pass, PostProcessor, Search
+from toolkit.specs import Loss, Search
 from toolkit.survey import Because, Deduced, Survey
-from toolkit.tiles import Box
 from toolkit_embedseg.geometry import shared, units
 from toolkit_embedseg.loss import EmbedSegLoss
 
@@ -36,7 +35,7 @@ class Points:
     seediness: NDArray[np.float32]
 
 
-class EmbedSegClusters(PostProcessor):
+class EmbedSegClusters(Gathering):
     """Clustering of the EmbedSeg paper (§2, App. B). Exact: any blocks give the same instances.
 
     S = pixels with seediness > `foreground`. Repeat: the surest pixel of S, unless below `seed`, is a seed; the pixels
@@ -45,8 +44,6 @@ class EmbedSegClusters(PostProcessor):
     """
 
     kind: Literal["embedseg"] = "embedseg"
-    exact: ClassVar[bool] = True
-
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.95)] = 0.9
     """Least seediness of a seed (paper: s_min = .9)."""
     foreground: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
@@ -66,14 +63,7 @@ class EmbedSegClusters(PostProcessor):
     """As in the loss: voxel size relative to that of the last axis; empty means isotropic."""
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
-        for name, channels in (("offsets", ndim), ("bandwidth", ndim), ("seediness", 1)):
-            if name not in heads or heads[name].channels != channels:
-                has = ", ".join(f"{h.name} ({h.channels})" for h in heads.values())
-                raise UsageError(
-                    f"embedseg clustering needs a head {name} of {channels} channels",
-                    f"the model has {has}",
-                    "choose another post-processor: --set postprocess.kind=…",
-                )
+        need(heads, {"offsets": ndim, "bandwidth": ndim, "seediness": 1}, self.kind)
         units(self.grid, self.anisotropy, ndim)
 
     def disagrees(self, loss: Loss) -> str | None:
@@ -90,24 +80,14 @@ class EmbedSegClusters(PostProcessor):
             return {}
         return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
 
-    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        whole = Prediction(
-            prediction.heads, Box.whole(prediction.box.shape), Box.whole(prediction.box.shape), prediction.box.shape
-        )
-        return self._cluster([self._points(whole, None, backend)], None, backend)
-
-    def passes(self) -> tuple[Pass, ...]:
-        return (Pass(self._points, self._cluster),)
-
-    def _points(self, prediction: Prediction, state: None, backend: Backend) -> Points:
-        """The foreground pixels of the block's core."""
-        own = prediction.crop(prediction.core)
-        inside = own["seediness"][0] > self.foreground
-        seediness = backend.to_numpy(own["seediness"][0][inside])
-        offset = backend.to_numpy(own["offsets"][:, inside]).T
-        bandwidth = backend.to_numpy(own["bandwidth"][:, inside]).T
+    def gather(self, prediction: Prediction, backend: Backend) -> Points:
+        """The foreground pixels of the block."""
+        inside = prediction["seediness"][0] > self.foreground
+        seediness = backend.to_numpy(prediction["seediness"][0][inside])
+        offset = backend.to_numpy(prediction["offsets"][:, inside]).T
+        bandwidth = backend.to_numpy(prediction["bandwidth"][:, inside]).T
         there = np.nonzero(backend.to_numpy(inside))
-        where = tuple(axis + start for axis, start in zip(there, own.box.start, strict=True))
+        where = tuple(axis + start for axis, start in zip(there, prediction.box.start, strict=True))
         return Points(
             shape=prediction.shape,
             index=np.ravel_multi_index(where, prediction.shape).astype(np.int64),
@@ -117,7 +97,7 @@ class EmbedSegClusters(PostProcessor):
             seediness=seediness,
         )
 
-    def _cluster(self, parts: Sequence[Points], state: Any, backend: Backend) -> Instances:
+    def settle(self, parts: Sequence[Points], backend: Backend) -> Instances:
         from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 
         shape = parts[0].shape

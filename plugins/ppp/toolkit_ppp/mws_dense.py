@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.builtin.foreground import STEPS, Foreground, Piece, divide
-from toolkit.builtin.gathering import Gathering
+from toolkit.builtin.from_foreground import FromForeground
 from toolkit.builtin.mutex import partition
 from toolkit.gpu.backend import Backend
 from toolkit.instances import Instances
@@ -23,7 +23,7 @@ from toolkit_ppp.foreground import foreground
 from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix
 
 
-class DenseMutexWatershed(Gathering):
+class DenseMutexWatershed(FromForeground):
     """Mutex watershed of the values of all patches, each connected component of the foreground by itself.
 
     The value of the patch of pixel x at offset d is an affinity of x and x + d that attracts with p and repels with
@@ -61,7 +61,7 @@ class DenseMutexWatershed(Gathering):
         seen = {"patches": heads["patches"], "own": own[None].astype(np.float32), "foreground": probability}
         return Foreground.of(replace(prediction, heads=seen), inside, list(seen), backend)
 
-    def settle(self, foreground: Foreground) -> Instances:
+    def divide(self, foreground: Foreground) -> Instances:
         return divide(foreground, self._split, self.min_size)
 
     def _split(self, piece: Piece) -> NDArray[Any]:
