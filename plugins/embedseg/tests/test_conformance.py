@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit_embedseg.loss import EmbedSegLoss
-from toolkit_embedseg.network import BranchedErfNet, SlicedErfNet
+from toolkit_embedseg.network import BranchedErfNet, Sliced
 
 from toolkit.testing import LossTests, NetworkTests, RecipeTests
 
@@ -12,8 +12,8 @@ class TestErfNet(NetworkTests):
     spec = BranchedErfNet(width=0.25)
 
 
-class TestSlicedErfNet(NetworkTests):
-    spec = SlicedErfNet(width=0.25, anisotropy=(2.0, 1.0, 1.0))
+class TestSliced(NetworkTests):
+    spec = Sliced(of=BranchedErfNet(width=0.25), anisotropy=(2.0, 1.0, 1.0))
     ndims = (3,)
 
 

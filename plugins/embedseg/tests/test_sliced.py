@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from toolkit_embedseg.loss import EmbedSegLoss
-from toolkit_embedseg.network import BranchedErfNet, SlicedErfNet
+from toolkit_embedseg.network import BranchedErfNet, Sliced
 
+from toolkit.builtin.plain_unet import PlainUNet
 from toolkit.errors import UsageError
 from toolkit.pipeline import segment
 from toolkit.plugins.catalogue import Catalogue
@@ -15,19 +16,28 @@ from toolkit.registry import package
 from toolkit.testing.scenes import blobs
 
 LOSS = EmbedSegLoss(grid=64)
+OTHER = "network.of={kind: erfnet, width: 0.5, dropout: 0.1}"
+
+
+SPECS = {"erfnet": BranchedErfNet(width=0.25), "plain_unet": PlainUNet(maps=4, levels=4)}
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def flat() -> torch.nn.Module:
+def flat(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    module = BranchedErfNet(width=0.25).build(1, LOSS.heads(2), 2)
+    module = SPECS[kind].build(1, LOSS.heads(2), 2)
     for p in module.parameters():
         torch.nn.init.normal_(p, std=0.2)
     return module.eval()
 
 
-def sliced(flat: torch.nn.Module, anisotropy: tuple[float, ...]) -> torch.nn.Module:
-    module = SlicedErfNet(width=0.25, anisotropy=anisotropy).build(1, LOSS.heads(3), 3)
+def sliced(kind: str, flat: torch.nn.Module, anisotropy: tuple[float, ...]) -> torch.nn.Module:
+    module = Sliced(of=SPECS[kind], anisotropy=anisotropy).build(1, LOSS.heads(3), 3)
     module.load_state_dict(flat.state_dict(), strict=True)
     return module.eval()
 
@@ -39,11 +49,13 @@ def planes(flat: torch.nn.Module, volume: np.ndarray, normal: int) -> dict[str, 
     return {name: np.stack([p[name][0].numpy() for p in parts], 1 + normal) for name in parts[0]}
 
 
-def test_a_sliced_network_is_the_mean_of_the_planes_that_see_an_axis(flat: torch.nn.Module) -> None:
+def test_a_sliced_network_is_the_mean_of_the_planes_that_see_an_axis(kind: str, flat: torch.nn.Module) -> None:
     volume = np.random.default_rng(0).random((8, 16, 24)).astype(np.float32)
     z, y, x = (planes(flat, volume, normal) for normal in range(3))
     with torch.inference_mode():
-        found = {name: maps[0].numpy() for name, maps in sliced(flat, ())(torch.from_numpy(volume[None, None])).items()}
+        found = {
+            name: maps[0].numpy() for name, maps in sliced(kind, flat, ())(torch.from_numpy(volume[None, None])).items()
+        }
     for name in ("offsets", "bandwidth"):
         expected = [(y[name][0] + x[name][0]) / 2, (z[name][0] + x[name][1]) / 2, (z[name][1] + y[name][1]) / 2]
         np.testing.assert_allclose(found[name], expected, atol=1e-5)
@@ -52,11 +64,11 @@ def test_a_sliced_network_is_the_mean_of_the_planes_that_see_an_axis(flat: torch
 
 
 @pytest.mark.parametrize("depth", [1, 5, 12])
-def test_thick_slices_are_resampled_for_the_network_and_back(flat: torch.nn.Module, depth: int) -> None:
+def test_thick_slices_are_resampled_for_the_network_and_back(kind: str, flat: torch.nn.Module, depth: int) -> None:
     column = np.random.default_rng(0).random((1, 16, 24)).astype(np.float32)
     volume = np.repeat(column, depth, 0)  # along z nothing changes, so resampling does not either
     with torch.inference_mode():
-        found = sliced(flat, (2.5, 1.0, 1.0))(torch.from_numpy(volume[None, None]))
+        found = sliced(kind, flat, (2.5, 1.0, 1.0))(torch.from_numpy(volume[None, None]))
         in_plane = flat(torch.from_numpy(column[:, None]))
     assert {name: tuple(maps.shape) for name, maps in found.items()} == {
         "offsets": (1, 3, depth, 16, 24),
@@ -83,7 +95,9 @@ def test_the_shipped_2d_model_segments_volumes_in_any_blocks() -> None:
     assert one == many
 
 
-@pytest.mark.parametrize("change", [["network.width=0.5"], ["loss.grid=129", "postprocess.grid=129"]])
+@pytest.mark.parametrize(
+    "change", [["network.of={kind: erfnet, width: 0.5, dropout: 0.1}"], ["loss.grid=129", "postprocess.grid=129"]]
+)
 def test_a_network_or_an_embedding_that_is_another_is_refused(change: list[str]) -> None:
     catalogue = Catalogue()
     with pytest.raises(UsageError, match="network and heads are fixed by the model"):
@@ -98,4 +112,4 @@ def test_what_cannot_be_sliced_is_refused_with_a_sentence(
     ndim: int, anisotropy: tuple[float, ...], heads: tuple[Head, ...]
 ) -> None:
     with pytest.raises(UsageError, match="a sliced network works on volumes"):
-        SlicedErfNet(anisotropy=anisotropy).build(1, (*LOSS.heads(ndim), *heads), ndim)
+        Sliced(anisotropy=anisotropy).build(1, (*LOSS.heads(ndim), *heads), ndim)

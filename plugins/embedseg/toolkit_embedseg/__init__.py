@@ -9,14 +9,14 @@ from toolkit.plugins import hookimpl
 from toolkit.specs import Loss, Network, PostProcessor
 from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
-from toolkit_embedseg.network import BranchedErfNet, SlicedErfNet
+from toolkit_embedseg.network import BranchedErfNet, Sliced
 
 SEG_API = 1
 
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return BranchedErfNet, SlicedErfNet
+    return BranchedErfNet, Sliced
 
 
 @hookimpl

@@ -1,11 +1,13 @@
-"""Branched ERF-Net: one encoder, one decoder for maps that keep their values under rotation and one for the others."""
+"""Branched ERF-Net, and any 2-D network on the planes of volumes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from toolkit.builtin.plain_unet import PlainUNet
 from toolkit.errors import UsageError
 from toolkit.prediction import Head
 from toolkit.specs import Network
@@ -38,36 +40,37 @@ class BranchedErfNet(Network):
         return ErfNet(channels, heads, ndim, width=self.width, dropout=self.dropout)
 
 
-class SlicedErfNet(Network):
-    """A 2-D branched ERF-Net on the planes of a volume along its three axes, averaged (`3d-sliced`).
+class Sliced(Network):
+    """A 2-D network on the planes of a volume along its three axes, averaged (`3d-sliced`).
 
     It takes the weights of a 2-D model: `seg run volume.tif --model MODEL --recipe embedseg-3d-sliced`.
     """
 
-    kind: Literal["erfnet_sliced"] = "erfnet_sliced"
-    width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """That of the 2-D network."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    kind: Literal["sliced"] = "sliced"
+    of: Annotated[BranchedErfNet | PlainUNet, Field(discriminator="kind")] = PlainUNet()
+    """The 2-D network."""
     anisotropy: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """As in the loss: voxel size relative to that of the last axis; empty means cubes."""
 
     def stride(self, ndim: int) -> tuple[int, ...]:
-        return (1, 8, 8)[-ndim:]
+        return (1, *self.of.stride(2))[-ndim:]
 
     def borrows(self, other: Network) -> bool:
-        return isinstance(other, BranchedErfNet | SlicedErfNet) and other.width == self.width
+        return self.of.borrows(other.of if isinstance(other, Sliced) else other)
 
     def deduced(self, survey: Survey) -> Deduced:
         return {"anisotropy": anisotropy(survey)}
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        from toolkit_embedseg.sliced import SlicedNet
+        from toolkit_embedseg.sliced import SlicedModule
 
         other = [h.name for h in heads if h.transform not in ("scalar", "vector", "extent")]
         if ndim != 3 or other or len(self.anisotropy) not in (0, 3):
             raise UsageError(
                 "a sliced network works on volumes, on heads of scalars and vectors, and with one anisotropy per axis",
                 f"{ndim} axes, anisotropy {list(self.anisotropy)}{', heads ' * bool(other)}{', '.join(other)}",
-                "choose --set network=erfnet",
+                f"choose --set network={self.of.kind}",
             )
-        return SlicedNet(channels, heads, self.anisotropy, width=self.width, dropout=self.dropout)
+        flat = tuple(h if h.transform == "scalar" else replace(h, channels=2) for h in heads)
+        scalars = {h.name for h in heads if h.transform == "scalar"}
+        return SlicedModule(self.of.build(channels, flat, 2), self.of.stride(2), self.anisotropy, scalars)

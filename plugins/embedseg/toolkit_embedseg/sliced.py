@@ -1,35 +1,35 @@
 # ruff: noqa: TID253
-# Imported only by SlicedErfNet.build(), so torch may be loaded here.
+# Imported only by Sliced.build(), so torch may be loaded here.
 """A 2-D network on the three sets of planes of a volume. B batch, C channels, (Z, Y, X) space."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from toolkit.prediction import Head
-from toolkit_embedseg.erfnet import ErfNet
 
-STRIDE = 8
-
-
-class SlicedNet(ErfNet):
-    """`(B, C, Z, Y, X) -> {head: (B, channels, Z, Y, X)}`, raw; its weights are those of the 2-D network.
+class SlicedModule(nn.Module):
+    """`(B, C, Z, Y, X) -> {head: (B, channels, Z, Y, X)}`, raw; weights have the names that they have in the 2-D
+    network.
 
     Planes along the first axis are resampled to squares before the network and back after it. Channels along an axis
     are the mean of the two planes that contain the axis, scalars the mean of all three.
     """
 
     def __init__(
-        self, channels: int, heads: tuple[Head, ...], anisotropy: tuple[float, ...], width: float, dropout: float
+        self, flat: nn.Module, stride: tuple[int, ...], anisotropy: tuple[float, ...], scalars: Collection[str]
     ) -> None:
-        flat = tuple(replace(h, channels=2) if h.transform in ("vector", "extent") else h for h in heads)
-        super().__init__(channels, flat, 2, width, dropout)
+        super().__init__()
+        for name, child in flat.named_children():
+            self.add_module(name, child)
+        # Not a child itself, or its weights had two names.
+        self._flat = [flat]
+        self.step = stride
         self.ratio = anisotropy or (1.0, 1.0, 1.0)
-        self.scalars = {h.name for h in heads if h.transform == "scalar"}
+        self.scalars = frozenset(scalars)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         planes = [self._planes(x, normal) for normal in range(3)]
@@ -45,8 +45,8 @@ class SlicedNet(ErfNet):
         stack = x.movedim(2 + normal, 1)
         own = stack.shape[3:]
         ratio = [r for axis, r in enumerate(self.ratio) if axis != normal]
-        size = tuple(max(STRIDE, round(n * r / STRIDE) * STRIDE) for n, r in zip(own, ratio, strict=True))
-        heads = super().forward(_resized(stack.flatten(0, 1), size))
+        size = tuple(max(s, round(n * r / s) * s) for n, r, s in zip(own, ratio, self.step, strict=True))
+        heads = self._flat[0](_resized(stack.flatten(0, 1), size))
         return {
             name: _resized(maps, own).reshape(*stack.shape[:2], -1, *own).movedim(1, 2 + normal)
             for name, maps in heads.items()
