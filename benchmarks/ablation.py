@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from line import seg
-from page import with_table
+from page import halves, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- ablation: python benchmarks/ablation.py -->\n", "<!-- /ablation -->\n"
@@ -49,13 +49,14 @@ def main() -> None:
     said = parser.parse_args()
     if not (said.data / "bbbc010").is_dir():
         sys.exit(f"no data set: {said.data / 'bbbc010'}; say --data FOLDER (see docs/data.md)")
+    page = ROOT / "docs" / "patchperpix.md"
+    halves(page, BEGIN, END)
     table = "| assembly | " + " | ".join(KEYS) + " | seconds |\n|---|" + "---|" * (len(KEYS) + 1) + "\n"
     with tempfile.TemporaryDirectory() as scratch:
         for name, changes in ROWS:
             table += row(name, changes, said.model, f"{said.data / 'bbbc010'}:test", Path(scratch))
             sys.stdout.write(table.splitlines()[-1] + "\n")
             sys.stdout.flush()
-    page = ROOT / "docs" / "patchperpix.md"
     page.write_text(with_table(page, BEGIN, END, table), encoding="utf8")
 
 

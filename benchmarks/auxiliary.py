@@ -113,7 +113,9 @@ def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
     """Train a cell with a seed, unless that is done."""
     run, record = said.runs / f"{cell}-{seed}", said.records / f"{cell}-{seed}.json"
     known, steps = read(record), said.steps or table.steps
-    if known.get("steps") == steps:
+    if known.get("steps", steps) != steps:
+        sys.exit(f"{record} is of {known['steps']} steps, not {steps}: remove it and {run}")
+    if "steps" in known:
         return
     began = time.monotonic()
     common = ("--data", str(said.data / table.data), "-o", str(run), "--threads", "1", "--resume")
@@ -123,6 +125,9 @@ def train(table: Table, cell: str, seed: int, said: argparse.Namespace) -> None:
         changes = [f"network={table.network}", f"training.seed={seed}", f"training.validations={VALIDATIONS}"]
         sets = [part for change in changes for part in ("--set", change)]
         seg("train", "--plugin", "cpv", "--recipe", f"cpv:{cell}", *common, "--steps", str(steps), *sets)
+    done = read(run / "training.json").get("steps")
+    if done != steps:
+        sys.exit(f"{run} has {done} steps, not {steps}: remove it")
     keep(record, {**known, "cell": cell, "seed": seed, "steps": steps, "seconds": round(time.monotonic() - began)})
 
 

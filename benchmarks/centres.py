@@ -16,9 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
 from line import seg
-from page import with_table
+from page import halves, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- centres: python benchmarks/centres.py table -->\n", "<!-- /centres -->\n"
@@ -55,11 +54,7 @@ def table(data: Path, runs: Path) -> str:
     """The table as Markdown."""
     head = ("centre in training", "at test time", *KEYS, "95 % interval of S@0.50")
     lines = "| " + " | ".join(head) + " |\n|" + "---|" * len(head) + "\n"
-    models = {
-        f"{centre}, {steps(runs / centre)} steps": str(runs / centre)
-        for centre in CENTRES
-        if (runs / centre / "best.safetensors").is_file()
-    }
+    models = {f"{centre}, {done} steps": str(runs / centre) for centre in CENTRES if (done := steps(runs / centre))}
     with tempfile.TemporaryDirectory() as scratch:
         for name, model in {**models, "medoid, the shipped model": "embedseg"}.items():
             for way in WAYS:
@@ -70,8 +65,9 @@ def table(data: Path, runs: Path) -> str:
 
 
 def steps(run: Path) -> int:
-    """How many steps a run was trained for."""
-    return int(yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf8"))["training"]["steps"])
+    """How many steps a finished run was trained for; 0 if it is not finished."""
+    record = run / "training.json"
+    return int(json.loads(record.read_text(encoding="utf8")).get("steps", 0)) if record.is_file() else 0
 
 
 def main() -> None:
@@ -81,14 +77,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "centres")
     said = parser.parse_args()
-    data = said.data / "dsb2018"
+    data, page = said.data / "dsb2018", ROOT / "docs" / "embedseg.md"
     if not data.is_dir():
         sys.exit(f"no data set: {data}; say --data FOLDER (see docs/data.md)")
     if said.what == "train":
         said.runs.mkdir(parents=True, exist_ok=True)
         train(data, said.runs, said.steps)
         return
-    page = ROOT / "docs" / "embedseg.md"
+    halves(page, BEGIN, END)
     page.write_text(with_table(page, BEGIN, END, table(data, said.runs)), encoding="utf8")
 
 

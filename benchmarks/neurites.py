@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 from line import seg
-from page import with_table
+from page import halves, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = "isbi2012"
@@ -90,6 +90,7 @@ def main() -> None:
     for run in (said.ppp, said.affinities):
         if not (run / "training.json").is_file():
             sys.exit(f"no folder of a training: {run}; say that of seg train -o")
+    halves(said.page, BEGIN, END)
     judged = []
     for row in ROWS:
         with tempfile.TemporaryDirectory() as scratch:

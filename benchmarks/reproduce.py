@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from line import seg
-from page import with_table
+from page import halves, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- accuracy: make reproduce -->\n", "<!-- /accuracy -->\n"
@@ -87,6 +87,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"no data folder: {arguments.data}; say --data FOLDER (see docs/data.md)")
+    readme = ROOT / "README.md"
+    halves(readme, BEGIN, END)
     head = "| method | data | " + " | ".join(KEYS) + " | 95 % interval of S@0.50 |\n"
     table = head + "|---|---|" + "---|" * (len(KEYS) + 1) + "\n"
     with tempfile.TemporaryDirectory() as scratch:
@@ -96,7 +98,6 @@ def main() -> None:
             model = ROOT / "evaluation" / "weights" / f"{name}.yaml"
             table += row(name, plugin, arguments.data / data, ("--model", str(model)), Path(scratch))
     sys.stdout.write(table)
-    readme = ROOT / "README.md"
     fresh = with_table(readme, BEGIN, END, table)
     if arguments.check:
         same = fresh == readme.read_text(encoding="utf8")

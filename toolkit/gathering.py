@@ -25,7 +25,7 @@ class Gathering(PostProcessor):
 
     @abstractmethod
     def settle(self, parts: Sequence[Any], backend: Backend) -> Instances:
-        """The objects of the whole image, from what its blocks gathered; they share no voxel."""
+        """The objects of the whole image, from what its blocks gathered, in any order."""
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         box = Box.whole(prediction.box.shape)

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from toolkit import channels, io, normalise
+from toolkit import channels, io, normalise, plain_yaml
 from toolkit.errors import InputError, ModelError
 from toolkit.gpu.backend import Backend, select
 from toolkit.image import Image
@@ -149,9 +149,7 @@ def predictor(model: Model) -> Predictor:
     loaded = package.load(model.reference, catalogue, model.owner)
     if loaded.sha256 != model.sha256:
         raise ModelError("the model has changed since it was chosen", model.reference, "start again")
-    import yaml
-
-    recipe = Recipe.parse(yaml.safe_load(model.recipe), catalogue, loaded.owner)
+    recipe = Recipe.parse(plain_yaml.load(model.recipe.encode()), catalogue, loaded.owner)
     return Predictor(loaded.with_recipe(recipe), Backend(model.device))
 
 

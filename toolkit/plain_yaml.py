@@ -44,6 +44,21 @@ _Loader.add_constructor(
 )
 
 
+_OLDER = yaml.SafeDumper.yaml_implicit_resolvers
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would take for something else, such as `1e3`, `yes` or a date."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own name and shape)
+        first: [*_OLDER.get(first, []), *_Loader.yaml_implicit_resolvers.get(first, [])]
+        for first in {*_OLDER, *_Loader.yaml_implicit_resolvers}
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class NotPlain(Exception):
     """The text is no YAML, or more than plain data; its words say which."""
 
@@ -61,6 +76,13 @@ def load(data: bytes) -> Any:
     # ValueError and KeyError: a tag that belies its text, `!!int x` or `!!bool x`; bytes that are not UTF-8.
     except (yaml.YAMLError, ValueError, KeyError) as error:
         raise NotPlain(" ".join(str(error).split())[:200]) from error
+
+
+def dump(data: Any, flow: bool = False) -> str:
+    """YAML that `load` reads as `data`; one line in brackets with `flow`."""
+    width = 10**6 if flow else 80
+    text = yaml.dump(data, None, _Dumper, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=width)
+    return str(text).strip() if flow else str(text)
 
 
 def _check(data: bytes) -> None:

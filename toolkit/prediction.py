@@ -27,8 +27,8 @@ class Head:
     transform: Transform = "scalar"
     patch: tuple[int, ...] | None = None
     offsets: tuple[tuple[int, ...], ...] | None = None
-    initial: float | None = None
-    """Raw output of an untrained network everywhere; None leaves it to chance."""
+    initial: float | None = field(default=None, compare=False)
+    """Raw output of an untrained network everywhere; None leaves it to chance. Trained heads are equal without it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
 from toolkit import plain_yaml
@@ -127,8 +126,8 @@ class Recipe(Section):
         return self.model_dump(mode="json", by_alias=True)
 
     def dump(self) -> str:
-        """The recipe as YAML; `Recipe.parse(yaml.safe_load(text), catalogue)` gives it back."""
-        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+        """The recipe as YAML; `Recipe.parse(plain_yaml.load(text.encode()), catalogue)` gives it back."""
+        return plain_yaml.dump(self.plain())
 
 
 def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -82,6 +82,11 @@ class Network(Spec):
         """Whether this network takes weights that `other` learnt."""
         return self == other
 
+    def of_heads(self, tensor: str) -> bool:
+        """Whether the tensor of this name in the module's state belongs to heads. The others are the same for any
+        heads: a training of another method may start with them."""
+        return True
+
 
 class Loss(Spec):
     """What a network learns, and the heads that it needs for it."""
@@ -106,8 +111,8 @@ class Loss(Spec):
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
 
     def means(self, other: Loss) -> bool:
-        """Whether heads that learnt by `other` mean what those of this loss do."""
-        return self == other
+        """Whether heads that learnt by `other` mean what equal heads of this loss do."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -114,3 +114,17 @@ def test_a_model_alone_is_trained_on_with_its_own_recipe(
     capsys.readouterr()
     assert main(["train", "--data", str(data), "-o", str(tmp_path / "third")]) == 2
     assert "no method was named: --plugin, --recipe or --model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["a: [", "- x", None])
+def test_a_run_whose_recipe_is_damaged_is_not_resumed(
+    text: str | None, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert begin(data, run, "--steps", "1") == 0
+    (run / "recipe.yaml").unlink()
+    if text is not None:
+        (run / "recipe.yaml").write_text(text)
+    capsys.readouterr()
+    assert begin(data, run, "--steps", "1", "--resume") == 5
+    assert "the recipe of this training is damaged" in capsys.readouterr().err

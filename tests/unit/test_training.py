@@ -33,7 +33,8 @@ from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
 from toolkit.training.loop import LEAST, Budget, affordable
 from toolkit.training.loop import train as loop
-from toolkit.training.start import recipe_of, train
+from toolkit.training.record import recipe_of
+from toolkit.training.start import train
 from toolkit.training.step import follow, rate, settle, step
 from toolkit.training.validate import Validation
 
@@ -372,7 +373,7 @@ def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, t
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
     start = package.load(str(tmp_path / "first"), Catalogue(allow=()))
     other = recipe().changed(["network.maps=[4, 4]"], Catalogue(allow=()))
-    with pytest.raises(UsageError, match="network and heads are fixed by the model"):
+    with pytest.raises(UsageError, match="network of the model, without its heads, is not that of the recipe"):
         train(other, data, tmp_path / "second", device="cpu", model=start)
     assert not (tmp_path / "second").exists()
     wanted = recipe(steps=1, learning_rate=1e-30, average=0.0)

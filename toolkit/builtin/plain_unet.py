@@ -55,6 +55,9 @@ class Plain(Network):
                 raise ValueError(f"network.pooling has a step for {len(step)} axes, the image has {ndim}")
         return tuple(prod(step[axis] for step in self.steps(ndim)) for axis in range(ndim))
 
+    def of_heads(self, tensor: str) -> bool:
+        return tensor.startswith("out.")
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.plain_unet_module import PlainUNetModule
 

@@ -49,6 +49,9 @@ class UNet(Network):
             total = [t * s for t, s in zip(total, step, strict=True)]
         return tuple(total)
 
+    def of_heads(self, tensor: str) -> bool:
+        return tensor.startswith("out.")
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.unet_module import UNetModule
 

@@ -46,17 +46,18 @@ class ModelPackage:
     takes: int | None = None
     """Channels that the network takes, if it has been given another recipe."""
 
+    def lends(self, recipe: Recipe) -> bool:
+        """Whether the recipe's network is another and borrows all weights of this model's."""
+        own = self.recipe
+        return recipe.network != own.network and recipe.network.borrows(own.network) and recipe.loss.means(own.loss)
+
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
         """The same network with another recipe around it, or its weights in a network that borrows them.
 
         Raises `UsageError` if the network would differ otherwise.
         """
         same = (recipe.network, recipe.heads) == (self.recipe.network, self.recipe.heads)
-        if not same and not (
-            recipe.network != self.recipe.network
-            and recipe.network.borrows(self.recipe.network)
-            and recipe.loss.means(self.recipe.loss)
-        ):
+        if not same and not self.lends(recipe):
             raise UsageError(
                 f"network and heads are fixed by {heads_from}",
                 self.name,

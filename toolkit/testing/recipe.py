@@ -6,8 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import yaml
-
+from toolkit import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.recipe import Recipe
 from toolkit.testing.blockwise import Heads
@@ -38,7 +37,8 @@ class RecipeFormTests:
             cls.recipe = Recipe.load(path, catalogue, plugin, cls.changes)
 
     def test_it_survives_being_written_and_read(self) -> None:
-        again = Recipe.parse(yaml.safe_load(self.recipe.dump()), Catalogue(), self.name.rpartition(":")[0] or None)
+        data = plain_yaml.load(self.recipe.dump().encode())
+        again = Recipe.parse(data, Catalogue(), self.name.rpartition(":")[0] or None)
         assert again == self.recipe, "writing and reading changed it"
 
     def test_the_postprocessor_accepts_the_heads(self) -> None:

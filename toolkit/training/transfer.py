@@ -1,4 +1,4 @@
-"""First weights of a training, from a model of this or of another method."""
+"""A model as the start of a training, also of another method."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from toolkit import plain_yaml
 from toolkit.errors import UsageError
 from toolkit.registry import package
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -18,38 +19,39 @@ if TYPE_CHECKING:
     from toolkit.recipe import Recipe
 
 
-def first(model: package.ModelPackage, recipe: Recipe) -> tuple[package.ModelPackage, tuple[Head, ...]]:
-    """`model` with the network of `recipe`, and the heads that begin anew.
+def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.ModelPackage, tuple[Head, ...]]:
+    """`model` with the weights that `recipe` begins with, and the heads that begin anew.
 
-    A model of another method lends its network without the heads, if there each tensor has its name and its shape.
-    Raises `UsageError` if it has not.
+    Where the heads are the same, and mean the same, these are all weights, otherwise those of the network without its
+    heads. Raises `UsageError` if both networks have not the same tensors there.
     """
-    try:
+    own = model.recipe
+    equal = recipe.heads == own.heads and recipe.loss.means(own.loss)
+    if (equal and recipe.network == own.network) or model.lends(recipe):
         return model.with_recipe(recipe), ()
-    except UsageError:
-        new = recipe.heads if recipe.heads != model.recipe.heads else ()
-        lent, own = model.build().state_dict(), _network(recipe, recipe.heads).state_dict()
-        anew = _tensors(recipe) if new else frozenset()
-        kept = own.keys() - anew
-        if not kept or any(name not in lent or lent[name].shape != own[name].shape for name in kept):
-            raise
-    build = partial(_grown, model.build, recipe, kept)
-    return replace(model, recipe=recipe, heads=recipe.heads, build=build), new
+    model.with_recipe(own.model_copy(update={"input": recipe.input}))  # the same channels
+    lent, taken = _part(own, model.build(), equal), _part(recipe, _network(recipe), equal)
+    if not taken or {n: t.shape for n, t in lent.items()} != {n: t.shape for n, t in taken.items()}:
+        spec = {"kind": own.network.kind} | own.network.model_dump(mode="json", exclude_defaults=True)
+        how = f"try --set 'network={plain_yaml.dump(spec, flow=True)}'"
+        raise UsageError("the network of the model, without its heads, is not that of the recipe", model.reference,
+                         how if recipe.network != own.network else "train without --model")  # fmt: skip
+    start = replace(model, recipe=recipe, heads=recipe.heads, build=partial(_grown, model.build, recipe, equal))
+    return start, () if equal else recipe.heads
 
 
-def _network(recipe: Recipe, heads: tuple[Head, ...]) -> torch.nn.Module:
-    return recipe.network.build(package.channels(recipe), heads, recipe.ndim)
+def _network(recipe: Recipe) -> torch.nn.Module:
+    return recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
 
 
-def _tensors(recipe: Recipe) -> frozenset[str]:
-    """Names of the tensors of a network whose shape its heads decide."""
-    larger = tuple(replace(head, channels=head.channels + 1) for head in recipe.heads)
-    one, other = (_network(recipe, heads).state_dict() for heads in (recipe.heads, larger))
-    return frozenset(name for name in one if name not in other or one[name].shape != other[name].shape)
+def _part(recipe: Recipe, module: torch.nn.Module, heads: bool) -> Mapping[str, torch.Tensor]:
+    """The tensors of a network, with its `heads` or without them."""
+    of_heads = recipe.network.of_heads
+    return {name: tensor for name, tensor in module.state_dict().items() if heads or not of_heads(name)}
 
 
-def _grown(lend: Callable[[], torch.nn.Module], recipe: Recipe, kept: Collection[str]) -> torch.nn.Module:
-    """The recipe's network with the lent tensors; the others as they were drawn."""
-    module, lent = _network(recipe, recipe.heads), lend().state_dict()
-    module.load_state_dict({name: lent[name] for name in kept}, strict=False)
+def _grown(lend: Callable[[], torch.nn.Module], recipe: Recipe, heads: bool) -> torch.nn.Module:
+    """The recipe's network with what is lent; what is not is as it was drawn."""
+    module, lent = _network(recipe), lend().state_dict()
+    module.load_state_dict({name: lent[name] for name in _part(recipe, module, heads)}, strict=False)
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def begin(data: Path, out: str, recipe: str, network: str = NETWORK, *more: str) -> int:
     changes = [word for change in (*SMALL, network, *STILL) for word in ("--set", change)]
     run = str(data.parent / out)
@@ -52,10 +57,31 @@ def test_another_method_starts_with_the_network_and_new_heads(data: Path, capsys
     lent = [name for name in weights if np.allclose(before[name], after[name], atol=1e-6)]
     assert [name for name in weights if name not in lent] == ["out.weight"]
     record = json.loads((data.parent / "second" / "training.json").read_text())
-    assert record["start"]["sha256"]
+    assert record["start"] == {"model": first[1], "sha256": sha256(data.parent / "first" / "best.safetensors")}
 
-    assert begin(data, "second", "gauss", NETWORK, *first, "--set", "training.seed=1", "--resume") == 0
-    assert "start " not in capsys.readouterr().err
+    for again in (first, ()):
+        assert begin(data, "second", "gauss", NETWORK, *again, "--set", "training.seed=1", "--resume") == 0
+        assert "start " not in capsys.readouterr().err
+        assert json.loads((data.parent / "second" / "training.json").read_text())["start"] == record["start"]
+    assert begin(data, "second", "gauss", NETWORK, "--model", str(data.parent / "second"), "--resume") == 2
+    assert "this run was begun from another model" in capsys.readouterr().err
+
+
+def test_a_start_is_not_forgotten_before_the_first_checkpoint(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = ("--model", str(data.parent / "first"))
+    assert begin(data, "first", "sdt") == 0
+    assert begin(data, "second", "sdt", NETWORK, *first) == 0
+    assert f"start  with all weights of {first[1]}" in capsys.readouterr().err
+    expected = load_file(data.parent / "second" / "best.safetensors")
+    for path in (data.parent / "second").glob("*.safetensors"):
+        path.unlink()  # as if it had been killed in its first steps
+    assert begin(data, "second", "sdt", NETWORK, "--resume") == 2
+    assert f"this run was begun from another model: {data.parent / 'second'}; resume with {' '.join(first)}" in (
+        capsys.readouterr().err
+    )
+    assert begin(data, "second", "sdt", NETWORK, "--resume", *first) == 0
+    after = load_file(data.parent / "second" / "best.safetensors")
+    assert all(np.array_equal(value, after[name]) for name, value in expected.items())
 
 
 def test_another_kind_of_the_same_network_and_heads_lends_everything(data: Path) -> None:
@@ -66,9 +92,30 @@ def test_another_kind_of_the_same_network_and_heads_lends_everything(data: Path)
     assert all(np.allclose(before[n], after[n], atol=1e-6) for n in before if n.endswith("weight"))
 
 
-def test_a_network_of_another_size_is_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("other", "advice"),
+    [
+        (
+            "network={kind: plain_unet, maps: 7, levels: 2}",
+            "try --set 'network={kind: plain_unet, maps: 6, levels: 2}'",
+        ),
+        ("network={kind: plain_unet, maps: 6, levels: 2, convolutions: 1}", "try --set"),
+    ],
+)
+def test_a_network_with_other_layers_is_refused(
+    other: str, advice: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert begin(data, "first", "sdt") == 0
-    other = "network={kind: plain_unet, maps: 7, levels: 2}"
-    assert begin(data, "second", "gauss", other, "--model", str(data.parent / "first")) == 2
-    assert "network and heads are fixed by the model" in capsys.readouterr().err
-    assert not (data.parent / "second").exists()
+    for recipe in ("gauss", "sdt"):
+        assert begin(data, "second", recipe, other, "--model", str(data.parent / "first")) == 2
+        said = capsys.readouterr().err
+        assert "the network of the model, without its heads, is not that of the recipe" in said
+        assert advice in said
+        assert not (data.parent / "second").exists()
+
+
+def test_other_channels_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert begin(data, "first", "sdt") == 0
+    two = ("--model", str(data.parent / "first"), "--set", "input.channels=[0,0]")
+    assert begin(data, "second", "gauss", NETWORK, *two) == 2
+    assert "the model takes 1 channel" in capsys.readouterr().err

@@ -34,6 +34,9 @@ class BranchedErfNet(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         return (8,) * ndim
 
+    def of_heads(self, tensor: str) -> bool:
+        return not tensor.startswith("encoder.")  # which decoders there are depends on the heads
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_embedseg.erfnet import ErfNet
 
@@ -57,6 +60,9 @@ class Sliced(Network):
 
     def borrows(self, other: Network) -> bool:
         return self.of.borrows(other.of if isinstance(other, Sliced) else other)
+
+    def of_heads(self, tensor: str) -> bool:
+        return self.of.of_heads(tensor)
 
     def deduced(self, survey: Survey) -> Deduced:
         return {"anisotropy": anisotropy(survey)}

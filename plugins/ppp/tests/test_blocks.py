@@ -66,15 +66,16 @@ def test_the_order_of_the_blocks_changes_nothing() -> None:
 def test_threads_change_nothing(shape: tuple[int, ...], patch: tuple[int, ...], monkeypatch) -> None:
     how = PatchPerPix(patch=patch, self_pairs=True)
     seen = scene(8, shape, patch)
-    patches = assembly.read(seen, how, CPU)
     # A budget of nothing makes as many pieces as can be.
     for budget, threads in ((sweep.BUDGET, 1), (sweep.BUDGET, 2), (0, 1), (0, 3)):
         monkeypatch.setattr(sweep, "BUDGET", budget)
+        patches = assembly.read(seen, how, CPU, threads)
         first = assembly.scored(seen, patches, how, CPU, threads)
         selection = assembly.selected([first], how)
         edges = assembly.linked(seen, patches, selection, how, CPU, threads).edges
         if (budget, threads) == (sweep.BUDGET, 1) and threads == 1 and budget:
-            expected = first, edges
+            expected, codes = (first, edges), patches.codes
+        np.testing.assert_array_equal(patches.codes, codes)
         np.testing.assert_array_equal(first.agreement, expected[0].agreement)
         for name in ("first", "second", "total", "count"):
             np.testing.assert_array_equal(getattr(edges, name), getattr(expected[1], name))

@@ -196,7 +196,8 @@ def test_an_autoencoder_is_trained_before_its_codes(seg: Callable[..., Said], da
 
     said = seg(*train(data, "third", "ppp-ae-paper", (*fields, "network.code=18"), "--model", "first"))
     assert said.code == 2
-    assert "network and heads are fixed by the model" in said.error
+    assert "the network of the model, without its heads, is not that of the recipe" in said.error
+    assert "code: 9" in said.error
 
 
 def test_a_network_without_an_autoencoder_is_refused(seg: Callable[..., Said], data: Path) -> None:

@@ -67,16 +67,16 @@ def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, thr
     """Instances of `prediction.box` as if it were the whole image."""
     whole = Box.whole(prediction.box.shape)
     prediction = Prediction(prediction.heads, whole, whole, whole.shape, prediction.voxel_size)
-    patches = read(prediction, options, backend)
+    patches = read(prediction, options, backend, threads)
     selection = selected([scored(prediction, patches, options, backend, threads)], options)
     return assembled([linked(prediction, patches, selection, options, backend, threads)], selection, options)
 
 
-def read(prediction: Prediction, options: PatchPerPix, backend: Backend) -> Patches:
+def read(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Patches:
     """The patches of a block."""
     with kernels.on(backend):
         inside, centred = foreground(prediction, options)
-        return encode(prediction.heads["patches"], inside, centred, options, backend)
+        return encode(prediction.heads["patches"], inside, centred, options, backend, threads)
 
 
 def scored(

@@ -56,6 +56,9 @@ class PatchUNet(Backbone):
 
     kind: Literal["ppp_unet"] = "ppp_unet"
 
+    def of_heads(self, tensor: str) -> bool:
+        return not tensor.startswith("features.")
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule
 

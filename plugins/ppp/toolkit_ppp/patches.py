@@ -46,7 +46,9 @@ class Patches:
     inside: Any
 
 
-def encode(head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend) -> Patches:
+def encode(
+    head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend, threads: int | None = None
+) -> Patches:
     """The patches of `head` `(C, *S)` whose centres are `centred`; `inside` and `centred` are masks `(*S)`.
 
     Classes come from the exact probabilities, so rounding never turns foreground into background.
@@ -62,8 +64,11 @@ def encode(head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: 
     flat = xp.ascontiguousarray(head, dtype=np.float32).reshape(options.voxels, -1)
     t = options.threshold
     below = {"complement": 1 - t, "below_threshold": t, "half": t / 2}[options.background]
-    op = cuda if backend.on_gpu else cpu
-    op(flat, centres, inside, layout.patch, options.sparse, float(t), float(below), codes)
+    how = (flat, centres, inside, layout.patch, options.sparse, float(t), float(below), codes)
+    if backend.on_gpu:
+        cuda(*how)
+    else:
+        cpu(*how, threads or default_threads())
     return Patches(layout, shape, centres, rows, codes, inside)
 
 
@@ -76,6 +81,7 @@ def cpu(
     t: float,
     below: float,
     codes: NDArray[np.int16],
+    threads: int,
 ) -> None:
     """Fill `codes`."""
     # Where a patch may have voxels, with a margin so that no index leaves the array.
@@ -84,7 +90,7 @@ def cpu(
     z, y, x = np.unravel_index(centres, inside.shape)
     corners = np.ravel_multi_index((z, y, x), allowed.shape)
     steps = np.asarray(np.ravel_multi_index(tuple(np.indices(patch).reshape(3, -1)), allowed.shape), np.int64)
-    allowed, threads = allowed.reshape(-1), default_threads()
+    allowed = allowed.reshape(-1)
     share = max(1024, -(-len(centres) // threads))
     parts = [slice(first, first + share) for first in range(0, len(centres), share)]
     run(lambda part: _encode(flat, centres[part], allowed, corners[part], steps, t, below, codes[part]), parts, threads)

@@ -1,0 +1,114 @@
+"""What `training.json` says of a training: its data, its start, what was deduced, how long it was."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from toolkit import io, plain_yaml
+from toolkit.errors import InputError, UsageError
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.recipe import Recipe
+from toolkit.registry import package
+
+FILE = "training.json"
+
+
+def recipe_of(run: Path, catalogue: Catalogue, changes: Sequence[str] = ()) -> tuple[Recipe, str | None]:
+    """The recipe of a run that is resumed, and its plugin."""
+    owner = read(run).get("owner")
+    return Recipe.load(run / package.RECIPE, catalogue, owner, changes), owner
+
+
+def digest(*splits: io.Dataset) -> str:
+    """Changes when images come, go or change their size; not when the data set is moved."""
+    rows = [
+        (data.split, item.name, *(_size(path) for path in (item.image, item.mask, item.void)))
+        for data in splits
+        for item in data.items
+    ]
+    return sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _size(path: Path | None) -> int:
+    return path.stat().st_size if path is not None and path.is_file() else 0
+
+
+def origin(model: package.ModelPackage | None) -> dict[str, str] | None:
+    """What a training starts from; None for chance."""
+    return None if model is None else {"model": model.reference, "sha256": model.sha256}
+
+
+def same_start(run: Path, model: package.ModelPackage | None, going_on: bool) -> None:
+    """Refuse to resume what began from another model; with `going_on`, its weights are known and none is needed."""
+    known = read(run)
+    if not isinstance(known.get("start", 0), dict | None) or (going_on and model is None):
+        return
+    began, now = known["start"], origin(model)
+    if began != now and not (began and now and began.get("sha256") == now["sha256"]):
+        if not began:
+            raise UsageError("this run was begun without a model", run, "resume without --model")
+        raise UsageError("this run was begun from another model", run, f"resume with --model {began.get('model')}")
+
+
+def fresh(data: str, train: int, val: int, owner: str | None, threads: int, images: str) -> dict[str, Any]:
+    """The record of a training that begins; `train` and `val` are numbers of images."""
+    return {
+        "data": data,
+        "train": train,
+        "val": val,
+        "sha256": images,
+        "owner": owner,
+        "threads": threads,
+        "versions": {name: version(name) for name in ("seg-toolkit", "torch", "numpy")}
+        | {"python": sys.version.split()[0]},
+    }
+
+
+def write(run: Path, record: dict[str, Any]) -> None:
+    """Leave the record in the folder of the run."""
+    (run / FILE).write_text(json.dumps(record, indent=1), encoding="utf8")
+
+
+def read(run: Path) -> dict[str, Any]:
+    """The record of a run; empty where there is none."""
+    path = run / FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError("the record of this training is damaged", path, "start anew with another -o") from error
+    return record if isinstance(record, dict) else {}
+
+
+def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
+    """Refuse to go on with another recipe or other data: the result would be that of neither."""
+    before = _plain(out / package.RECIPE)
+    now, said = recipe.plain(), recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    # A field that is younger than the run had its default.
+    silent = {k: {n: v for n, v in now[k].items() if n not in said.get(k, {})} for k in now if isinstance(now[k], dict)}
+    filled = {k: {**silent[k], **v} if k in silent and isinstance(v, dict) else v for k, v in before.items()}
+    changed = sorted(k for k in now if filled.get(k, now[k] if k not in said else None) != now[k])
+    if changed:
+        raise UsageError(
+            "this run was begun with another recipe",
+            ", ".join(changed),
+            "resume without --set, or start anew with another -o",
+        )
+    if read(out).get("sha256", images) != images:
+        raise UsageError("this run was begun with other images", out, "start anew with another -o")
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """The sections of a recipe that a run has written."""
+    try:
+        found = plain_yaml.load(path.read_bytes())
+    except (plain_yaml.NotPlain, OSError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError("the recipe of this training is damaged", path, "start anew with another -o")
+    return found
