@@ -1,16 +1,20 @@
 """Make the training set of the shipped nuclei models: dsb2018, and dsb2018_color as a nuclear stain, bright on dark.
 
-    python benchmarks/models/nuclei.py DATA OUT
+    python benchmarks/models/nuclei.py DATA OUT [--hard REPORT --below S --times N]
 
 DATA holds the folders dsb2018 and dsb2018_color (both CC0). OUT becomes a data set with their train and val splits;
 the test splits are left out. Every RGB image comes twice: as haematoxylin (what `input.channels=haematoxylin` gives)
 and as inverted luminance; a grey image of stained tissue comes inverted.
+
+`--hard` takes what `seg evaluate … --json` says of a model on its own training images, and puts those whose S@0.50 is
+below S into the training split N times: what a network has not learnt although it saw it, because it is rare.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +22,33 @@ import tifffile
 from skimage.color import rgb2gray, rgb2hed
 
 
-def main(data: Path, out: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--hard", type=Path, help="what seg evaluate --json printed")
+    parser.add_argument("--below", type=float, default=0.8)
+    parser.add_argument("--times", type=int, default=4)
+    said = parser.parse_args()
+    make(said.data, said.out)
+    if said.hard:
+        judged = json.loads(said.hard.read_text(encoding="utf8"))["images"]
+        repeat(said.out, {image["name"] for image in judged if image["S@0.50"] < said.below}, said.times)
+
+
+def repeat(out: Path, hard: set[str], times: int) -> None:
+    """Let training images of the data set occur `times` times."""
+    splits = json.loads((out / "splits.json").read_text())
+    for name in [name for name in splits["train"] if name in hard]:
+        for number in range(2, times + 1):
+            for kind in ("images", "masks"):
+                shutil.copy(out / kind / f"{name}.tif", out / kind / f"{name}-{number}.tif")
+            splits["train"].append(f"{name}-{number}")
+    (out / "splits.json").write_text(json.dumps(splits, indent=1))
+
+
+def make(data: Path, out: Path) -> None:
+    """Write the data set, every image once."""
     for name in ("images", "masks"):
         (out / name).mkdir(parents=True)
     splits: dict[str, list[str]] = {}
@@ -60,4 +90,4 @@ def stretched(channel: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()
