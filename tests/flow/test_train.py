@@ -15,7 +15,7 @@ from toolkit.testing.scenes import blobs
 from toolkit.training.loop import Report
 
 SMALL = (
-    "network.width=0.25",
+    "network.maps=4",
     "training.batch=1",
     "training.crop=[64,64]",
     "tiling.window=[64,64]",

@@ -107,7 +107,7 @@ def test_points_teach_vectors_and_votes_find_them(
 @pytest.mark.parametrize(
     ("plugin", "changes"),
     [
-        ("embedseg", ("network.width=0.25",)),
+        ("embedseg", ("network.maps=4",)),
         ("ppp", ("network.maps=4", "network.levels=3", "network.upward_maps=8", "loss.pixels=256")),
     ],
 )

@@ -33,7 +33,7 @@ CUBES = ("loss.anisotropy=[]", "postprocess.anisotropy=[]")
 
 class TestRecipe(RecipeTests):
     name = "embedseg:embedseg"
-    changes = ("network.width=0.25",)
+    changes = ("network.maps=8",)
 
 
 class TestPaperRecipe(RecipeTests):

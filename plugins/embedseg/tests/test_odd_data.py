@@ -19,7 +19,8 @@ from toolkit.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training.start import train
 
-SMALL = ["network.width=0.25", "training.steps=2", "training.batch=2"]
+SMALL = ["training.steps=2", "training.batch=2"]
+NETWORKS = {"embedseg": "network.maps=4", "embedseg-3d": "network.width=0.25"}
 
 
 def data(folder: Path, *volumes: np.ndarray) -> Path:
@@ -43,7 +44,7 @@ def data(folder: Path, *volumes: np.ndarray) -> Path:
 def trained(where: Path, out: Path, name: str = "embedseg", *changes: str) -> list[dict[str, str]]:
     catalogue = Catalogue()
     owner, path = catalogue.locate("recipes", name, "embedseg")
-    train(Recipe.load(path, catalogue, owner, [*SMALL, *changes]), where, out, threads=1, owner=owner)
+    train(Recipe.load(path, catalogue, owner, [*SMALL, NETWORKS[name], *changes]), where, out, threads=1, owner=owner)
     with (out / "log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2
