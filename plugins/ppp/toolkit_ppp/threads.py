@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import parent_process
 from typing import TypeVar
+
+from toolkit.workers import cores
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -14,9 +15,7 @@ T = TypeVar("T")
 
 def default_threads() -> int:
     """All cores in the main process; one in a worker process, whose siblings use the others."""
-    if parent_process() is not None:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores() if parent_process() is None else 1
 
 
 def run(work: Callable[[S], T], parts: Sequence[S], threads: int) -> list[T]:
