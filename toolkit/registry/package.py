@@ -56,7 +56,8 @@ class ModelPackage:
 
         Raises `UsageError` if the network would differ otherwise.
         """
-        same = (recipe.network, recipe.heads) == (self.recipe.network, self.recipe.heads)
+        own = self.recipe
+        same = (recipe.network, recipe.heads) == (own.network, own.heads) and recipe.loss.means(own.loss)
         if not same and not self.lends(recipe):
             raise UsageError(
                 f"network and heads are fixed by {heads_from}",
@@ -64,7 +65,7 @@ class ModelPackage:
                 "change only input, normalise, postprocess and tiling, or train anew",
             )
         chosen = recipe.input.channels
-        takes = self.takes or (None if self.recipe.input.channels == "all" else channels(self.recipe))
+        takes = self.takes or (None if own.input.channels == "all" else channels(own))
         if chosen != "all" and channels(recipe) != (takes or channels(recipe)):
             raise UsageError(
                 f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"

@@ -113,3 +113,11 @@ def test_what_cannot_be_sliced_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(UsageError, match="a sliced network works on volumes"):
         Sliced(anisotropy=anisotropy).build(1, (*LOSS.heads(ndim), *heads), ndim)
+
+
+def test_an_embedding_of_another_scale_is_refused_in_2d_too() -> None:
+    catalogue = Catalogue()
+    model = package.load("embedseg", catalogue, "embedseg")
+    other = model.recipe.changed(["loss.grid=129", "postprocess.grid=129"], catalogue, "embedseg")
+    with pytest.raises(UsageError, match="network and heads are fixed by the model"):
+        model.with_recipe(other)
