@@ -67,9 +67,6 @@ def train(
             going_on = resume and (out / LAST).is_file()
             if resume:
                 record.same_start(out, model, going_on)
-            if model is not None and not going_on:
-                anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
-                say(f"start  with {anew if new else f'all weights of {model.reference}'}")
             if going_on:
                 threads = threads or read_progress(out / LAST).threads
                 record.same_recipe(out, recipe, images)
@@ -77,12 +74,17 @@ def train(
                 raise UsageError("the output exists", out, "choose another -o, or say --resume")
             else:
                 (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
+            if model is not None and not going_on:
+                anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
+                say(f"start  with {anew if new else f'all weights of {model.reference}'}")
             threads = threads or cores()
             kept = record.fresh(str(data), len(learnt.items), len(validation.items), owner, threads, images)
             kept |= {"start": record.origin(model), "deduced": [asdict(d) for d in deductions], "smaller": []}
             if going_on:
                 before = record.read(out)
-                kept |= {name: before[name] for name in ("start", "deduced", "smaller") if name in before}
+                # A record that is older than a field does not say it, nor does this run know it.
+                kept |= {name: before.get(name) for name in ("start", "deduced")}
+                kept["smaller"] = before.get("smaller", [])
             budget = Budget(recipe.training.steps, minutes)
             while True:
                 record.write(out, kept)
