@@ -380,3 +380,16 @@ def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, t
     train(wanted, data, tmp_path / "second", device="cpu", threads=1, model=start)
     weights = load_file(tmp_path / "second" / package.WEIGHTS)
     assert torch.equal(weights["out.weight"], load_file(tmp_path / "first" / package.WEIGHTS)["out.weight"])
+
+
+def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_path: Path) -> None:
+    train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
+    start, said = package.load(str(tmp_path / "first"), Catalogue(allow=())), list[str]()
+    more = recipe(steps=1, learning_rate=1e-30, average=0.0).changed(["loss.boundary=true"], Catalogue(allow=()))
+    train(more, data, tmp_path / "second", device="cpu", threads=1, model=start, say=said.append)
+    assert any("new heads: foreground, boundary" in line for line in said)
+    one, other = (load_file(tmp_path / run / package.WEIGHTS) for run in ("first", "second"))
+    body = [name for name in one if name.endswith("weight") and not name.startswith("out.")]
+    assert body
+    assert all(np.allclose(one[name], other[name], atol=1e-6) for name in body)
+    assert (len(one["out.weight"]), len(other["out.weight"])) == (1, 2)
