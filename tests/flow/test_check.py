@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.test_check import healthy, picture, tree, write
+from tests.unit.check.test_check import healthy, picture, tree, write
 from toolkit.cli import main
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_tune import RECIPE, dataset
-from tests.unit.test_tune import run as run
+from tests.unit.tune.test_tune import RECIPE, dataset
+from tests.unit.tune.test_tune import run as run
 from toolkit.cli import main
 
 

@@ -42,10 +42,11 @@ def evaluate(
 
     Example: seg evaluate nuclei.seg data:test --metric S --html report.html
     """
-    from toolkit import evaluation, pairing
     from toolkit.cli.summary import counted, show
-    from toolkit.criterion import find_metrics
-    from toolkit.workers import workers as pool
+    from toolkit.evaluation import evaluate as evaluation
+    from toolkit.evaluation import pairing
+    from toolkit.evaluation.named import find_metrics
+    from toolkit.pipeline.workers import workers as pool
 
     metrics = find_metrics(metric or (), catalogue(context))
     pairs = pairing.pairs(predicted, truth, pred_axes, truth_axes)
@@ -56,7 +57,7 @@ def evaluate(
     if output:
         write(output, json.dumps(document, indent=1))
     if csv:
-        from toolkit.spreadsheet import write_tables
+        from toolkit.evaluation.spreadsheet import write_tables
 
         write_tables(found, csv)
     if html:

@@ -45,7 +45,7 @@ def export(
     """
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
-    from toolkit.pipeline import segment
+    from toolkit.pipeline.segment import segment
     from toolkit.registry import package
     from toolkit.registry.bioimageio.beside import About
     from toolkit.registry.export import export as write

@@ -10,8 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from toolkit.errors import StorageError
-from toolkit.image import Image
-from toolkit.instances import Instances
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
 
 
 def write(

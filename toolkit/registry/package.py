@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError, nearest
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.gate import yaml
+from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
