@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-
 from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
+
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import partition
 from toolkit.gpu.backend import Backend
