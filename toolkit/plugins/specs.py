@@ -183,7 +183,7 @@ class PostProcessor(Spec):
         return None
 
     def passes(self) -> tuple[Pass, ...]:
-        """The passes over the pieces of all blocks; by default one, whose blocks are stitched (`toolkit.steps.stitch`)."""
+        """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""
 
         def local(piece: Prediction, state: None, backend: Backend) -> Fragment:
             return Fragment(self.assemble(piece, backend), piece.box, piece.core, piece.shape)
