@@ -372,7 +372,7 @@ def test_a_run_that_was_killed_is_resumed_with_the_same_bytes(count: int, before
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (here / "out").exists()
-    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work").glob("0*.tif")}
+    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work" / "result").glob("0*.tif")}
     said = seg(*arguments, "-o", "out", "--resume")
     assert said.code == 0, said.err
     assert content(here / "out") == content(here / "whole")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit import whole
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.errors import ModelError, UsageError
@@ -43,6 +44,7 @@ def export(
 
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
+    whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.pipeline import segment

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit import whole
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def save(
     tensors |= {f"average.{k}": v.contiguous() for k, v in average.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.clone() for k, v in tensors.items()}, partial, metadata={"progress": json.dumps(asdict(progress))})
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file({k: v.clone() for k, v in tensors.items()}, made, metadata={"progress": json.dumps(asdict(progress))})
 
 
 def read_progress(path: Path) -> Progress:
