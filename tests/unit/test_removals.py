@@ -18,13 +18,13 @@ SAFE = {
     "whole.folder: rename": "a folder's rename replaces nothing but an empty folder",
     "whole.folder: rmtree": "the draft, whose random name mkdir has just made",
     "whole.text: write_text": "the draft that `file` made",
-    "whole.sweep: unlink": "drafts by the pattern of their random names, regular files, in a folder that is held",
+    "whole.sweep: unlink": "regular files with the names of drafts, in a folder that is held",
     # the lock
     "lock.held: unlink": "the lock that this process holds: same inode; what was no lock was refused",
     "lock.held: ftruncate": "the lock that this process holds; what is no number was refused, links are not followed",
     # a run
     "workspace.Workspace.finish: open": "appends to the journal, in a marked folder without links at its top",
-    "workspace.Workspace.publish: rename": "the output, every file of which a run wrote, steps into the work folder or "
+    "workspace.Workspace.publish: rename ×3": "the output, every file of which a run wrote, steps into the work folder or "
     "back; the result's rename replaces nothing but an empty folder",
     "workspace.Workspace.publish: unlink": "the journal in the marked folder, once the result has its name",
     "workspace._tidy: unlink": "mark and lock of the marked folder",
@@ -36,7 +36,7 @@ SAFE = {
     "workspace._mend: truncate": "the journal in the marked folder without links at its top",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
     # results of one image
-    "output._publish: replace": "over an older result: links, and Zarrs without our objects, were refused",
+    "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
     # a training
@@ -46,7 +46,7 @@ SAFE = {
     "loop.train: unlink": "now.safetensors, which this training wrote",
     # tuning
     "record.save: copyfile": "into the new folder that `whole.folder` made",
-    "record.save: write_text": "into the new folder that `whole.folder` made",
+    "record.save: write_text ×2": "into the new folder that `whole.folder` made",
     "cached.Cache.predict: write_text": "into the temporary folder of a tuning",
     # a repaired data set
     "repair.repair: write_text": "into the new folder that `whole.folder` made",
@@ -59,22 +59,22 @@ SAFE = {
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",
-    "beside.beside: write_text": "into the temporary folder of an export",
+    "beside.beside: write_text ×2": "into the temporary folder of an export",
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",
     "objects.Objects.place: rename": "a folder's rename replaces nothing but an empty folder",
-    "objects.Objects.sweep: rmtree": "folders, not links, named by a digest or by mkdtemp with our prefix",
+    "objects.Objects.sweep: rmtree ×2": "folders, not links, named by a digest or by mkdtemp with our prefix",
     "objects.Objects.sweep: unlink": "files named by the hash of an address, a day old",
     "objects.copy: open": "into a new folder: mkdir fails where one is",
     "fetch.package: unlink": "the download of this process, named by the hash of its address and its number",
-    "fetch._described: replace": "into a temporary folder; names that lead out of it were refused",
+    "fetch._described: replace ×2": "into a temporary folder; names that lead out of it were refused",
     "fetch._own: open": "appends to a file named by the hash of an address",
     "fetch._Resuming.__call__: unlink": "a file named by the hash of an address",
     "fetch._Resuming.__call__: open": "a file named by the hash of an address",
     "fetch._Resuming.__call__: replace": "over the temporary file that pooch made",
     "code._end: rmtree": "the folder that mkdtemp has made",
     # conformance suites
-    "recipe.saved: write_text": "into the temporary folder of a test",
+    "recipe.RecipeTests._saved: write_text": "into the temporary folder of a test",
     "device._compiled: write_text": "into a temporary folder",
 }
 """`module.function: call ×how often`, by the module's last name."""
