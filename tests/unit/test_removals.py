@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 SAFE = {
     # what makes whole files and folders
-    "whole.file: replace": "over a file that the caller was told to write; links, folders and devices were refused",
+    "whole.file: replace": "over the file that the caller names; links, folders, devices were refused",
     "whole.file: unlink": "the draft, whose random name was created with O_EXCL",
     "whole.folder: rename": "a folder's rename replaces nothing but an empty folder",
     "whole.folder: rmtree": "the draft, whose random name mkdir has just made",
@@ -21,7 +21,7 @@ SAFE = {
     "whole.sweep: unlink": "regular files with the names of drafts, in a folder that is held",
     # the lock
     "lock.held: unlink": "the lock that this process holds: same inode; what was no lock was refused",
-    "lock.held: ftruncate": "the lock that this process holds; what is no number was refused, links are not followed",
+    "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
     # a run
     "workspace.Workspace.finish: open": "appends to the journal, in a marked folder without links at its top",
     "workspace.Workspace.publish: rename ×3": "the output, every file of which a run wrote, steps into the work folder or "
