@@ -24,7 +24,7 @@ SAFE = {
     "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
     # a run
     "workspace.Workspace.finish: open": "appends to the journal, in a marked folder without links at its top",
-    "workspace.Workspace.publish: rename ×3": "the output, every file of which a run wrote, steps into the work folder or "
+    "workspace.Workspace.publish: rename ×3": "the output, all of which a run wrote, steps into the work folder or "
     "back; the result's rename replaces nothing but an empty folder",
     "workspace.Workspace.publish: unlink": "the journal in the marked folder, once the result has its name",
     "workspace._tidy: unlink": "mark and lock of the marked folder",
