@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.prediction import Prediction
-from toolkit.tiles import Box
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 
 @dataclass(frozen=True, eq=False)

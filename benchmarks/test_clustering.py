@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from toolkit_embedseg.cluster import EmbedSegClusters
 
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Prediction
-from toolkit.tiles import Box
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 GRID = 257
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.instances import Instances
-from toolkit.matching import overlap
+from toolkit.steps.matching import overlap
+from toolkit.values.instances import Instances
 
 PERCENTS = (10, 20, 30, 40, 50, 55, 60, 70, 80, 90, 95)
 MUST = 100

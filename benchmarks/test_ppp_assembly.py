@@ -22,7 +22,7 @@ from toolkit_ppp.thin import thin
 from toolkit_ppp.threads import default_threads, run
 
 from toolkit.gpu.backend import Backend
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 
 from .ppp_scenes import Problem, problems
 

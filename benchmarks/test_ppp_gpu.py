@@ -13,7 +13,7 @@ import pytest
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend, select
-from toolkit.prediction import Prediction
+from toolkit.values.prediction import Prediction
 
 from .ppp_scenes import problems
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import Scene
+from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.segment import Scene
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.predictor import Predictor
 from toolkit.registry import package
 from toolkit.testing.scenes import blobs
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 
 MUST = 1.0
 MODELS = [

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.predictor import one_thread
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.predictor import one_thread
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.testing.scenes import blobs
 from toolkit.training.step import layout, optimiser, step
-from toolkit.truth import Truth
+from toolkit.values.truth import Truth
 
 NAMES = ("three-label-cpv", "sdt-cpv", "affinities-cpv", "gauss")
 

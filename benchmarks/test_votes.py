@@ -17,9 +17,9 @@ from toolkit_cpv.vote import vote
 from toolkit_cpv.watershed import SdtWatershed
 
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Prediction
-from toolkit.tiles import Box
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 SHAPE = (64, 512, 512)
 

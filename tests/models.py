@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.registry.package import ModelPackage
 

@@ -10,23 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.evaluation import evaluate as evaluate
-    from toolkit.image import Image as Image
-    from toolkit.instances import Instances as Instances
-    from toolkit.pipeline import segment as segment
-    from toolkit.recipe import Recipe as Recipe
+    from toolkit.evaluation.evaluate import evaluate as evaluate
+    from toolkit.pipeline.segment import segment as segment
+    from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
     from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
     from toolkit.training.start import train as train
+    from toolkit.values.image import Image as Image
+    from toolkit.values.instances import Instances as Instances
 
 _HOME = {
-    "Image": ("toolkit.image", "Image"),
-    "Instances": ("toolkit.instances", "Instances"),
+    "Image": ("toolkit.values.image", "Image"),
+    "Instances": ("toolkit.values.instances", "Instances"),
     "ModelPackage": ("toolkit.registry.package", "ModelPackage"),
-    "Recipe": ("toolkit.recipe", "Recipe"),
-    "evaluate": ("toolkit.evaluation", "evaluate"),
+    "Recipe": ("toolkit.plugins.recipe", "Recipe"),
+    "evaluate": ("toolkit.evaluation.evaluate", "evaluate"),
     "load_model": ("toolkit.registry.package", "load"),
-    "segment": ("toolkit.pipeline", "segment"),
+    "segment": ("toolkit.pipeline.segment", "segment"),
     "train": ("toolkit.training.start", "train"),
 }
 __all__ = sorted(_HOME)

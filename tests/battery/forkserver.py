@@ -80,8 +80,8 @@ def serve() -> None:
     import torch
 
     import toolkit.cli.runner
-    import toolkit.pipeline
-    import toolkit.run  # noqa: F401
+    import toolkit.pipeline.segment
+    import toolkit.running.run  # noqa: F401
 
     for name in sys.argv[1:]:
         import_module(name)

@@ -12,9 +12,9 @@ GOOD = '''
 from pathlib import Path
 from typing import Literal
 
-from toolkit.instances import Instances
+from toolkit.values.instances import Instances
 from toolkit.plugins import hookimpl
-from toolkit.specs import Network, PostProcessor
+from toolkit.plugins.specs import Network, PostProcessor
 
 SEG_API = 1
 
@@ -83,7 +83,7 @@ FINE = '''
 from typing import Literal
 
 from toolkit.plugins import hookimpl
-from toolkit.specs import Metric
+from toolkit.plugins.specs import Metric
 
 SEG_API = 1
 
@@ -125,7 +125,7 @@ BAD = {
     "hangs": "import time; print('still here', flush=True); time.sleep(60)",
     "recipe": API + "@hookimpl\ndef seg_recipes():\n    return [__file__ + '.yaml']",
     "half": API
-    + "from toolkit.specs import Loss\nclass L(Loss):\n    pass\n@hookimpl\ndef seg_losses():\n    return [L]",
+    + "from toolkit.plugins.specs import Loss\nclass L(Loss):\n    pass\n@hookimpl\ndef seg_losses():\n    return [L]",
 }
 """Kinds of broken plugin, by name: the text of the module after `MARK`."""
 

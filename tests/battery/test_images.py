@@ -15,7 +15,7 @@ from tests.battery import bad_images
 from tests.battery.bad_images import Case
 from tests.battery.forkserver import ForkServer
 from tests.battery.installed import install_good
-from toolkit.instances import Instances
+from toolkit.values.instances import Instances
 
 SECONDS = 30.0
 IMPORTED = (

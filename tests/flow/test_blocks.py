@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tests.beside import beside
-from toolkit import normalise
 from toolkit.cli import main
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
-from toolkit.pipeline import prepare
+from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.segment import prepare
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.predictor import Predictor
 from toolkit.registry import package
-from toolkit.tiles import Box, blocks
+from toolkit.steps import normalise
+from toolkit.values.tiles import Box, blocks
 
 COUNT = 20
 

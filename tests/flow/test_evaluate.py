@@ -11,8 +11,8 @@ import tifffile
 
 from toolkit import io
 from toolkit.cli import main
-from toolkit.image import Image
-from toolkit.instances import Instances
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
 
 from ..unit.scenes import disturbed, labels  # noqa: TID252
 

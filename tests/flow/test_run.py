@@ -24,8 +24,8 @@ from tests.models import bright, see_through
 from tests.samples import nuclei
 from toolkit import io
 from toolkit.cli import main
-from toolkit.instances import Instances
-from toolkit.lock import held
+from toolkit.files.lock import held
+from toolkit.values.instances import Instances
 
 ROOT = Path(__file__).parents[2]
 
@@ -364,7 +364,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from toolkit.cli import main
-from toolkit.workspace import Workspace
+from toolkit.running.workspace import Workspace
 finish, calls = Workspace.finish, []
 
 def counted(space, key, row):
@@ -409,7 +409,7 @@ def test_a_run_that_was_killed_is_resumed_with_the_same_bytes(count: int, before
 @contextmanager
 def stopped(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> Iterator[None]:
     """The run ends in `error` when that many images are finished."""
-    from toolkit import run
+    from toolkit.running import run
 
     done = []
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from toolkit.evaluation import Pair
-from toolkit.instances import Instances
-from toolkit.truth import Truth
+from toolkit.evaluation.evaluate import Pair
+from toolkit.values.instances import Instances
+from toolkit.values.truth import Truth
 
 
 def labels(seed: int, shape: tuple[int, ...] = (24, 30), count: int = 6, radius: float = 6.0) -> np.ndarray:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.builtin.bce_dice import BceDice
+from toolkit.builtin.losses.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
-from toolkit.builtin.mutex import MutexWatershed
+from toolkit.builtin.networks.plain_unet import PlainUNet
+from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
-from toolkit.builtin.plain_unet import PlainUNet
-from toolkit.builtin.threshold import Threshold
-from toolkit.builtin.unet import UNet
-from toolkit.builtin.watershed import Watershed
+from toolkit.builtin.postprocessors.mutex import MutexWatershed
+from toolkit.builtin.postprocessors.threshold import Threshold
+from toolkit.builtin.postprocessors.watershed import Watershed
 from toolkit.plugins import hookimpl
-from toolkit.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
 
 SEG_API = 1
 

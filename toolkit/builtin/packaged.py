@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.errors import UsageError
-from toolkit.prediction import Head
-from toolkit.specs import Loss, Network
-from toolkit.truth import Truth
+from toolkit.plugins.specs import Loss, Network
+from toolkit.values.prediction import Head
+from toolkit.values.truth import Truth
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from toolkit.check.images import odd_images, offsets
 from toolkit.check.inventory import Inventory, inventory
 from toolkit.check.labels import odd_labels
 from toolkit.check.twins import Twins, twins
-from toolkit.workers import Map, serial
+from toolkit.pipeline.workers import Map, serial
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,13 +15,13 @@ from toolkit.check.fingerprint import Fingerprint, fingerprint
 from toolkit.check.inventory import Entry
 from toolkit.check.objects import Objects, describe
 from toolkit.errors import InputError, OutOfMemory
-from toolkit.image import Image
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.image import open_raster
 from toolkit.io.labels import has_instances
 from toolkit.io.points import is_points
-from toolkit.tiles import Box
-from toolkit.truth import UNANNOTATED
+from toolkit.values.image import Image
+from toolkit.values.tiles import Box
+from toolkit.values.truth import UNANNOTATED
 
 MOST = 2**26
 """Voxels of an image that are looked at: of a larger one, its middle."""

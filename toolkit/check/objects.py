@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import runs
-from toolkit.instances import Instances
+from toolkit.values import runs
+from toolkit.values.instances import Instances
 
 Ints = NDArray[np.int64]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import whole
 from toolkit.check.facts import Facts
 from toolkit.check.finding import count
 from toolkit.check.labels import SUBSTANTIAL, semantic
 from toolkit.errors import InputError, UsageError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.check import Diagnosis

@@ -34,8 +34,8 @@ def check(
     from toolkit.check.repair import repair, target
     from toolkit.cli.diagnosis import show
     from toolkit.cli.summary import counted
-    from toolkit.workers import cores
-    from toolkit.workers import workers as pool
+    from toolkit.pipeline.workers import cores
+    from toolkit.pipeline.workers import workers as pool
 
     if split_pieces and fix is None:
         raise UsageError("nothing is altered without --fix", "--split-pieces", "add --fix FOLDER")

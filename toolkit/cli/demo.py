@@ -71,9 +71,9 @@ def _filaments(path: Path) -> Path:
 
     import tifffile
 
-    from toolkit import whole
     from toolkit.demo.filaments import filaments
     from toolkit.errors import StorageError, UsageError
+    from toolkit.files import whole
 
     image, _ = filaments((512, 512), 40, seed=7)
     drawn = io.BytesIO()

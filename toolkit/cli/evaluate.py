@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from toolkit import whole
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
+from toolkit.files import whole
 
 
 def evaluate(
@@ -43,10 +43,11 @@ def evaluate(
 
     Example: seg evaluate nuclei.seg data:test --metric S --html report.html
     """
-    from toolkit import evaluation, pairing
     from toolkit.cli.summary import counted, show
-    from toolkit.criterion import find_metrics
-    from toolkit.workers import workers as pool
+    from toolkit.evaluation import evaluate as evaluation
+    from toolkit.evaluation import pairing
+    from toolkit.evaluation.named import find_metrics
+    from toolkit.pipeline.workers import workers as pool
 
     for path in filter(None, (output, html)):
         whole.replaceable(path)
@@ -59,7 +60,7 @@ def evaluate(
     if output:
         _write(output, json.dumps(document, indent=1))
     if csv:
-        from toolkit.spreadsheet import write_tables
+        from toolkit.evaluation.spreadsheet import write_tables
 
         write_tables(found, csv)
     if html:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit import whole
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.errors import ModelError, UsageError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.example import Example
@@ -47,7 +47,7 @@ def export(
     whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
-    from toolkit.pipeline import segment
+    from toolkit.pipeline.segment import segment
     from toolkit.registry import package
     from toolkit.registry.bioimageio.beside import About
     from toolkit.registry.export import export as write

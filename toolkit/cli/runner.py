@@ -13,7 +13,7 @@ from toolkit.cli import console
 from toolkit.cli.wish import Wish, chosen, default_out
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.workspace import check
+from toolkit.running.workspace import check
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -27,10 +27,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline import Model
-    from toolkit.plan import peak, plan
-    from toolkit.run import Options, run
-    from toolkit.workers import cores
+    from toolkit.pipeline.segment import Model
+    from toolkit.pipeline.workers import cores
+    from toolkit.running.plan import peak, plan
+    from toolkit.running.run import Options, run
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()

@@ -12,7 +12,7 @@ from toolkit.cli.catalogue import catalogue
 
 if TYPE_CHECKING:
     from toolkit.plugins.catalogue import Catalogue
-    from toolkit.recipe import Recipe
+    from toolkit.plugins.recipe import Recipe
 
 Changes = Annotated[
     list[str] | None,
@@ -47,7 +47,7 @@ def resolve(
 
     A plugin's name is also that of its recipe: looking there first imports no other plugin.
     """
-    from toolkit.recipe import Recipe
+    from toolkit.plugins.recipe import Recipe
 
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):

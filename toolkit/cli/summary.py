@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.cli import console
-from toolkit.evaluation import Evaluation
-from toolkit.workers import Map
+from toolkit.evaluation.evaluate import Evaluation
+from toolkit.pipeline.workers import Map
 
 
 @contextmanager

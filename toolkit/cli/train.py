@@ -64,8 +64,8 @@ def train(
     elif not model:
         raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
+    from toolkit.plugins.sections import VALUES
     from toolkit.registry import package
-    from toolkit.sections import VALUES
     from toolkit.training.start import fitted
     from toolkit.training.start import train as begin
 

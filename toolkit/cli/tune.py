@@ -47,8 +47,8 @@ def tune(
     Example: seg tune run --data data:val --metric S@0.80
     """
     from toolkit.cli.tuning import bar, show
+    from toolkit.plugins.sections import VALUES
     from toolkit.registry import package
-    from toolkit.sections import VALUES
     from toolkit.tune import choose, record, tunable
     from toolkit.tune import tune as search
     from toolkit.tune.cached import measure
@@ -71,8 +71,8 @@ def tune(
     space = tunable(loaded, only or (), held)
 
     from toolkit.gpu.backend import select
-    from toolkit.workers import cores
-    from toolkit.workers import workers as pool
+    from toolkit.pipeline.workers import cores
+    from toolkit.pipeline.workers import workers as pool
 
     backend = select(device)
     screen = console.progress()

@@ -47,7 +47,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
     heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
-    from toolkit.recipe import Recipe
+    from toolkit.plugins.recipe import Recipe
     from toolkit.registry import package
 
     if wish.plugin is None and wish.model is None:

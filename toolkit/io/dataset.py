@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from toolkit.errors import InputError, UsageError, nearest
-from toolkit.image import Image
 from toolkit.io.image import read
 from toolkit.io.labels import read_truth
 from toolkit.io.meta import read_meta, read_splits
 from toolkit.io.paths import is_image, stem
 from toolkit.io.points import is_points, points_stem
-from toolkit.truth import Truth
+from toolkit.values.image import Image
+from toolkit.values.truth import Truth
 
 ALL = "all"
 """The split that holds all images."""

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from toolkit.image import Image
-from toolkit.tiles import Box
+from toolkit.values.image import Image
+from toolkit.values.tiles import Box
 
 
 def count_nonfinite(image: Image, voxels: int = 2**24) -> int:

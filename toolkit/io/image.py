@@ -7,10 +7,10 @@ from math import isfinite
 from pathlib import Path
 
 from toolkit.errors import InputError, UsageError
-from toolkit.image import Image
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import stem
 from toolkit.io.raster import Raster
+from toolkit.values.image import Image
 
 
 def read(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> Image:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.instances import Instances
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.image import measured, open_raster
 from toolkit.io.paths import is_zarr
 from toolkit.io.points import is_points, read_points
 from toolkit.io.raster import Raster
-from toolkit.truth import UNANNOTATED, Truth
+from toolkit.values.instances import Instances
+from toolkit.values.truth import UNANNOTATED, Truth
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.instances import Instances
+from toolkit.values.instances import Instances
 
 LINE = 2.0
 """Width of an outline in pixels of the picture."""

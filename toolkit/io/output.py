@@ -9,10 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from toolkit import whole
 from toolkit.errors import StorageError, UsageError
-from toolkit.image import Image
-from toolkit.instances import Instances
+from toolkit.files import whole
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
 
 
 def write(

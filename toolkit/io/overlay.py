@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.image import Image
-from toolkit.instances import Instances
 from toolkit.io.outline import outlines
-from toolkit.tiles import Box
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Box
 
 LONGEST = 2000
 """Longest side of the picture in pixels."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.truth import Truth
+from toolkit.values.truth import Truth
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import tifffile
 
-from toolkit.instances import Instances
 from toolkit.io.render import Layers
+from toolkit.values.instances import Instances
 
 STRIP = 2**20
 """Voxels that are compressed at once."""

@@ -12,8 +12,8 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
-from toolkit.instances import Instances
 from toolkit.io.raster import decoding
+from toolkit.values.instances import Instances
 
 SCHEMA = "toolkit.instances/1"
 ARRAYS = {"shape": "int64", "start": "int64", "length": "int32", "offsets": "int64", "scores": "float32"}

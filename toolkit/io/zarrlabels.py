@@ -11,9 +11,9 @@ from typing import Any
 import zarr
 from zarr.codecs import ZstdCodec
 
-from toolkit.instances import Instances
 from toolkit.io.render import Layers
 from toolkit.io.zarrinstances import write_zarr_instances
+from toolkit.values.instances import Instances
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
 """Voxels per chunk: few files, each a few megabytes."""

@@ -12,7 +12,7 @@ import pluggy
 
 from toolkit.errors import PluginError, nearest
 from toolkit.plugins import API, PROJECT, hookspecs
-from toolkit.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
 
 Family = Literal["networks", "losses", "postprocessors", "metrics", "recipes"]
 FAMILIES: dict[Family, type] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.plugins import hookspec
-from toolkit.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
 
 
 @hookspec

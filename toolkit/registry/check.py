@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ModelError
-from toolkit.image import Image
-from toolkit.instances import Instances
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.registry.bioimageio import check as tensors
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.package import ModelPackage
 from toolkit.registry.store import Store
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
 
 Segment = Callable[..., Instances]
 """`toolkit.pipeline.segment`, which the caller passes in."""

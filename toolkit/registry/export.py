@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from toolkit import normalise, whole
 from toolkit.builtin.packaged import Packaged
 from toolkit.errors import ModelError, StorageError, UsageError
-from toolkit.instances import Instances
+from toolkit.files import whole
 from toolkit.io.overlay import write_overlay
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.beside import About, Test
 from toolkit.registry.bioimageio.example import Example
 from toolkit.registry.check import Result
 from toolkit.registry.package import ModelPackage
+from toolkit.steps import normalise
+from toolkit.values.instances import Instances
 
 OFFLINE = {"BIOIMAGEIO_PERFORM_IO_CHECKS": "0", "BIOIMAGEIO_RESOLVE_DRAFT": "false"}
 """Settings with which the format's library opens no address."""

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit import whole
 from toolkit.errors import ModelError, UsageError, nearest
+from toolkit.files import whole
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.gate import yaml
+from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch

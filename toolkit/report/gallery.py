@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.attribution import KINDS, Fates
-from toolkit.evaluation import Evaluation, Pair
+from toolkit.evaluation.attribution import KINDS, Fates
+from toolkit.evaluation.evaluate import Evaluation, Pair
 from toolkit.report.markup import Markup, join, tag
 from toolkit.report.numbers import count, three, voxels
 from toolkit.report.picture import Scene

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from toolkit.evaluation import Evaluation, Pair
+from toolkit.evaluation.evaluate import Evaluation, Pair
 from toolkit.report import gallery, plots, tables
 from toolkit.report.markup import Markup, tag
 from toolkit.report.numbers import count

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.attribution import KINDS, Fates
-from toolkit.evaluation import Judged, Pair
-from toolkit.image import Image
-from toolkit.instances import Instances
+from toolkit.evaluation.attribution import KINDS, Fates
+from toolkit.evaluation.evaluate import Judged, Pair
 from toolkit.report.markup import Markup, join, tag
-from toolkit.tiles import Box
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Box
 
 PIXELS = 480
 """Longest side of an embedded picture."""

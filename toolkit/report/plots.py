@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from toolkit.attribution import KINDS, Fates
-from toolkit.evaluation import Evaluation
+from toolkit.evaluation.attribution import KINDS, Fates
+from toolkit.evaluation.evaluate import Evaluation
 from toolkit.report.chart import Bars, Curve, curves, histogram, stack
 from toolkit.report.markup import Markup, tag
 from toolkit.report.numbers import voxels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.evaluation import Evaluation
+from toolkit.evaluation.evaluate import Evaluation
 from toolkit.report.markup import Markup, join, tag
 from toolkit.report.numbers import count, span, three
 

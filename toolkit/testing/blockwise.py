@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Prediction
-from toolkit.specs import PostProcessor
-from toolkit.tiles import Block, Box
+from toolkit.plugins.specs import PostProcessor
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Block, Box
 
 Heads = dict[str, NDArray[np.float32]]
 """Heads of a whole image, `(C, *shape)`, activations applied."""

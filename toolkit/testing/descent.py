@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.prediction import Head
-from toolkit.specs import Loss
+from toolkit.plugins.specs import Loss
 from toolkit.testing.blockwise import Heads
-from toolkit.truth import Truth
+from toolkit.values.prediction import Head
+from toolkit.values.truth import Truth
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float 
     """
     import torch
 
-    from toolkit.predictor import activate
+    from toolkit.pipeline.predictor import activate
 
     raw = start(losses, truth)
     terms = [(loss.build(), tensors(loss.targets(truth))) for loss in losses]

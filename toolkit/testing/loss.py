@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from toolkit.specs import Loss
+from toolkit.plugins.specs import Loss
 from toolkit.testing.descent import descend, start, tensors
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import blobs, empty, examples, worms
-from toolkit.truth import UNANNOTATED, Truth
+from toolkit.values.truth import UNANNOTATED, Truth
 
 if TYPE_CHECKING:
     import torch

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from toolkit.instances import Instances
-from toolkit.specs import Metric
+from toolkit.plugins.specs import Metric
 from toolkit.testing.scenes import Scene, blobs, empty, examples, worms
-from toolkit.truth import Truth
+from toolkit.values.instances import Instances
+from toolkit.values.truth import Truth
 
 
 class MetricTests:

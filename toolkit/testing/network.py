@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from toolkit.prediction import Head
-from toolkit.specs import Network
+from toolkit.plugins.specs import Network
 from toolkit.testing.gpu import need_gpu
+from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch

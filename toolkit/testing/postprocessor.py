@@ -8,14 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.matching import compare
-from toolkit.specs import PostProcessor
+from toolkit.plugins.specs import PostProcessor
+from toolkit.steps.matching import compare
 from toolkit.testing.blockwise import Heads, assemble, grid, prediction
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import Scene, blobs, empty, examples, worms
-from toolkit.tiles import Block
-from toolkit.truth import Truth
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Block
+from toolkit.values.truth import Truth
 
 GOOD = 0.75
 """Least F1 at IoU .5 that ideal heads, and blocks of a method that is not exact, must reach."""

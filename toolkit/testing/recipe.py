@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from toolkit import plain_yaml
+from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.descent import descend, tensors
 from toolkit.testing.postprocessor import PostProcessorTests
@@ -83,7 +83,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         assert min(seen[-3:]) < seen[0], f"{len(seen)} steps led from {seen[0]} to {seen[-1]}"
 
     def test_a_saved_model_gives_the_same_instances(self) -> None:
-        from toolkit.pipeline import segment
+        from toolkit.pipeline.segment import segment
         from toolkit.registry import package
 
         small = self._small()
@@ -116,9 +116,9 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         """A network after a few steps on one crop, and the losses seen."""
         import torch
 
-        from toolkit import normalise
-        from toolkit.pipeline import prepare
+        from toolkit.pipeline.segment import prepare
         from toolkit.registry.package import channels
+        from toolkit.steps import normalise
 
         scene = self._scene(recipe, recipe.training.crop)
         image = prepare(scene.image, recipe)

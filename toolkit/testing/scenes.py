@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.image import Image
-from toolkit.instances import Instances
-from toolkit.truth import Truth
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)

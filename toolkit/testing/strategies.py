@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from toolkit.instances import Instances
 from toolkit.testing.blockwise import grid
 from toolkit.testing.scenes import Scene, blobs, worms
-from toolkit.tiles import Block, Box
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Block, Box
 
 Strategy = st.SearchStrategy[Any]
 

@@ -17,10 +17,10 @@ from unittest import SkipTest
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.plugins.catalogue import Catalogue, Loaded
 from toolkit.plugins.collect import WORDS
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
-from toolkit.specs import Loss, Network
+from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Loss, Network
 from toolkit.testing import LossTests, MetricTests, NetworkTests, RecipeFormTests, RecipeTests
+from toolkit.values.prediction import Head
 
 MANY = 512
 """Outputs per voxel beyond which a recipe is not run: on a CPU each test would take minutes."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UsageError, nearest
-from toolkit.truth import Truth
+from toolkit.values.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import whole
 from toolkit.errors import InputError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     import torch

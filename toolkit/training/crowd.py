@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.truth import Truth
+from toolkit.values.truth import Truth
 
 REACH = 3.0
 """Objects nearly touch if they are both within so many voxels of a voxel, along each axis; along an axis of larger

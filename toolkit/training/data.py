@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import channels, normalise
 from toolkit.errors import InputError
-from toolkit.image import Image
 from toolkit.io import Dataset
-from toolkit.normalise import Scale
-from toolkit.recipe import Recipe
-from toolkit.shrink import shrink, shrink_truth
+from toolkit.plugins.recipe import Recipe
+from toolkit.steps import channels, normalise
+from toolkit.steps.normalise import Scale
+from toolkit.steps.shrink import shrink, shrink_truth
 from toolkit.training.augment import Sample, chosen
 from toolkit.training.crowd import crowd
 from toolkit.training.warp import crop_box, margin, warp
-from toolkit.truth import Truth
+from toolkit.values.image import Image
+from toolkit.values.truth import Truth
 
 CACHE_BYTES = 4 * 2**30
 

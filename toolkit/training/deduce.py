@@ -12,9 +12,9 @@ import numpy as np
 from toolkit import io
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import SPECS, Recipe
-from toolkit.shrink import shrink_truth
-from toolkit.survey import Survey
+from toolkit.plugins.recipe import SPECS, Recipe
+from toolkit.steps.shrink import shrink_truth
+from toolkit.steps.survey import Survey
 from toolkit.training.footprint import Footprint
 
 WIDE = 4

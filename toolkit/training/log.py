@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from toolkit import whole
+from toolkit.files import whole
 
 CSV = "log.csv"
 PNG = "curve.png"

@@ -15,7 +15,7 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.gpu.backend import Backend
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training import checkpoint
 from toolkit.training.checkpoint import LAST, Progress

@@ -10,10 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from toolkit import io, plain_yaml, whole
+from toolkit import io
 from toolkit.errors import InputError, UsageError
+from toolkit.files import plain_yaml, whole
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 
 FILE = "training.json"

@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from toolkit import io, whole
+from toolkit import io
 from toolkit.errors import InputError, Interrupted, StorageError, UsageError
+from toolkit.files import whole
+from toolkit.files.lock import held
 from toolkit.gpu.backend import select
 from toolkit.gpu.memory import free
-from toolkit.lock import held
+from toolkit.pipeline.workers import cores
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training import record
 from toolkit.training.checkpoint import LAST, Progress, read_progress
@@ -26,7 +28,6 @@ from toolkit.training.loop import train as loop
 from toolkit.training.step import TooLarge
 from toolkit.training.transfer import starting
 from toolkit.training.validate import Validation
-from toolkit.workers import cores
 
 
 def train(

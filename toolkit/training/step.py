@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import OutOfMemory, UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import exhausted
-from toolkit.recipe import Recipe
-from toolkit.sections import Training
+from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.sections import Training
 from toolkit.training.data import Batch
 
 if TYPE_CHECKING:

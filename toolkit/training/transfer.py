@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toolkit import plain_yaml
 from toolkit.errors import UsageError
+from toolkit.files import plain_yaml
 from toolkit.registry import package
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from toolkit.prediction import Head
-    from toolkit.recipe import Recipe
+    from toolkit.plugins.recipe import Recipe
+    from toolkit.values.prediction import Head
 
 
 def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.ModelPackage, tuple[Head, ...]]:

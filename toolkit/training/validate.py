@@ -8,19 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from toolkit.criterion import find_value
+from toolkit.evaluation.named import find_value
 from toolkit.gpu.backend import Backend
-from toolkit.image import Image
 from toolkit.io import Dataset
-from toolkit.normalise import Scale
-from toolkit.pipeline import Scene, assemble
+from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.segment import Scene, assemble
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Prediction
-from toolkit.predictor import Predictor
+from toolkit.plugins.sections import VALUES, Validate
+from toolkit.plugins.specs import Counts, PostProcessor
 from toolkit.registry.package import ModelPackage
-from toolkit.sections import VALUES, Validate
-from toolkit.specs import Counts, PostProcessor
-from toolkit.tiles import Box
+from toolkit.steps.normalise import Scale
+from toolkit.values.image import Image
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 TRIED = 2
 """So many fields of a post-processor are tried at values beside that of the recipe."""

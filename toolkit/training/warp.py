@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.tiles import Box
 from toolkit.training.augment import Sample
-from toolkit.truth import Truth
+from toolkit.values.tiles import Box
+from toolkit.values.truth import Truth
 
 SCALE = 1.4
 """Objects appear up to this factor larger or smaller."""

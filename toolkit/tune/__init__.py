@@ -12,18 +12,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from toolkit import io
-from toolkit.bootstrap import POOLED, draw, interval, resample
 from toolkit.errors import InputError, UsageError, nearest
+from toolkit.evaluation.bootstrap import POOLED, draw, interval, resample
 from toolkit.gpu.backend import Backend
 from toolkit.io.dataset import ALL
-from toolkit.pipeline import Model
+from toolkit.pipeline.segment import Model
+from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.specs import Counts, Search
 from toolkit.registry.package import ModelPackage
-from toolkit.specs import Counts, Search
 from toolkit.tune.cached import Cache, measure
 from toolkit.tune.search import Values, key, search
 from toolkit.tune.tuned import Trial, Tuned
-from toolkit.workers import Map, serial
 
 SAMPLES = 1000
 """Bootstrap samples of the interval of the improvement."""

@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from toolkit import criterion, io, pipeline
+from toolkit import io
 from toolkit.errors import StorageError
+from toolkit.evaluation import named as criterion
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.pipeline import Model, Source
+from toolkit.pipeline import segment as pipeline
+from toolkit.pipeline.segment import Model, Source
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Prediction
-from toolkit.shrink import enlarge
-from toolkit.specs import Counts, Metric, PostProcessor
-from toolkit.tiles import Box
-from toolkit.truth import Truth
+from toolkit.plugins.specs import Counts, Metric, PostProcessor
+from toolkit.steps.shrink import enlarge
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
+from toolkit.values.truth import Truth
 
 
 @dataclass(frozen=True)

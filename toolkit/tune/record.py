@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from toolkit import whole
 from toolkit.errors import InputError, UsageError
+from toolkit.files import whole
 from toolkit.registry.package import RECIPE, WEIGHTS, ModelPackage
 from toolkit.tune.tuned import Tuned
 

@@ -8,7 +8,7 @@ from itertools import product
 from math import exp, inf, log
 
 from toolkit.errors import UsageError, nearest
-from toolkit.specs import Search
+from toolkit.plugins.specs import Search
 
 Values = dict[str, float]
 Score = Callable[[Sequence[Values]], list[float]]

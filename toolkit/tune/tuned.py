@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.tune.search import Values
 
 SCHEMA = "toolkit.tuned/1"

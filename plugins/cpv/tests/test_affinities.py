@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_cpv.affinities import AffinitiesLoss
 
-from toolkit.builtin.mutex import MutexWatershed
+from toolkit.builtin.postprocessors.mutex import MutexWatershed
 from toolkit.cli import main
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Prediction
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.testing.scenes import blobs
-from toolkit.tiles import Box
-from toolkit.truth import Truth
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
+from toolkit.values.truth import Truth
 
 RECIPE = Path(toolkit_cpv.__file__).parent / "recipes" / "affinities-isbi2012.yaml"
 Offset = tuple[int, ...]

@@ -15,12 +15,12 @@ from toolkit_cpv.peaks import Heights, peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import Votes, vote
 
-from toolkit.builtin.points import Detection
+from toolkit.builtin.metrics.points import Detection
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Head, Prediction
-from toolkit.tiles import Box, Lattice, blocks
-from toolkit.truth import Truth
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Box, Lattice, blocks
+from toolkit.values.truth import Truth
 
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])

@@ -13,12 +13,12 @@ from toolkit_cpv.network import CpvUNet
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.predictor import activate
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head, Prediction
-from toolkit.predictor import activate
-from toolkit.recipe import Recipe
-from toolkit.tiles import Box
-from toolkit.truth import Truth
+from toolkit.plugins.recipe import Recipe
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Box
+from toolkit.values.truth import Truth
 
 RECIPES = Path(toolkit_cpv.__file__).parent / "recipes"
 BASES = ("three-label", "three-label-cpv", "sdt", "sdt-cpv", "affinities", "affinities-cpv", "gauss")

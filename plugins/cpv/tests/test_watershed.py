@@ -13,9 +13,9 @@ from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWater
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Head, Prediction
-from toolkit.tiles import Lattice, blocks
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Lattice, blocks
 
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 SPECS = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.plugins import hookimpl
-from toolkit.specs import Loss, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit_cpv.affinities import AffinitiesLoss
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss

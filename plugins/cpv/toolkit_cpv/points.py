@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.gathering import Gathering, need
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Head, Prediction
-from toolkit.specs import Search
+from toolkit.plugins.gathering import Gathering, need
+from toolkit.plugins.specs import Search
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import Heights, peaks

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.errors import UsageError
-from toolkit.gathering import Gathering, need
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Head, Prediction
-from toolkit.specs import Search
+from toolkit.plugins.gathering import Gathering, need
+from toolkit.plugins.specs import Search
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
 from toolkit_cpv.basins import Basins, dilate, objects
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.vote import vote

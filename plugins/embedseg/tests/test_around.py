@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from embedseg_oracles import oracle
 
-from toolkit.image import Image
-from toolkit.instances import Instances
-from toolkit.matching import compare
-from toolkit.normalise import Normalise, fit
-from toolkit.truth import Truth
+from toolkit.steps.matching import compare
+from toolkit.steps.normalise import Normalise, fit
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.truth import Truth
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from toolkit_embedseg.loss import EmbedSegLoss
 
 from toolkit.errors import UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
-from toolkit.survey import Survey
-from toolkit.truth import Truth
+from toolkit.plugins.recipe import Recipe
+from toolkit.steps.survey import Survey
+from toolkit.values.truth import Truth
 
 
 def boxes(shape: tuple[int, ...], sizes: list[tuple[int, ...]], voxel_size: tuple[float, ...] = ()) -> Survey:

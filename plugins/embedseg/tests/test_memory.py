@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.training.footprint import footprint
 
 STEPS = """
@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np, torch
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.testing.scenes import blobs
 from toolkit.training.step import layout, optimiser, step
-from toolkit.truth import Truth
+from toolkit.values.truth import Truth
 
 catalogue = Catalogue()
 owner, path = catalogue.locate("recipes", sys.argv[1], "embedseg")

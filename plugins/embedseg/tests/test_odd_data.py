@@ -13,9 +13,9 @@ from test_cluster import whole
 from toolkit_embedseg.cluster import EmbedSegClusters
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import segment
+from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training.start import train
 

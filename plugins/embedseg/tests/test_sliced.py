@@ -6,14 +6,14 @@ import torch
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.network import BranchedErfNet, Sliced
 
-from toolkit.builtin.plain_unet import PlainUNet
+from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.errors import UsageError
-from toolkit.pipeline import segment
+from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.testing.scenes import blobs
+from toolkit.values.prediction import Head
 
 LOSS = EmbedSegLoss(grid=64)
 OTHER = "network.of={kind: erfnet, width: 0.5, dropout: 0.1}"

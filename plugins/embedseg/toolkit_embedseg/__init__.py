@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.plugins import hookimpl
-from toolkit.specs import Loss, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.network import BranchedErfNet, Sliced

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from toolkit.prediction import Head
+from toolkit.values.prediction import Head
 
 MAPS = (16, 64, 128)
 DILATIONS = (2, 4, 8, 16)

@@ -7,8 +7,8 @@ from toolkit_ppp import assembly
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
-from toolkit.prediction import Prediction
 from toolkit.testing.blockwise import prediction
+from toolkit.values.prediction import Prediction
 
 CPU = Backend()
 

@@ -14,8 +14,8 @@ from toolkit_ppp.foreground import foreground
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Prediction
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,8 +12,8 @@ from toolkit_ppp import assembly, sweep
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
-from toolkit.prediction import Prediction
 from toolkit.testing.blockwise import assemble, grid
+from toolkit.values.prediction import Prediction
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,15 +12,15 @@ from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.network import Backbone, PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.window import EncoderDecoder, Windowed
 
-from toolkit import normalise
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.predictor import Predictor
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.predictor import Predictor
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.package import load, save
+from toolkit.steps import normalise
 from toolkit.testing.scenes import blobs
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 
 CODER = PatchCoder(maps=4, levels=2, code=24, coder_levels=1, coder_maps=2, autoencoder=True)
 WINDOW = PatchWindow(maps=4, levels=2, window_maps=2, poolings=1, norm="batch")

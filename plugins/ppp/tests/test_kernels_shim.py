@@ -16,7 +16,7 @@ from toolkit.errors import OutOfMemory
 from toolkit.gpu import kernels
 from toolkit.testing.blockwise import assemble, grid
 from toolkit.testing.device import RawModule, device
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BARRIER = "__syncthreads();"

@@ -8,13 +8,13 @@ import toolkit_ppp
 import torch
 
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.predictor import activate
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Prediction
-from toolkit.predictor import activate
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.package import channels
 from toolkit.testing.scenes import blobs, worms
-from toolkit.tiles import Box
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 RECIPES = Path(toolkit_ppp.__file__).parent / "recipes"
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.plugins import hookimpl
-from toolkit.specs import Loss, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Prediction
-from toolkit.tiles import Box
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 from toolkit_ppp import graph, rank
 from toolkit_ppp.bits import Words
 from toolkit_ppp.cover import cover

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.errors import UsageError
-from toolkit.prediction import Head
+from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
 from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.prediction import Prediction
+from toolkit.values.prediction import Prediction
 
 if TYPE_CHECKING:
     from toolkit_ppp.patchperpix import PatchPerPix

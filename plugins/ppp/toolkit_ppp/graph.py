@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 from toolkit_ppp import panes
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.consensus import windows

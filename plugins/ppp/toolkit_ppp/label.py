@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.instances import Instances
+from toolkit.values.instances import Instances
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.layout import triple
 from toolkit_ppp.selection import Selection

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from toolkit.prediction import Head
-from toolkit.specs import Loss
-from toolkit.truth import Truth
+from toolkit.plugins.specs import Loss
+from toolkit.values.prediction import Head
+from toolkit.values.truth import Truth
 from toolkit_ppp.patchperpix import MAX_EXTENT
 
 if TYPE_CHECKING:

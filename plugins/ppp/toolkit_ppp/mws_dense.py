@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.foreground import STEPS, Foreground, Piece, divide
-from toolkit.builtin.from_foreground import FromForeground
-from toolkit.builtin.mutex import partition
+from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
+from toolkit.builtin.postprocessors.from_foreground import FromForeground
+from toolkit.builtin.postprocessors.mutex import partition
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.offsets import seen_from
-from toolkit.prediction import Head, Prediction
-from toolkit.specs import Search
+from toolkit.plugins.specs import Search
+from toolkit.values.instances import Instances
+from toolkit.values.offsets import seen_from
+from toolkit.values.prediction import Head, Prediction
 from toolkit_ppp.foreground import foreground
 from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.prediction import Head
-from toolkit.specs import Network
+from toolkit.plugins.specs import Network
+from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
 
 if TYPE_CHECKING:

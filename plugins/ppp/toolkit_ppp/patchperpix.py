@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
-from toolkit.instances import Instances
-from toolkit.prediction import Head, Prediction
-from toolkit.specs import Pass, PostProcessor, Search
+from toolkit.plugins.specs import Pass, PostProcessor, Search
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
 
 MAX_EXTENT = 63
 """Patches are at most this long along an axis: a row of one is a machine word."""

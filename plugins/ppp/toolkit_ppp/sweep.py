@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.tiles import Box
+from toolkit.values.tiles import Box
 from toolkit_ppp.consensus import TILE
 from toolkit_ppp.layout import Triple, triple
 from toolkit_ppp.patches import Patches

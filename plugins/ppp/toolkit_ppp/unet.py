@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.prediction import Head
+from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import Lazy
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def reproduce(
     from dataclasses import asdict
 
     from toolkit.errors import ModelError
-    from toolkit.pipeline import segment
+    from toolkit.pipeline.segment import segment
     from toolkit.registry.check import check
 
     found = check(name, catalogue(context), segment)

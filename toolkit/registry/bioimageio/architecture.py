@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.package import channels
+from toolkit.values.prediction import Head
 
 
 class Listed(nn.Module):

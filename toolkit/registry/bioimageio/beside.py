@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from toolkit.instances import Instances
-from toolkit.normalise import Scale
 from toolkit.registry.bioimageio.example import Example
 from toolkit.registry.bioimageio.read import SCHEMA
 from toolkit.registry.package import ModelPackage, file_digest
+from toolkit.steps.normalise import Scale
+from toolkit.values.instances import Instances
 
 README = """# {name}
 

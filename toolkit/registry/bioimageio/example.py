@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import channels, io
+from toolkit import io
 from toolkit.errors import InputError
-from toolkit.image import Image
-from toolkit.recipe import Recipe
-from toolkit.tiles import Box, Lattice
+from toolkit.plugins.recipe import Recipe
+from toolkit.steps import channels
+from toolkit.values.image import Image
+from toolkit.values.tiles import Box, Lattice
 
 LOOKED_AT = 8
 """Images of a data set among which the one with most objects in a window is chosen."""

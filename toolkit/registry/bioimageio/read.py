@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.registry.bioimageio import description, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.prediction import Head
 from toolkit.registry.bioimageio.description import Description, Tensor
+from toolkit.values.prediction import Head
 
 WORDS = {
     "affinities": r"affinit",

@@ -9,13 +9,13 @@ from typing import Any
 
 from toolkit.builtin.packaged import Packaged, PackagedHeads
 from toolkit.errors import ModelError
-from toolkit.normalise import Normalise
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.prediction import Head
-from toolkit.recipe import Recipe
+from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.sections import Input, Tiling, Training
 from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
-from toolkit.sections import Input, Tiling, Training
+from toolkit.steps.normalise import Normalise
+from toolkit.values.prediction import Head
 
 WINDOW = {1: 4096, 2: 256, 3: 64}
 """Voxels along each axis that a window should have, by the number of axes."""

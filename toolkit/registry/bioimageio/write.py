@@ -13,12 +13,12 @@ import torch
 from bioimageio.spec import save_bioimageio_package
 from bioimageio.spec.model import v0_5 as rdf
 
-from toolkit.normalise import Normalise
-from toolkit.prediction import Head
 from toolkit.registry.bioimageio.architecture import Listed
 from toolkit.registry.bioimageio.beside import About, Test, beside
 from toolkit.registry.bioimageio.to_onnx import to_onnx
 from toolkit.registry.package import ModelPackage, file_digest, save
+from toolkit.steps.normalise import Normalise
+from toolkit.values.prediction import Head
 
 EPS = 1e-12
 """Added to what intensities are divided by; the format wants a number above 0, and this one changes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.errors import ModelError
-from toolkit.plain_yaml import load
+from toolkit.files.plain_yaml import load
 from toolkit.registry.gate import refusing
 
 

@@ -1,0 +1,78 @@
+"""The built-in plugin keeps to what every plugin must keep to."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+
+from toolkit.builtin.losses.bce_dice import BceDice
+from toolkit.builtin.metrics import METRICS
+from toolkit.builtin.networks.plain_unet import PlainUNet
+from toolkit.builtin.networks.unet import UNet
+from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
+from toolkit.builtin.postprocessors.threshold import Threshold
+from toolkit.builtin.postprocessors.watershed import Watershed
+from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
+from toolkit.testing.blockwise import Heads
+from toolkit.testing.scenes import Scene
+
+
+class TestUNet(NetworkTests):
+    spec = UNet(maps=(4, 8, 16))
+
+
+class TestPlainUNet(NetworkTests):
+    spec = PlainUNet(maps=4, levels=3)
+
+
+class TestUNetForThickSlices(NetworkTests):
+    spec = UNet(maps=(4, 8, 16), strides=((1, 2, 2), 2), norm="instance", units=0, dropout=0.1)
+    ndims = (3,)
+
+
+class TestBceDice(LossTests):
+    spec = BceDice()
+
+
+class TestBceDiceWithBoundary(LossTests):
+    spec = BceDice(boundary=True)
+
+
+class TestThreshold(PostProcessorTests):
+    spec = Threshold()
+
+    def heads(self, scene: Scene) -> Heads:
+        # Components cannot part what touches: the objects shrink until they do not.
+        parts = [binary_erosion(scene.truth.layers[0] == label) for label in scene.truth.ids]
+        return {"foreground": 0.9 * np.any([*parts, np.zeros(scene.shape, bool)], axis=0)[None].astype(np.float32)}
+
+
+class TestWatershed(PostProcessorTests):
+    spec = Watershed()
+
+    def heads(self, scene: Scene) -> Heads:
+        return {"foreground": 0.9 * (scene.truth.covered > 0)[None].astype(np.float32)}
+
+
+class TestMutexWatershed(PostProcessorTests):
+    spec = MutexWatershed()
+
+    def heads(self, scene: Scene) -> Heads:
+        labels = scene.truth.layers[0]
+        affinities = [
+            (labels > 0) & (labels == np.roll(labels, [-o for o in offset], range(labels.ndim)))
+            for offset in usual_offsets(labels.ndim)
+        ]
+        return {
+            "foreground": (labels > 0)[None].astype(np.float32),
+            "affinities": np.stack(affinities).astype(np.float32),
+        }
+
+
+class TestUNetRecipe(RecipeTests):
+    name = "builtin:unet"
+    changes = ("network.maps=[4, 8, 16]",)
+
+
+# One class of tests for each metric.
+globals().update({f"Test{metric.__name__}": type("Tests", (MetricTests,), {"spec": metric()}) for metric in METRICS})

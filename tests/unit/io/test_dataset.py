@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from toolkit import io
+from toolkit.errors import InputError, UsageError
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SETS = sorted(p.parent.name for p in DATA.glob("*/splits.json"))
+
+
+def make(root: Path, names: str = "abc", splits: object = None, meta: object = None) -> Path:
+    """A data set with images of 8×9 pixels and masks of one object."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+        for name in names:
+            tifffile.imwrite(root / folder / f"{name}.tif", np.eye(8, 9, dtype=np.uint8))
+    for name, about in (("splits", splits), ("meta", meta)):
+        if about is not None:
+            (root / f"{name}.json").write_text(json.dumps(about))
+    return root
+
+
+def names(dataset: io.Dataset) -> list[str]:
+    return [item.name for item in dataset.items]
+
+
+def test_a_split_has_the_images_that_it_names_in_its_order(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells", splits={"train": ["c", "a"], "test": ["b"]})
+    assert names(io.open_dataset(f"{root}:train")) == ["c", "a"]
+    assert names(io.open_dataset(f"{root}:test")) == ["b"]
+    whole = io.open_dataset(root)
+    assert (names(whole), whole.split, whole.name) == (["c", "a", "b"], "all", "cells")
+    assert whole.splits == ("train", "test")
+
+
+def test_without_splits_all_images_are_one_split(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells")
+    assert names(io.open_dataset(f"{root}:all")) == ["a", "b", "c"]
+    assert io.open_dataset(root).splits == ("all",)
+
+
+def test_an_unknown_split_gets_the_nearest_name(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells", splits={"train": ["a"], "test": ["b"]})
+    with pytest.raises(UsageError, match=r"no split 'tset'.*did you mean 'test'\?"):
+        io.open_dataset(f"{root}:tset")
+    with pytest.raises(UsageError, match="all"):
+        io.open_dataset(f"{make(tmp_path / 'plain')}:train")
+
+
+def test_meta_tells_axes_and_voxel_size(tmp_path: Path) -> None:
+    meta = {"axes": "CYX", "masks": "QYX", "voxel_size_um": [0.5, 0.25], "channels": ["dna"]}
+    dataset = io.open_dataset(make(tmp_path / "cells", meta=meta))
+    assert (dataset.axes, dataset.mask_axes, dataset.channels) == ("CYX", "QYX", ("dna",))
+    item = dataset.items[0]
+    assert dataset.image(item).voxel_size == dataset.truth(item).voxel_size == (0.5, 0.25)
+    assert len(dataset.truth(item).instances) == 1
+
+
+def test_void_masks_belong_to_their_images(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells")
+    (root / "void").mkdir()
+    tifffile.imwrite(root / "void" / "b.tif", np.ones((8, 9), np.uint8))
+    dataset = io.open_dataset(root)
+    assert [item.void is not None for item in dataset.items] == [False, True, False]
+    void = dataset.truth(dataset.items[1]).void
+    assert void is not None
+    assert void.all()
+
+
+def test_a_plain_folder_of_images_has_no_masks(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.eye(8, 9, dtype=np.uint8)))
+    (tmp_path / "notes.txt").touch()
+    dataset = io.open_dataset(tmp_path)
+    assert [(i.name, i.mask) for i in dataset.items] == [("a", None)]
+    assert dataset.image(dataset.items[0]).shape == (8, 9)
+    with pytest.raises(InputError, match="no mask"):
+        dataset.truth(dataset.items[0])
+
+
+def test_results_of_a_run_can_be_the_masks(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells", names="a")
+    instances = Instances.from_labels(np.eye(8, 9, dtype=np.int32))
+    (root / "masks" / "a.tif").unlink()
+    io.write(tmp_path / "out", "a", instances, Image.from_array(np.eye(8, 9, dtype=np.uint8)))
+    for name in ("a.labels.tif", "a.zarr"):
+        (tmp_path / "out" / name).rename(root / "masks" / name)
+        dataset = io.open_dataset(root)
+        assert dataset.truth(dataset.items[0]).instances == instances
+        (root / "masks" / name).rename(tmp_path / "out" / name)
+
+
+@pytest.mark.parametrize("lost", ["images/b.tif", "masks/b.tif"])
+@pytest.mark.parametrize("splits", [None, {"train": ["a", "b"], "test": ["c"]}])
+def test_a_file_without_a_partner_is_an_input_error(tmp_path: Path, lost: str, splits: object) -> None:
+    root = make(tmp_path / "cells", splits=splits)
+    (root / lost).unlink()
+    with pytest.raises(InputError, match="b"):
+        io.open_dataset(root)
+
+
+def test_two_images_of_one_name_are_an_input_error(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells")
+    (root / "images" / "a.png").write_bytes(imagecodecs.png_encode(np.eye(8, 9, dtype=np.uint8)))
+    with pytest.raises(InputError, match="one name"):
+        io.open_dataset(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("splits.json", "{"),
+        ("splits.json", "[]"),
+        ("splits.json", '{"train": "a"}'),
+        ("splits.json", '{"train": ["zz"]}'),
+        ("meta.json", "\udcff"),
+        ("meta.json", '{"axes": 3}'),
+        ("meta.json", '{"voxel_size_um": [1, "x"]}'),
+        ("meta.json", '{"voxel_size_um": [0]}'),
+        ("meta.json", '{"channels": 2}'),
+    ],
+)
+def test_a_damaged_list_is_an_input_error(tmp_path: Path, name: str, text: str) -> None:
+    root = make(tmp_path / "cells")
+    (root / name).write_bytes(text.encode("utf8", "surrogateescape"))
+    with pytest.raises(InputError):
+        io.open_dataset(root)
+
+
+def test_a_missing_or_empty_folder_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such data set"):
+        io.open_dataset(tmp_path / "absent")
+    with pytest.raises(InputError, match="no image"):
+        io.open_dataset(tmp_path)
+
+
+@pytest.mark.skipif(not SETS, reason="the shared data sets are not there")
+@pytest.mark.parametrize("name", SETS)
+def test_every_shared_data_set_can_be_read(name: str) -> None:
+    counted = {}
+    if (DATA / name / "index.csv").is_file():
+        header, *lines = (DATA / name / "index.csv").read_text().split()
+        columns = header.split(",")
+        counted = {v[columns.index("id")]: int(v[columns.index("n")]) for v in (line.split(",") for line in lines)}
+    for split in io.open_dataset(DATA / name).splits:
+        dataset = io.open_dataset(f"{DATA / name}:{split}")
+        for item in dataset.items[:2]:
+            image, truth = dataset.image(item), dataset.truth(item)
+            assert image.notes == ()
+            assert image.shape == truth.shape
+            assert image.voxel_size == truth.voxel_size
+            assert image.calibrated == (dataset.voxel_size is not None)
+            assert len(truth.instances) == counted.get(item.name, len(truth.instances))
+    found = io.find_inputs([str(DATA / name)])
+    assert [f.stem for f in found] == sorted(i.name for i in io.open_dataset(DATA / name).items)
+    assert {f.axes for f in found} == {dataset.axes}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import BlocksFailed, InputError
+from toolkit.pipeline.workers import cores, processes, serial, workers
+
+
+def late(delay: float, number: int) -> tuple[int, int]:
+    """The number and who worked on it; small numbers take long."""
+    time.sleep(delay / (number + 1))
+    return number, os.getpid()
+
+
+def fail(number: int) -> int:
+    if number == 2:
+        raise InputError("this is no image", "b.tif", "check the file")
+    return number
+
+
+def die(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_results_come_in_the_order_of_the_items_from_other_processes() -> None:
+    with processes(2) as run:
+        found = list(run(partial(late, 0.3), range(5)))
+    assert [n for n, _ in found] == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {p for _, p in found}
+    assert len({p for _, p in found}) == 2
+
+
+def test_one_worker_is_this_process() -> None:
+    with workers(1) as run:
+        assert run is serial
+        assert [p for _, p in run(partial(late, 0), range(2))] == [os.getpid()] * 2
+    assert cores() >= 1
+
+
+def test_a_sentence_of_a_worker_arrives_as_it_was() -> None:
+    with workers(2) as run, pytest.raises(InputError) as caught:
+        list(run(fail, range(4)))
+    assert str(caught.value) == "this is no image: b.tif; check the file"
+    assert caught.value.exit_code == 5
+
+
+def test_a_dead_worker_is_said_in_a_sentence() -> None:
+    with workers(2) as run, pytest.raises(BlocksFailed, match=r"a worker process died; .* --workers"):
+        list(run(die, range(4)))
+
+
+CROWD = """
+import signal, sys, time
+from functools import partial
+from pathlib import Path
+from toolkit.pipeline.workers import processes
+
+def work(seconds, number):
+    import os, time
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
+    with processes(2) as run:
+        list(run(partial(work, 0.5), range(2)))
+        list(run(partial(work, 60), range(1)))  # the other one has nothing to do
+"""
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_process_that_started_them(tmp_path, how: signal.Signals) -> None:
+    script = tmp_path / "crowd.py"
+    script.write_text(CROWD)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    assert parent.stdout is not None
+    children = {int(parent.stdout.readline()) for _ in range(3)}
+    assert len(children) == 2
+    if how == signal.SIGKILL:
+        parent.kill()
+    else:
+        os.killpg(parent.pid, how)  # as Ctrl-C does
+    assert parent.wait(20) != 0
+    deadline = time.monotonic() + 20
+    while any(map(alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, children))
+    _, errors = parent.communicate()
+    assert errors.count("Traceback") <= (1 if how == signal.SIGINT else 0)  # the parent's own

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests import packages
+from toolkit.errors import ModelError, UsageError
+from toolkit.pipeline import segment as pipeline
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.registry import package
+from toolkit.registry.bioimageio.beside import About
+from toolkit.registry.bioimageio.example import Example, of_data, of_image
+from toolkit.registry.bioimageio.read import Opened
+from toolkit.registry.check import Result, check
+from toolkit.registry.export import export, needed
+from toolkit.values.image import Image
+
+# The format's own library leaves the files that it packs open until they are collected.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+SMALL = ["network.maps=[4, 8]", "network.units=0"]
+CHANGES = [
+    "network.maps=[4, 8]",
+    "network.units=0",
+    "tiling.window=[64, 64]",
+    "tiling.overlap=16",
+    "training.crop=[64, 64]",
+]
+VOLUME = [*SMALL, "tiling.window=[16, 32, 32]", "tiling.overlap=8", "training.crop=[16, 32, 32]"]
+ABOUT = About("Blobs", "finds blobs", ("A. Author",), "CC0-1.0", ("10.1007/978-3-030-12029-0_4",))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Catalogue:
+    return Catalogue(allow=())
+
+
+def trained(folder: Path, plugins: Catalogue, changes: list[str]) -> package.ModelPackage:
+    """A run whose network says foreground where it is bright, so that there is something to find."""
+    folder.mkdir()
+    recipe = Recipe.load(plugins.find("recipes", "unet"), plugins, "builtin", changes)
+    (folder / "recipe.yaml").write_text(recipe.dump())
+    torch.manual_seed(3)
+    package.save(recipe.network.build(1, recipe.heads, recipe.ndim), folder / "best.safetensors")
+    return package.load(str(folder), plugins, "builtin")
+
+
+def blobs(shape: tuple[int, ...]) -> Example:
+    rng = np.random.default_rng(0)
+    voxels = rng.poisson(20, shape).astype(np.uint16)
+    for corner in rng.integers(0, np.array(shape) - 8, (6, len(shape))):
+        voxels[tuple(slice(c, c + 7) for c in corner)] += 200
+    return Example(voxels[None], (0.5,) * len(shape), "blobs")
+
+
+def checked(plugins: Catalogue) -> Any:
+    return lambda path: check(str(path), plugins, pipeline.segment)
+
+
+@pytest.mark.parametrize("changes", [CHANGES, pytest.param(VOLUME, marks=pytest.mark.slow)], ids=["2d", "3d"])
+def test_an_exported_package_gives_the_same_instances_again(
+    tmp_path: Path, plugins: Catalogue, changes: list[str]
+) -> None:
+    model = trained(tmp_path / "run", plugins, changes)
+    example, out = blobs(model.recipe.tiling.window), tmp_path / "blobs.zip"
+    found = export(model, ABOUT, example, out, plugins, pipeline.segment, checked(plugins))
+    assert [r.passed for r in found] == [True] * len(found)
+    assert {r.what for r in found} >= {"instances", "output foreground (safetensors)", "output boundary (onnx)"}
+    again = package.load(str(out), plugins)
+    assert again.recipe == model.recipe
+    assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
+    names = set(Opened.at(out).files.sizes)
+    assert {
+        "weights.safetensors",
+        "weights.pt",
+        "weights.onnx",
+        "cover.png",
+        "README.md",
+        "test_instances.npy",
+    } <= names
+
+
+def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, plugins: Catalogue) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    out = tmp_path / "blobs.zip"
+    with pytest.raises(ModelError, match="instances"):
+        export(
+            model,
+            ABOUT,
+            blobs((64, 64)),
+            out,
+            plugins,
+            pipeline.segment,
+            lambda _: [Result("instances", "1, not 2", False)],
+        )
+    with pytest.raises(UsageError, match="not what the format allows"):
+        export(
+            model,
+            replace(ABOUT, licence="no such licence"),
+            blobs((64, 64)),
+            out,
+            plugins,
+            pipeline.segment,
+            checked(plugins),
+        )
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_other_tools_of_the_format_run_an_exported_package(tmp_path: Path, plugins: Catalogue) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    out = tmp_path / "blobs.zip"
+    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
+    script = """
+import sys
+from bioimageio.core import test_model
+from bioimageio.spec import load_description
+print(type(load_description(sys.argv[1])).__name__)
+for kind in ("pytorch_state_dict", "onnx"):
+    print(kind, test_model(sys.argv[1], weight_format=kind).status)
+"""
+    settings = {
+        "BIOIMAGEIO_PERFORM_IO_CHECKS": "0",
+        "BIOIMAGEIO_RESOLVE_DRAFT": "false",
+        "BIOIMAGEIO_CACHE_PATH": str(tmp_path),
+    }
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(out)], env={**os.environ, **settings},
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.stdout.split("\n")[:3] == ["ModelDescr", "pytorch_state_dict passed", "onnx passed"], done.stderr[
+        -2000:
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda own: own["plugins"].update(nowhere="1.0"), "pip install seg-toolkit-nowhere"),
+        (lambda own: own["recipe"]["postprocess"].update(kind="nothing"), "recipe in the package is not valid"),
+        (lambda own: own["recipe"]["network"].update(maps=[4, 9]), "do not fit"),
+        (lambda own: own.update(schema="toolkit.package/9"), "another version of the toolkit"),
+        (lambda own: own["weights"].update(sha256="0" * 64), "not what its sha256 says"),
+        (lambda own: own.pop("recipe"), "damaged"),
+    ],
+)
+def test_a_package_of_ours_that_was_bent_is_a_sentence(
+    tmp_path: Path, plugins: Catalogue, change: Any, said: str
+) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    out = tmp_path / "blobs.zip"
+    files = packages.good()
+    files["weights.safetensors"] = (tmp_path / "run" / "best.safetensors").read_bytes()
+    own = {
+        "schema": "toolkit.package/1",
+        "owner": "builtin",
+        "recipe": model.recipe.plain(),
+        "plugins": needed(model, plugins),
+        "weights": {"source": "weights.safetensors", "sha256": packages.sha256(files["weights.safetensors"])},
+    }
+    packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
+    package.load(str(out), plugins).build()
+    change(own)
+    packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
+    with pytest.raises(ModelError, match=said):
+        package.load(str(out), plugins).build()
+
+
+def test_a_model_of_somebody_else_is_not_exported_again(tmp_path: Path, plugins: Catalogue) -> None:
+    model = package.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
+    with pytest.raises(UsageError, match="package of somebody else"):
+        export(model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, checked(plugins))
+
+
+def test_an_example_is_one_window_of_what_the_network_sees(tmp_path: Path, plugins: Catalogue) -> None:
+    import tifffile
+
+    recipe = Recipe.load(plugins.find("recipes", "unet"), plugins, "builtin", CHANGES)
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    masks = np.zeros((150, 130), np.uint8)
+    masks[100:110, 90:100], masks[120:130, 110:120] = 1, 2
+    image = (masks > 0) * 100 + rng.integers(0, 9, masks.shape)
+    tifffile.imwrite(tmp_path / "data" / "images" / "a.tif", image.astype(np.uint8))
+    tifffile.imwrite(tmp_path / "data" / "masks" / "a.tif", masks)
+    (tmp_path / "data" / "splits.json").write_text(json.dumps({"train": [], "val": ["a"], "test": []}))
+    (tmp_path / "data" / "meta.json").write_text(json.dumps({"axes": "YX", "masks": "YX"}))
+    best = of_data(str(tmp_path / "data:val"), recipe)
+    assert best.voxels.shape == (1, 64, 64)
+    assert best.voxels.max() >= 100
+    middle = of_image(tmp_path / "data" / "images" / "a.tif", recipe)
+    assert np.array_equal(middle.voxels[0], image.astype(np.uint8)[43:107, 33:97])
+    assert isinstance(middle.image, Image)
+
+
+def test_the_plugins_that_a_recipe_uses_are_written_down(tmp_path: Path, plugins: Catalogue) -> None:
+    from importlib.metadata import version
+
+    assert needed(trained(tmp_path / "run", plugins, CHANGES), plugins) == {"builtin": version("seg-toolkit")}

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests import packages
+from toolkit.errors import InputError, ModelError, StorageError, UsageError
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry import package
+from toolkit.registry.gate.archive import Files, open_package
+from toolkit.registry.install import Wanted, install
+from toolkit.registry.store import Entry, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    return Store()
+
+
+def files(folder: Path, text: str = "x") -> Files:
+    return open_package(packages.zipped(folder / f"{text}.zip", {"rdf.yaml": text.encode(), "a/b": b"1"}))
+
+
+def entry(name: str = "nuclei", version: str = "1") -> Entry:
+    return Entry(name, version, "")
+
+
+def test_looking_creates_nothing(store: Store) -> None:
+    assert store.entries() == []
+    assert store.find("nuclei") is None
+    assert not store.trusts("0")
+    assert not store.home.exists()
+
+
+def test_a_model_is_found_by_name_version_and_alias(store: Store, tmp_path: Path) -> None:
+    first, second = files(tmp_path, "1"), files(tmp_path, "2")
+    store.add(first, entry(version="1.2"), ["best"])
+    store.add(second, entry(version="1.3"))
+    found = {r: e.version for r in ("nuclei", "nuclei@1.2", "nuclei@1.3", "nuclei@best") if (e := store.find(r))}
+    assert found == {"nuclei": "1.2", "nuclei@1.2": "1.2", "nuclei@1.3": "1.3", "nuclei@best": "1.2"}
+    store.note("nuclei@1.3", alias="best", notes="better", scores={"S@0.50": 0.9})
+    best = store.get("nuclei")
+    assert (best.version, best.notes, best.scores, best.sha256) == ("1.3", "better", {"S@0.50": 0.9}, second.digest)
+    assert store.find("nuclei@2") is None
+    with pytest.raises(UsageError, match="did you mean 'nuclei'"):
+        store.get("nuclea")
+
+
+def test_adding_twice_is_adding_once_and_another_model_is_refused(store: Store, tmp_path: Path) -> None:
+    one = store.add(files(tmp_path), entry())
+    assert store.add(files(tmp_path), entry()) == one
+    assert len(list((store.home / "objects").iterdir())) == 1
+    with pytest.raises(UsageError, match="another model has this name"):
+        store.add(files(tmp_path, "y"), entry())
+    assert [e.sha256 for e in store.entries()] == [one.sha256]
+    assert store.gc() == []
+
+
+def test_a_flipped_byte_is_found_whenever_the_model_is_used(store: Store, tmp_path: Path) -> None:
+    there = store.add(files(tmp_path), entry())
+    target = store.folder(there) / "a" / "b"
+    target.write_bytes(b"2")
+    with pytest.raises(ModelError, match="installed model is damaged"):
+        store.folder(there)
+
+
+def test_gc_frees_what_no_name_refers_to_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    kept, gone = files(tmp_path, "kept"), files(tmp_path, "gone")
+    store.add(kept, entry("kept"))
+    store.add(gone, entry("gone"))
+    store.add(gone, entry("also-gone"))
+    store.remove("gone")
+    assert store.gc() == []
+    store.remove("also-gone")
+    assert store.gc() == [(gone.digest, 5)]
+    assert [p.name for p in (store.home / "objects").iterdir()] == [kept.digest]
+
+
+def test_names_that_could_be_paths_or_options_are_refused(store: Store, tmp_path: Path) -> None:
+    for name in ("", "../x", "a/b", "-x", "a b", "A", "nuclei@1"):
+        with pytest.raises(UsageError, match="this is not a name"):
+            store.add(files(tmp_path), entry(name))
+
+
+def test_trust_is_for_one_digest(store: Store) -> None:
+    store.trust("a" * 64, {"net.py": "b" * 64})
+    assert store.trusts("a" * 64)
+    assert not store.trusts("c" * 64)
+
+
+def test_a_registry_that_is_no_database_is_a_sentence(store: Store) -> None:
+    store.home.mkdir()
+    (store.home / "registry.sqlite").write_bytes(b"garbage" * 100)
+    with pytest.raises(StorageError, match="registry cannot be used"):
+        store.entries()
+
+
+def test_a_home_that_is_a_file_is_a_sentence(store: Store, tmp_path: Path) -> None:
+    store.home.write_bytes(b"")
+    with pytest.raises(StorageError, match="SEG_HOME"):
+        store.add(files(tmp_path), entry())
+
+
+def test_an_acknowledged_row_is_synced_before_it_is_acknowledged(store: Store, tmp_path: Path) -> None:
+    store.add(files(tmp_path), entry())
+    with sqlite3.connect(store.home / "registry.sqlite") as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    db.close()
+
+
+def test_an_installed_package_runs_by_its_name(store: Store, tmp_path: Path) -> None:
+    path = packages.zipped(tmp_path / "m.zip", packages.good())
+    there = install(str(path), Wanted(aliases=("best",), notes="n"), store)
+    assert (there.name, there.version, there.licence, there.source) == ("tiny-net", "1.2", "MIT", str(path))
+    path.unlink()
+    model = package.load("tiny-net@best", Catalogue())
+    assert (model.reference, model.sha256) == ("tiny-net@1.2", there.sha256)
+
+
+def test_a_training_run_can_be_installed(store: Store, tmp_path: Path) -> None:
+    from toolkit.plugins.recipe import Recipe
+
+    run = tmp_path / "run"
+    run.mkdir()
+    plugins = Catalogue(allow=())
+    recipe = Recipe.load(plugins.find("recipes", "unet"), plugins, "builtin", ["network.maps=[4, 8]"])
+    (run / "recipe.yaml").write_text(recipe.dump())
+    package.save(recipe.network.build(1, recipe.heads, 2), run / "best.safetensors")
+    (run / "last.safetensors").write_bytes(b"not kept")
+    there = install(str(run), Wanted(name="mine"), store)
+    assert sorted(p.name for p in store.folder(there).iterdir()) == ["best.safetensors", "recipe.yaml"]
+    assert package.load("mine", plugins).recipe == recipe
+    package.load("mine", plugins).build()
+
+
+def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp_path: Path) -> None:
+    lines = [
+        "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+        *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)),
+    ]
+    (tmp_path / "recipe.yaml").write_text("\n".join(lines))
+    with pytest.raises(ModelError, match="aliases"):
+        package.load(str(tmp_path), Catalogue(allow=()))
+
+
+@pytest.mark.parametrize("damage", ["weights", "test"])
+def test_a_package_whose_files_are_not_what_it_says_is_not_installed(store: Store, tmp_path: Path, damage: str) -> None:
+    name = {"weights": "net.onnx", "test": "in.npy"}[damage]
+    made = packages.good()
+    path = packages.zipped(tmp_path / "m.zip", {**made, name: made[name][:-1] + b"!"})
+    with pytest.raises(ModelError, match="sha256"):
+        install(str(path), Wanted(), store)
+    assert store.entries() == []
+
+
+def test_a_name_that_nobody_has_says_what_would_add_it(store: Store, tmp_path: Path) -> None:
+    plugins = Catalogue(allow=())
+    for name, said in (
+        ("affable-shark", "seg models add affable-shark"),
+        ("affable-sharc", "did you mean 'affable-shark'"),
+        ("qqqqqqq", "seg models search"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            package.load(name, plugins)
+    with pytest.raises(InputError, match="no such model package"):
+        package.load(str(tmp_path / "none.zip"), plugins)
+    with pytest.raises(UsageError, match="collection"):
+        install("qqqqqqq", Wanted(), store)
+
+
+def test_a_folder_of_a_plugins_name_does_not_hide_the_plugin(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unet").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="ships no trained model"):
+        package.load("unet", Catalogue(allow=()))

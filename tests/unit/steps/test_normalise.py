@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydantic import ValidationError
+
+from toolkit.errors import InputError
+from toolkit.steps import normalise
+from toolkit.steps.normalise import Normalise, fit
+from toolkit.values.image import Image
+from toolkit.values.tiles import Box
+
+TYPES = [np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float16, np.float32, np.float64]
+KINDS = ["percentile", "mean_std", "range", "none"]
+
+
+def images(dtype: type) -> st.SearchStrategy[np.ndarray]:
+    elements = st.integers(0, 1) if dtype is np.bool_ else st.integers(0, 120)
+    shapes = hnp.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=8)
+    return shapes.flatmap(lambda shape: hnp.arrays(np.int64, shape, elements=elements)).map(lambda a: a.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_percentiles_are_those_of_numpy(dtype: type, data: st.DataObject) -> None:
+    array = data.draw(images(dtype))
+    how = Normalise(low=data.draw(st.floats(0, 40)), high=data.draw(st.floats(60, 100)))
+    low, high = np.percentile(array.astype(float), [how.low, how.high])
+    scale = fit(Image.from_array(array), how)
+    if high - low > 1e-9:
+        assert scale.offset[0] == pytest.approx(low)
+        assert 1 / scale.factor[0] == pytest.approx(high - low)
+        assert scale(array[None]) == pytest.approx((array[None].astype(float) - low) / (high - low), abs=1e-3)
+
+
+@given(images(np.uint16))
+def test_mean_and_deviation_are_those_of_numpy(array: np.ndarray) -> None:
+    scaled = fit(Image.from_array(array), Normalise(kind="mean_std"))(array[None])
+    if array.std() > 0:
+        assert scaled.mean(dtype=float) == pytest.approx(0, abs=1e-4)
+        assert scaled.std(dtype=float) == pytest.approx(1, abs=1e-4)
+
+
+def test_range_divides_by_the_largest_value_of_the_type() -> None:
+    array = np.array([[0, 255]], np.uint8)
+    assert fit(Image.from_array(array), Normalise(kind="range"))(array).tolist() == [[0, 1]]
+    assert fit(Image.from_array(array), Normalise(kind="none"))(array).tolist() == [[0, 255]]
+    fractions = array.astype(np.float32)
+    assert fit(Image.from_array(fractions), Normalise(kind="range"))(fractions).tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_constant_image_is_told_and_stays_finite(kind: str, dtype: type) -> None:
+    array = np.full((1, 5, 6), 7, dtype)
+    scale = fit(Image.from_array(array, "CYX"), Normalise(kind=kind))
+    assert scale.constant
+    assert np.isfinite(scale(array)).all()
+
+
+def test_a_sparse_image_is_scaled_by_its_few_values() -> None:
+    array = np.zeros((100, 100), np.uint8)
+    array[0, 0] = 200
+    scale = fit(Image.from_array(array), Normalise())
+    assert not scale.constant
+    assert scale(array).max() == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_that_are_no_numbers_become_zero_and_do_not_count(kind: str) -> None:
+    array = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8)
+    spoilt = array.copy()
+    spoilt[2, 3], spoilt[4, 5], spoilt[0, 1] = np.nan, np.inf, -np.inf
+    scale = fit(Image.from_array(spoilt), Normalise(kind=kind))
+    scaled = scale(spoilt[None])[0]
+    assert scaled[2, 3] == scaled[4, 5] == scaled[0, 1] == 0
+    assert np.isfinite(scaled).all()
+
+
+def test_an_image_without_a_finite_value_is_an_input_error() -> None:
+    for value in (np.nan, np.inf):
+        with pytest.raises(InputError, match="no voxel has a finite value: cells, channel 0"):
+            fit(Image.from_array(np.full((5, 6), value), name="cells"), Normalise())
+
+
+def test_each_channel_has_its_own_scale() -> None:
+    array = np.stack([np.arange(30), np.arange(30) * 5 + 7]).reshape(2, 5, 6).astype(np.uint8)
+    scaled = fit(Image.from_array(array, "CYX"), Normalise(low=0, high=100))(array)
+    assert np.allclose(scaled[0], scaled[1])
+    assert (scaled.min(), scaled.max()) == (0, 1)
+
+
+@given(images(np.float32), st.integers(1, 5))
+def test_the_scale_does_not_depend_on_how_the_image_is_read(array: np.ndarray, voxels: int) -> None:
+    slabs = normalise._slabs
+    for sample in (7, 2**24):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(normalise, "SAMPLE", sample)
+            whole = fit(Image.from_array(array), Normalise())
+            patch.setattr(normalise, "_slabs", lambda image: slabs(image, voxels))
+            pieces = fit(Image.from_array(array), Normalise())
+        assert (whole.offset, whole.factor, whole.constant) == (pieces.offset, pieces.factor, pieces.constant)
+
+
+def test_a_scale_is_pointwise() -> None:
+    array = np.random.default_rng(0).random((2, 9, 10)).astype(np.float32)
+    image = Image.from_array(array, "CYX")
+    scale, box = fit(image, Normalise()), Box((2, 3), (7, 9))
+    assert np.array_equal(scale(image.read(box)), scale(image.read())[(slice(None), *box.slices)])
+
+
+def test_percentiles_outside_their_range_are_refused() -> None:
+    for wrong in ({"low": -1}, {"high": 101}, {"kind": "minmax"}, {"gamma": 2}):
+        with pytest.raises(ValidationError):
+            Normalise(**wrong)

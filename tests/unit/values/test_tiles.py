@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.values.tiles import Box, Lattice, blocks
+
+boxes = (
+    st.integers(1, 3)
+    .flatmap(lambda n: st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 15)), min_size=n, max_size=n))
+    .map(lambda spans: Box(tuple(a for a, _ in spans), tuple(a + n for a, n in spans)))
+)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Box, Box]:
+    first = draw(boxes)
+    return first, draw(boxes.filter(lambda b: b.ndim == first.ndim))
+
+
+@st.composite
+def lattices(draw: st.DrawFn, least: int = 1) -> Lattice:
+    axes = draw(st.sampled_from((2, 3)))
+    shape = draw(st.lists(st.integers(least, 40 if axes == 2 else 14), min_size=axes, max_size=axes))
+    window = draw(st.lists(st.integers(1, 16), min_size=axes, max_size=axes))
+    overlap = [draw(st.integers(0, w - 1)) for w in window]
+    return Lattice(tuple(shape), tuple(window), tuple(overlap))
+
+
+def painted(parts: list[Box], shape: tuple[int, ...]) -> np.ndarray:
+    """How often each voxel is in one of the boxes."""
+    count = np.zeros(shape, int)
+    for box in parts:
+        assert box.size > 0
+        assert box in Box.whole(shape)
+        count[box.slices] += 1
+    return count
+
+
+@given(pairs())
+def test_the_common_part_of_two_boxes_holds_the_voxels_that_are_in_both(two: tuple[Box, Box]) -> None:
+    a, b = two
+    origin = Box((-40,) * a.ndim, (60,) * a.ndim)
+    dense = []
+    for box in (a, b, a & b):
+        mask = np.zeros(origin.shape, bool)
+        mask[box.relative_to(origin).slices] = True
+        dense.append(mask)
+    assert np.array_equal(dense[2], dense[0] & dense[1])
+    assert (a & b).size == dense[2].sum()
+    assert (a & b) == (a & b) & a
+    assert ((a & b) in a) == ((b & a) in a)
+
+
+@given(boxes, st.integers(-30, 30), st.integers(0, 9))
+def test_a_box_moved_away_and_back_is_the_same_and_grows_on_both_sides(box: Box, by: int, margin: int) -> None:
+    there = (by,) * box.ndim
+    assert box.shift(there).shift((-by,) * box.ndim) == box
+    assert box.relative_to(box) == Box.whole(box.shape)
+    assert box.grow((margin,) * box.ndim).shape == tuple(n + 2 * margin for n in box.shape)
+    assert box.grow((margin,) * box.ndim, within=(10,) * box.ndim) in Box.whole((10,) * box.ndim) or (
+        box.grow((margin,) * box.ndim, within=(10,) * box.ndim).size == 0
+    )
+
+
+@given(lattices())
+def test_window_cores_partition_the_image(lattice: Lattice) -> None:
+    windows = list(lattice.windows())
+    assert (painted([w.core for w in windows], lattice.shape) == 1).all()
+    assert [w.core for w in windows] == sorted(w.core for w in windows)
+
+
+@given(lattices())
+def test_windows_have_one_shape_hold_their_core_and_give_it_context(lattice: Lattice) -> None:
+    for window in lattice.windows():
+        assert window.outer.shape == lattice.window
+        assert window.core in window.outer
+        for axis, size in enumerate(lattice.shape):
+            context = lattice.overlap[axis] // 2
+            assert window.core.start[axis] in (0, window.outer.start[axis] + context)
+            assert window.core.stop[axis] == size or window.outer.stop[axis] - window.core.stop[axis] >= context
+
+
+@given(lattices())
+def test_an_axis_no_longer_than_the_window_has_one_window(lattice: Lattice) -> None:
+    for axis, size in enumerate(lattice.shape):
+        assert (len(lattice.cuts(axis)) == 2) == (size <= lattice.window[axis])
+
+
+@given(lattices(), st.data())
+def test_the_windows_of_a_box_are_those_whose_cores_touch_it(lattice: Lattice, data: st.DataObject) -> None:
+    start = tuple(data.draw(st.integers(0, n - 1)) for n in lattice.shape)
+    stop = tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, lattice.shape, strict=True))
+    box = Box(start, stop)
+    assert list(lattice.windows(box)) == [w for w in lattice.windows() if (w.core & box).size]
+
+
+@given(lattices(), st.one_of(st.none(), st.integers(1, 50)))
+def test_blocks_partition_the_image_along_window_cores(lattice: Lattice, size: int | None) -> None:
+    parts = blocks(lattice, size)
+    assert (painted([b.core for b in parts], lattice.shape) == 1).all()
+    assert [b.index for b in parts] == list(range(len(parts)))
+    assert [b.core for b in parts] == sorted(b.core for b in parts)
+    for block in parts:
+        inside = [w.core for w in lattice.windows(block.core)]
+        assert all(core in block.core for core in inside)
+        assert sum(core.size for core in inside) == block.core.size
+
+
+@given(lattices(), st.integers(1, 50))
+def test_a_block_has_at_least_the_wanted_size_unless_it_is_the_last_of_its_row(lattice: Lattice, size: int) -> None:
+    for block in blocks(lattice, size):
+        for axis, extent in enumerate(lattice.shape):
+            assert block.core.shape[axis] >= size or block.core.stop[axis] == extent
+
+
+@given(lattices())
+def test_no_size_means_one_block_and_sizes_may_differ_by_axis(lattice: Lattice) -> None:
+    (only,) = blocks(lattice, None)
+    assert only.core == Box.whole(lattice.shape)
+    assert blocks(lattice, lattice.shape) == [only]
+    slabs = blocks(lattice, (1, *lattice.shape[1:]))
+    assert len(slabs) == len(lattice.cuts(0)) - 1
+    assert all(b.core.shape[1:] == lattice.shape[1:] for b in slabs)
+
+
+def test_the_size_of_a_box_is_the_product_of_its_extents() -> None:
+    assert Box((1, 2, 3), (4, 4, 4)).size == prod((3, 2, 1))
+    assert Box((5,), (3,)).size == 0

@@ -1,0 +1,58 @@
+"""A U-Net for any heads, 2-D and 3-D."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from toolkit.plugins.specs import Network
+from toolkit.values.prediction import Head
+
+if TYPE_CHECKING:
+    import torch
+
+Step = Annotated[int, Field(ge=1, le=8)]
+
+
+class UNet(Network):
+    """U-Net with residual units (Kerfoot et al. 2019), as MONAI builds it, and one 1×1 convolution for all heads."""
+
+    kind: Literal["unet"] = "unet"
+    maps: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(16, 32, 64, 128), min_length=2)
+    """Feature maps of each level, finest first."""
+    strides: tuple[Step | tuple[Step, ...], ...] | None = None
+    """Downsampling between neighbouring levels, one number or one per axis `(Z)YX`; null is 2 everywhere. Volumes with
+    thick slices want `[1, 2, 2]` until their voxels are about isotropic."""
+    units: Annotated[int, Field(ge=0, le=4)] = 2
+    """Convolutions of a residual unit; 0 is one plain convolution per level."""
+    norm: Literal["batch", "instance"] = "batch"
+    """`batch` treats every window alike, an empty one too; `instance` suits batches of one crop."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_stride_per_step(self) -> UNet:
+        if self.strides is not None and len(self.strides) != len(self.maps) - 1:
+            raise ValueError(f"strides has {len(self.strides)} entries, {len(self.maps)} levels need one fewer")
+        return self
+
+    def steps(self, ndim: int) -> tuple[tuple[int, ...], ...]:
+        """The downsampling of each step, per axis."""
+        strides = self.strides or (2,) * (len(self.maps) - 1)
+        return tuple((s,) * ndim if isinstance(s, int) else s for s in strides)
+
+    def stride(self, ndim: int) -> tuple[int, ...]:
+        total = [1] * ndim
+        for step in self.steps(ndim):
+            if len(step) != ndim:
+                raise ValueError(f"network.strides has a step for {len(step)} axes, the image has {ndim}")
+            total = [t * s for t, s in zip(total, step, strict=True)]
+        return tuple(total)
+
+    def of_heads(self, tensor: str) -> bool:
+        return tensor.startswith("out.")
+
+    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
+        from toolkit.builtin.networks.unet_module import UNetModule
+
+        return UNetModule(channels, heads, ndim, self.maps, self.steps(ndim), self.units, self.norm, self.dropout)

@@ -1,0 +1,1 @@
+"""The post-processors that come with the core."""

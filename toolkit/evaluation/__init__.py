@@ -1,0 +1,1 @@
+"""Results against truth: numbers only, no pictures."""

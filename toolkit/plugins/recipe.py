@@ -1,0 +1,183 @@
+"""The whole configuration of a method: data about the method only, never paths or devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
+
+from toolkit.errors import InputError, UsageError, nearest
+from toolkit.files import plain_yaml
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.collect import Family
+from toolkit.plugins.sections import Input, Section, Tiling, Training
+from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.steps.normalise import Normalise
+from toolkit.steps.turns import refused
+from toolkit.values.prediction import Head
+
+SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
+SPECS: dict[str, Family] = {
+    "network": "networks",
+    "loss": "losses",
+    "auxiliary": "losses",
+    "postprocess": "postprocessors",
+}
+"""Sections of a recipe that hold a spec, and the family it comes from."""
+
+
+class Recipe(Section):
+    """A method. `Recipe.parse` builds it from plain data, because which class a section has is for plugins to say."""
+
+    schema_: Literal["toolkit.recipe/1"] = Field(default=SCHEMA, alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
+    """Name of the method or model."""
+    input: Input = Input()
+    normalise: Normalise = Normalise()
+    network: SerializeAsAny[Network]
+    loss: SerializeAsAny[Loss]
+    auxiliary: SerializeAsAny[Loss] | None = None
+    """A second loss with heads of its own."""
+    postprocess: SerializeAsAny[PostProcessor]
+    tiling: Tiling = Tiling()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if len(self.training.crop) != self.ndim:
+            raise ValueError(f"training.crop has {len(self.training.crop)} axes and tiling.window has {self.ndim}")
+        if self.input.spacing_um is not None and len(self.input.spacing_um) != self.ndim:
+            raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
+        if self.input.shrink is not None and len(self.input.shrink) != self.ndim:
+            raise ValueError(f"input.shrink needs {self.ndim} numbers, one per axis of tiling.window")
+        stride = self.network.stride(self.ndim)
+        for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
+            if any(n % s for n, s in zip(shape, stride, strict=True)):
+                raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
+        if wrong := self.postprocess.disagrees(self.loss):
+            raise ValueError(wrong)
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            raise ValueError("loss and auxiliary have heads of one name")
+        if self.tiling.augment != "none" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def shrink(self) -> tuple[int, ...]:
+        """Voxels of the image per voxel of the network, along each axis."""
+        return self.input.shrink or (1,) * self.ndim
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes: 2 or 3."""
+        return len(self.tiling.window)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The loss and, if there is one, the auxiliary loss."""
+        return (self.loss,) if self.auxiliary is None else (self.loss, self.auxiliary)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads of the network, from all losses."""
+        return tuple(head for loss in self.losses for head in loss.heads(self.ndim))
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:
+        """Validate plain data, with the classes that the catalogue knows; `owner` is the plugin to look in first.
+
+        Raises `UsageError` with the path of what is wrong, such as `postprocess.seed: input should be less than 1`.
+        """
+        data = dict(data)
+        for section, family in SPECS.items():
+            raw = data.get(section)
+            if raw is None or not isinstance(raw, Mapping):
+                continue
+            if "kind" not in raw:
+                raise UsageError("a kind is missing", f"{section}.kind", f"name a {family[:-1]}")
+            kind = catalogue.find(family, str(raw["kind"]), owner)
+            bare = str(raw["kind"]).rpartition(":")[2]
+            data[section] = _validated(kind, {**raw, "kind": bare}, section)
+        recipe: Recipe = _validated(cls, data, "")
+        return recipe
+
+    @classmethod
+    def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:
+        """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
+        try:
+            data = plain_yaml.load(path.read_bytes())
+        except FileNotFoundError as error:
+            raise InputError("no such recipe file", path, "check the path") from error
+        except plain_yaml.NotPlain as error:
+            raise InputError("this recipe is not valid YAML", path, str(error)) from error
+        if not isinstance(data, dict):
+            raise InputError("this recipe is not a mapping", path, "see docs/recipes.md for a whole one")
+        return cls.parse(changed(data, changes), catalogue, owner)
+
+    def changed(self, changes: Sequence[str], catalogue: Catalogue, owner: str | None = None) -> Recipe:
+        """This recipe with `--set` changes applied."""
+        return self.parse(changed(self.plain(), changes), catalogue, owner) if changes else self
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain data (dicts, lists, numbers, strings)."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def dump(self) -> str:
+        """The recipe as YAML; `Recipe.parse(plain_yaml.load(text.encode()), catalogue)` gives it back."""
+        return plain_yaml.dump(self.plain())
+
+
+def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Plain recipe data with changes `a.b=value` applied; values are YAML.
+
+    `x.kind=K` resets section x to the defaults of K; `x=K` on a section that holds a spec is short for it.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for change in changes:
+        path, equals, text = change.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys) or len(keys) > 2:
+            raise UsageError("not a change of the form section.field=value", f"--set {change}", "see seg show RECIPE")
+        try:
+            value = plain_yaml.load(text.encode(errors="surrogateescape"))
+        except plain_yaml.NotPlain as error:
+            raise UsageError("the value is not valid YAML", f"--set {change[:80]}", "quote it") from error
+        section = keys[0]
+        if len(keys) == 1 and section in SPECS and isinstance(value, str):
+            keys, value = [section, "kind"], value
+        if len(keys) == 1:
+            result[section] = value
+        elif keys[1] == "kind":
+            result[section] = {"kind": value}
+        else:
+            inside = result.get(section) or {}
+            if not isinstance(inside, Mapping):
+                raise UsageError("this section has no fields", f"--set {change}", "set the section itself")
+            result[section] = {**inside, keys[1]: value}
+    return result
+
+
+def _validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(p) for p in first["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
+        where = ".".join(filter(None, [section, *path])) or "recipe"
+        if first["type"] == "extra_forbidden":
+            raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
+        what = str(first["msg"]).removeprefix("Value error, ")
+        raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
+
+
+def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Names that are valid below `path`."""
+    for step in path:
+        field = model.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return [f.alias or name for name, f in model.model_fields.items()]

@@ -1,0 +1,196 @@
+"""What a plugin brings: networks, losses, post-processors and metrics. A spec is its configuration.
+
+A spec is a frozen pydantic model with a `kind` and one verb. Its fields are YAML keys, Python keywords, `--set` paths
+and package metadata at once. Spec modules import nothing heavy: torch is imported inside `build()`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from toolkit.gpu.backend import Backend
+from toolkit.steps.stitch import Fragment, stitch
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.truth import Truth
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from toolkit.steps.survey import Deduced, Survey
+
+Counts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`.
+
+    `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
+    threshold that what suits it moves while a network trains: validation in the training tries values beside the
+    recipe's, so that the best weights are not those that happen to suit one value.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    drifts: bool = False
+
+
+class Spec(BaseModel):
+    """Base of the four families. A concrete class fixes its name: `kind: Literal["unet"] = "unet"`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    kind: str
+
+    @classmethod
+    def named(cls) -> str:
+        """The `kind` of this class."""
+        return str(cls.model_fields["kind"].default)
+
+    @classmethod
+    def tunable(cls) -> dict[str, Search]:
+        """Fields that `seg tune` may search, with their ranges."""
+        found = {name: [m for m in f.metadata if isinstance(m, Search)] for name, f in cls.model_fields.items()}
+        return {name: marks[0] for name, marks in found.items() if marks}
+
+    def deduced(self, survey: Survey) -> Deduced:
+        """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
+        return {}
+
+
+class Network(Spec):
+    """A neural network that can carry any heads."""
+
+    @abstractmethod
+    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
+        """A module `(B, channels, *S) -> {head.name: (B, head.channels, *S)}` of raw outputs, S of `ndim` axes."""
+
+    @abstractmethod
+    def stride(self, ndim: int) -> tuple[int, ...]:
+        """The window and the crop must be multiples of this, per axis."""
+
+    def borrows(self, other: Network) -> bool:
+        """Whether this network takes weights that `other` learnt."""
+        return self == other
+
+    def of_heads(self, tensor: str) -> bool:
+        """Whether the tensor of this name in the module's state belongs to heads. The others are the same for any
+        heads: a training of another method may start with them."""
+        return True
+
+
+class Loss(Spec):
+    """What a network learns, and the heads that it needs for it."""
+
+    prepares: ClassVar[bool] = False
+    """True if this is only the first step of a training, after which the heads mean nothing yet: it is not validated,
+    and its last weights are the best."""
+
+    @abstractmethod
+    def heads(self, ndim: int) -> tuple[Head, ...]:
+        """The heads that this loss reads."""
+
+    @abstractmethod
+    def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
+        """Arrays for `build()`, maps `(channels, *truth.shape)` or tables; pure NumPy, it runs in loader workers.
+
+        Arrays of one name may differ in their first axis between crops: a batch pads it with zeros.
+        """
+
+    @abstractmethod
+    def build(self) -> torch.nn.Module:
+        """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
+
+    def means(self, other: Loss) -> bool:
+        """Whether heads that learnt by `other` mean what equal heads of this loss do."""
+        return True
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One sweep over all blocks.
+
+    `local(prediction, state, backend) -> fragment` runs in a worker on one block and its halo; `reduce(fragments,
+    state, backend) -> state` gets the fragments of all blocks in raster order. The last reduce gives `Instances`.
+    A `state` that is not None has `window(box)`: the part that a block needs.
+    """
+
+    local: Callable[[Prediction, Any, Backend], Any]
+    reduce: Callable[[Sequence[Any], Any, Backend], Any]
+
+
+class PostProcessor(Spec):
+    """Turns heads into instances. The least an author writes is `assemble`."""
+
+    exact: ClassVar[bool] = False
+    """True if any blocks give the same instances as one block; False if blocks are stitched."""
+    detects: ClassVar[bool] = False
+    """True if objects stand for their centres: a run writes those as points, too."""
+
+    @abstractmethod
+    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
+        """Instances of one piece, in the coordinates of `prediction.box`."""
+
+    def halo(self, ndim: int) -> tuple[int, ...]:
+        """Voxels around a block that `assemble` needs to be right inside it, per axis."""
+        return (0,) * ndim
+
+    def check(self, heads: Mapping[str, Head], ndim: int) -> None:
+        """Raise `UsageError` if these heads are not what this post-processor reads."""
+
+    def disagrees(self, loss: Loss) -> str | None:
+        """What is wrong where this loss teaches what this post-processor does not read, if something is."""
+        return None
+
+    def passes(self) -> tuple[Pass, ...]:
+        """The sweeps; by default one, whose blocks are stitched (`toolkit.steps.stitch`)."""
+
+        def local(prediction: Prediction, state: None, backend: Backend) -> Fragment:
+            found = self.assemble(prediction, backend)
+            return Fragment(found, prediction.box, prediction.core, prediction.shape)
+
+        def reduce(fragments: Sequence[Fragment], state: None, backend: Backend) -> Instances:
+            return stitch(fragments)
+
+        return (Pass(local, reduce),)
+
+
+class Metric(Spec):
+    """A measure of agreement between truth and prediction."""
+
+    additive: ClassVar[bool] = False
+    """True if the pooled values of many images are those of one `Counts` that holds their sums."""
+    errors: ClassVar[tuple[str, ...]] = ()
+    """Values that are better when they are smaller."""
+
+    @abstractmethod
+    def count(self, truth: Truth, predicted: Instances) -> Counts:
+        """What one image contributes: numbers and lists of numbers, nothing else, so that they can be stored."""
+
+    @abstractmethod
+    def summarise(self, counts: Sequence[Counts]) -> dict[str, float]:
+        """Values over the images in `counts`; also called with one image and with bootstrap samples.
+
+        A key that ends in ` pooled` pools objects over images; the same key without it is the mean of images.
+        """
+
+    def resampled(self, counts: Sequence[Counts], weights: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """The pooled values in bootstrap samples: `weights` `(samples, images)` says how often an image is in each."""
+        import numpy as np
+
+        if self.additive:
+            sums = {name: weights @ np.array([c[name] for c in counts]) for name in counts[0]}
+            found = [self.summarise([{name: s[k].tolist() for name, s in sums.items()}]) for k in range(len(weights))]
+        else:
+            images = np.arange(len(counts))
+            found = [self.summarise([counts[k] for k in np.repeat(images, row).tolist()]) for row in weights]
+        return {key: np.array([values[key] for values in found]) for key in found[0] if key.endswith(" pooled")}

@@ -1,0 +1,91 @@
+"""What a run will cost, before it is begun."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.errors import InputError
+from toolkit.io import Found
+from toolkit.pipeline.segment import Model, scene
+from toolkit.running.run import Options, source
+from toolkit.values.image import Image
+from toolkit.values.tiles import blocks
+
+CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will cost, measured on one window of the first image."""
+
+    images: int
+    blocks: int
+    windows: int
+    seconds: float
+    gigabytes: float
+    first: str
+    notes: tuple[str, ...]
+
+
+def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
+    """Open the first image that can be read, run one window of it, and say what all of it will cost.
+
+    Raises the `InputError` of the last image if none can be read.
+    """
+    error: InputError | None = None
+    for one in found:
+        try:
+            return _measured(one, len(found), model, options)
+        except InputError as reason:
+            error = reason
+    assert error is not None, "there is at least one input"
+    raise error
+
+
+def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
+    here = scene(model, source(one, options))
+    lattice = here.predictor.lattice(here.image.shape)
+    work = blocks(lattice, options.block)
+    windows = sum(1 for _ in lattice.windows())
+    here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
+    began = time.perf_counter()
+    here.predictor(here.image, here.scale, next(lattice.windows()).core)
+    pace = time.perf_counter() - began
+    voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
+    heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
+    split = min(options.workers, max(images, len(work)))
+    return Plan(
+        images=images,
+        blocks=len(work),
+        windows=windows,
+        seconds=images * windows * pace / split,
+        gigabytes=split * (peak() + 2 * heads / 2**30),
+        first=one.stem,
+        notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
+    )
+
+
+def peak() -> float:
+    """Most main memory that this process has held, in GiB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def _notes(image: Image, trained_um: tuple[float, ...] | None) -> tuple[str, ...]:
+    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on, or a
+    volume of unknown voxel size."""
+    if image.ndim == 3 and not image.calibrated:
+        return (*image.notes, CUBES)
+    if trained_um is None or not image.calibrated:
+        return image.notes
+    ratio = max(max(a / b, b / a) for a, b in zip(trained_um, image.voxel_size, strict=True))
+    if ratio < 1.25:
+        return image.notes
+    return (
+        *image.notes,
+        f"the model was trained at {list(trained_um)} µm per voxel and this image has {list(image.voxel_size)}",
+    )

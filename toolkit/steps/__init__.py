@@ -1,0 +1,1 @@
+"""Steps of the line: pure functions of values; no files, no networks, no configuration but their arguments."""

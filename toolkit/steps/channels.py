@@ -1,0 +1,85 @@
+"""What a network sees of an image: some channels, luminance or a stain. Pointwise and lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import InputError, UsageError
+from toolkit.values.image import Image
+
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue in ITU-R BT.709."""
+STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+"""Optical density in red, green and blue of haematoxylin, eosin and DAB (Ruifrok and Johnston 2001)."""
+
+
+def select(image: Image, channels: Sequence[int] | Literal["all", "grey", "haematoxylin"]) -> Image:
+    """The image with these channels only, in this order; "all" is the image itself.
+
+    "grey": luminance of RGB as float32 in the range of the file; a one-channel image stays as it is. "haematoxylin":
+    amount of that stain in RGB, float32, ≥ 0, bright on dark, by colour deconvolution (Ruifrok and Johnston 2001,
+    equation 5). Integers are a fraction of their largest value, floats lie in [0, 1]. Raises `InputError` if the
+    image does not have the channels.
+    """
+    if isinstance(channels, str):
+        return _mixed(image, channels)
+    if not channels:
+        raise UsageError("no channel is chosen", image.name, "choose with --set input.channels='[0]'")
+    missing = [c for c in channels if not 0 <= c < image.channels]
+    if missing:
+        has = "1 channel" if image.channels == 1 else f"{image.channels} channels"
+        raise InputError(
+            f"there is no channel {missing[0]}, the image has {has}, counted from 0",
+            image.name,
+            "choose with --set input.channels='[0]'",
+        )
+    if tuple(channels) == tuple(range(image.channels)):
+        return image
+    names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
+    source = _Picked(image.source, tuple(channels), (len(channels), *image.shape), image.dtype)
+    return Image(source, image.axes, image.voxel_size, image.name, image.calibrated, image.notes, names)
+
+
+def _mixed(image: Image, how: Literal["all", "grey", "haematoxylin"]) -> Image:
+    if how == "all" or (how == "grey" and image.channels == 1):
+        return image
+    if image.channels != 3:
+        has = "1 channel" if image.channels == 1 else f"{image.channels} channels"
+        raise InputError(
+            f"{how} needs red, green and blue, but the image has {has}",
+            image.name,
+            "choose a channel with --set input.channels='[0]'",
+        )
+    return image.map(1, np.float32, _luminance if how == "grey" else _haematoxylin)
+
+
+def _luminance(voxels: NDArray[Any]) -> NDArray[np.float32]:
+    return np.tensordot(np.array(LUMINANCE, np.float32), voxels.astype(np.float32), axes=1)[None]
+
+
+def _haematoxylin(voxels: NDArray[Any]) -> NDArray[np.float32]:
+    full = np.iinfo(voxels.dtype).max if voxels.dtype.kind in "ui" else 1
+    light = np.maximum(voxels.astype(np.float32) / np.float32(full), np.float32(1e-6))
+    # Absorbances add up over stains (Beer and Lambert), so the inverse of their colours tells the amounts.
+    absorbance = np.log(light) / np.float32(np.log(1e-6))
+    unmix = np.linalg.inv(STAINS)[:, 0].astype(np.float32)
+    return np.maximum(np.tensordot(unmix, absorbance, axes=1), np.float32(0))[None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Picked:
+    """Some channels of a lazy array; the others are never read."""
+
+    source: Any
+    channels: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        wanted = self.channels[key[0]]
+        return np.concatenate([np.asarray(self.source[(slice(c, c + 1), *key[1:])]) for c in wanted])
