@@ -46,7 +46,8 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
 
 def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], prefix: str = "") -> T:
     """The dataclass `cls` of which `flat` gave these."""
-    hints, values = get_type_hints(cls), {}
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name, kind = f"{prefix}{field.name}", hints[field.name]
         if name in arrays:

@@ -18,6 +18,9 @@ from toolkit.values.prediction import Head
 if TYPE_CHECKING:
     import torch
 
+LANES = 64
+"""A multiple of the numbers that a vector unit takes at once."""
+
 
 class TorchEngine:
     """A torch module. `engine(voxels) -> [{head: Raw, …}, …]`, one for each window of `voxels` `(B, C, *window)`.
@@ -88,15 +91,13 @@ class Raw:
     def everywhere(self) -> Any:
         import torch
 
+        box = tuple(s.stop - s.start for s in self.inside) or self.shape
         with one_thread(), torch.inference_mode():
             if hasattr(self.maps, "shape"):
-                part = self.maps[(slice(self.number, self.number + 1), slice(None), *self.inside)]
-                found = self._activated(part.float().contiguous())[0]
+                raw = self.maps[(self.number, slice(None), *self.inside)].float().flatten(1)
             else:
-                box = tuple(s.stop - s.start for s in self.inside) or self.shape
-                rows = self._rows(torch.ones(box, dtype=torch.bool, device=self.backend.device))
-                found = rows.T.reshape(-1, *box)
-        return self.backend.asarray(found)
+                raw = self._rows(torch.ones(box, dtype=torch.bool, device=self.backend.device)).T
+            return self.backend.asarray(self._activated(raw).reshape(-1, *box))
 
     def at(self, mask: Any) -> Any:
         import torch
@@ -104,13 +105,13 @@ class Raw:
         with one_thread(), torch.inference_mode():
             where = torch.as_tensor(mask, device=self.backend.device)
             if hasattr(self.maps, "shape"):
-                part = self.maps[(self.number, slice(None), *self.inside)]
-                raw = part.movedim(0, -1)[where].float()
-                return self.backend.asarray(self._activated(raw))
-            return self.backend.asarray(self._rows(where))
+                raw = self.maps[(self.number, slice(None), *self.inside)][:, where].float()
+            else:
+                raw = self._rows(where).T
+            return self.backend.asarray(self._activated(raw).T.contiguous())
 
     def _rows(self, where: torch.Tensor) -> torch.Tensor:
-        """The activated rows of a lazy head where `where` is true."""
+        """The raw rows of a lazy head where `where` is true."""
         import torch
 
         place = torch.nonzero(where, as_tuple=True)
@@ -118,11 +119,29 @@ class Raw:
         for axis, size in enumerate(self.shape):
             index = index * size + place[axis] + (self.inside[axis].start if self.inside else 0)
         rows: torch.Tensor = self.maps.at(index + self.number * prod(self.shape))
-        return self._activated(rows.float())
+        return rows.float()
 
     def _activated(self, raw: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = raw if self.done else activate(raw, self.head)
-        return found
+        return raw if self.done else steady(raw, self.head)
+
+
+def steady(raw: torch.Tensor, head: Head) -> torch.Tensor:
+    """The head's activation on raw outputs `(C, N)`: of each voxel the same, whatever stands beside it.
+
+    The vector units of a CPU and the loop over what is left of an array round differently: so nothing is left.
+    """
+    import torch
+
+    count = raw.shape[1]
+    whole = torch.nn.functional.pad(raw, (0, -count % LANES)).contiguous()
+    if head.activation != "softmax":
+        found: torch.Tensor = activate(whole, head)
+        return found[:, :count]
+    grown = torch.exp(whole - whole.amax(0))
+    total = grown[0].clone()
+    for channel in grown[1:]:
+        total += channel
+    return (grown / total)[:, :count]
 
 
 def activate(raw: torch.Tensor, head: Head) -> Any:

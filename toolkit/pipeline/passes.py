@@ -92,8 +92,8 @@ def _check(piece: Any, seen: Prediction, postprocess: PostProcessor) -> None:
         wrong = f"its heads have the shapes {bad}, the core of the window has {seen.core.shape}" if bad else ""
         wrong = wrong or ("" if piece.heads else "it has no heads")
     else:
-        bad = {n: len(v) for n, v in piece.values.items() if len(v) != len(piece)}
-        wrong = f"it has {len(piece)} voxels, and values of {bad}" if bad else ""
+        odd = {n: len(v) for n, v in piece.values.items() if len(v) != len(piece)}
+        wrong = f"it has {len(piece)} voxels, and values of {odd}" if odd else ""
     if wrong:
         raise PluginError(
             f"post-processor {postprocess.kind} keeps no piece of its window: {wrong}",

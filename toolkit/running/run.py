@@ -27,7 +27,7 @@ from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
 PIECES = "pieces"
-"""Folder of what the network said of an image, inside the work folder; gone when the image is done."""
+"""Folder in the work folder of what the network said of an image; gone when the image is done."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
 
@@ -140,7 +140,7 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         where = source(found, options)
         here = bench.prepared(where)
         work = blocks(session.lattice(here), options.block)
-        pieces = Path(folder) / PIECES
+        pieces = Path(folder).parent / PIECES / found.folder / found.stem
         if processes > 1 and (len(work) > 1 or sum(1 for _ in session.lattice(here).windows()) >= MANY):
             instances = _by_processes(session, model, where, here, options, processes, pieces)
         else:

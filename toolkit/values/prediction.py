@@ -63,7 +63,7 @@ class Prediction:
 
     def __getitem__(self, head: str) -> Any:
         found = self.heads[head]
-        return found if hasattr(found, "shape") else found.everywhere()
+        return found.everywhere() if hasattr(found, "everywhere") else found
 
     def __contains__(self, head: str) -> bool:
         return head in self.heads
@@ -71,7 +71,7 @@ class Prediction:
     def at(self, head: str, mask: Any) -> Any:
         """A head where the device array `mask` `box.shape` is true: `(voxels, C)` in raster order."""
         found = self.heads[head]
-        return found[:, mask].T if hasattr(found, "shape") else found.at(mask)
+        return found.at(mask) if hasattr(found, "everywhere") else found[:, mask].T
 
     @property
     def ndim(self) -> int:
@@ -87,7 +87,11 @@ class Prediction:
         if box == self.box:
             return self
         slices = box.relative_to(self.box).slices
-        heads = {n: h[(slice(None), *slices)] if hasattr(h, "shape") else h.crop(slices) for n, h in self.heads.items()}
+
+        def cut(head: Any) -> Any:
+            return head.crop(slices) if hasattr(head, "everywhere") else head[(slice(None), *slices)]
+
+        heads = {name: cut(head) for name, head in self.heads.items()}
         return replace(self, heads=heads, box=box, core=box & self.core)
 
     def dense(self) -> Prediction:

@@ -164,4 +164,4 @@ def _moved(start: Ints, box: Box, shape: tuple[int, ...]) -> Ints:
     if box == Box.whole(shape):
         return start.astype(np.int64)
     place = np.stack(np.unravel_index(start, box.shape)) + np.array(box.start)[:, None]
-    return np.ravel_multi_index(tuple(place), shape).astype(np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(place), shape), np.int64)

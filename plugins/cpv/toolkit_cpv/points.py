@@ -59,7 +59,7 @@ class Points(Gathering):
             where = np.ones(seen.box.shape, bool)
             scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
             vectors = backend.to_numpy(seen.at("cpv", backend.asarray(where)))
-            values = {"target": targets(vectors, np.nonzero(where), seen, scale)}
+            values = {"target": targets(vectors, np.arange(seen.box.size), seen, scale)}
         return Voxels.of(where, values, seen.box, seen.shape, seen.voxel_size)
 
     def cut(self, piece: Voxels) -> Voxels:

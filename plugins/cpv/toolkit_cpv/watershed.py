@@ -19,7 +19,7 @@ from toolkit.values.prediction import Head, Prediction
 from toolkit.values.voxels import Voxels
 from toolkit_cpv.basins import dilate, labels, objects
 from toolkit_cpv.cpv import Unit
-from toolkit_cpv.vote import targets, voted
+from toolkit_cpv.vote import counted, targets
 
 Values = Mapping[str, NDArray[np.float32]]
 """Named values of some voxels."""
@@ -84,7 +84,7 @@ class SeededWatershed(Gathering):
         if self.seeds == "votes":
             scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
             vectors = backend.to_numpy(seen.at("cpv", backend.asarray(wanted)))
-            chosen["target"] = targets(vectors, np.nonzero(wanted), seen, scale, clamp=self.voters == "reference")
+            chosen["target"] = targets(vectors, np.flatnonzero(wanted), seen, scale, clamp=self.voters == "reference")
         found = Voxels.of(wanted, chosen, seen.box, seen.shape, seen.voxel_size)
         return found if loose else self.cut(found)
 
@@ -103,11 +103,12 @@ class SeededWatershed(Gathering):
         seed = flooded["seed"]
         if self.seeds == "votes":
             voters = voxels["target"] if self.voters == "reference" else voxels["target"][voxels["inside"]]
-            seed = np.isin(index, voted(voters, self.votes), assume_unique=True)
+            place, count = counted(voters)
+            seed = np.isin(index, place[count > self.votes], assume_unique=True)
         label = labels(flooded, height, seed, flooded["inside"])
         own = label > 0
-        index, label, height = index[own], label[own], height[own].astype(np.float64)
-        total = np.bincount(label, weights=np.clip(self.top - height, 0, 1))
+        index, label, depth = index[own], label[own], self.top - height[own].astype(np.float64)
+        total = np.bincount(label, weights=np.clip(depth, 0, 1))
         scores = total / np.maximum(np.bincount(label), 1)
         for _ in range(self.dilations):
             index, label = dilate(index, label, voxels.shape)
