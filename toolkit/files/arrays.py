@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+
+from toolkit.files import whole as files
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
@@ -67,12 +68,8 @@ def write(path: Path, value: Any) -> str:
 
     arrays, about = flat(value)
     data = save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, {ABOUT: json.dumps(about)})
-    draft = path.with_name(path.name + ".partial")
-    with draft.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    with files.file(path) as draft:
+        draft.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import weakref
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from toolkit.errors import StorageError
 from toolkit.files import arrays
@@ -81,8 +82,9 @@ class Pieces:
     def folder(self) -> Path:
         """Where pieces go that do not fit into memory."""
         if self._folder is None:
-            self._scratch = TemporaryDirectory(prefix="seg-pieces-")
-            return Path(self._scratch.name)
+            scratch = mkdtemp(prefix="seg-pieces-")
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+            return Path(scratch)
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
@@ -204,5 +206,9 @@ def _slab(path: Path, box: Box) -> Voxels:
         met = bare.cut(box)[0]
         low, high = (int(met[0]), int(met[-1]) + 1) if len(met) else (0, 0)
         first, last = int(bare.offsets[low]), int(bare.offsets[high])
-        values = {name: file.get_slice(f"values.{name}")[first:last] for name in about["values"]}
+        names = {name: f"values.{name}" for name in about["values"]}
+        if first == last:  # which safetensors does not slice
+            values = {name: file.get_tensor(key)[:0] for name, key in names.items()}
+        else:
+            values = {name: file.get_slice(key)[first:last] for name, key in names.items()}
         return replace(bare, start=bare.start[low:high], length=bare.length[low:high], values=values)

@@ -147,10 +147,8 @@ def serves(origin: Origin, wanted: PostProcessor) -> None:
     tunable = made.tunable()
     for name in type(made).model_fields:
         before, after = getattr(made, name), getattr(wanted, name)
-        if before == after or (name not in tunable and name not in made.shaping):
-            continue
-        inside = name in tunable and tunable[name].low <= after <= tunable[name].high
-        if not (origin.loose and inside and name not in made.shaping):
+        served = origin.loose and name not in made.shaping and (name not in tunable or tunable[name].holds(after))
+        if before != after and not served:
             where = f"postprocess.{name}={after}"
             raise UsageError("what was kept of the prediction does not serve this value", where, "predict anew")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,6 @@ from toolkit.steps.shrink import enlarge
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
-PIECES = "pieces"
-"""Folder in the work folder of what the network said of an image; gone when the image is done."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
 
@@ -136,17 +135,17 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
     began = time.perf_counter()
     bench: Bench = tools()
     session = bench.session
+    # Each process works on one image at a time; what it keeps of it is gone with it.
+    pieces = Path(folder).parent / f"pieces-{os.getpid()}"
     try:
         where = source(found, options)
         here = bench.prepared(where)
         work = blocks(session.lattice(here), options.block)
-        pieces = Path(folder).parent / PIECES / found.folder / found.stem
         if processes > 1 and (len(work) > 1 or sum(1 for _ in session.lattice(here).windows()) >= MANY):
             instances = _by_processes(session, model, where, here, options, processes, pieces)
         else:
             kept = session.pieces(here, folder=pieces)
             instances = session.objects(kept, session.model.recipe.postprocess, options.block)
-        shutil.rmtree(pieces, ignore_errors=True)
         original = io.read(found.path, where.axes, where.voxel_size)
         nonfinite = io.count_nonfinite(original)
         preview = original if options.preview else None
@@ -155,6 +154,8 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
+    finally:
+        shutil.rmtree(pieces, ignore_errors=True)
     notes = original.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
     return Done(
         stem=found.stem,

@@ -103,8 +103,8 @@ class SeededWatershed(Gathering):
         seed = flooded["seed"]
         if self.seeds == "votes":
             voters = voxels["target"] if self.voters == "reference" else voxels["target"][voxels["inside"]]
-            place, count = counted(voters)
-            seed = np.isin(index, place[count > self.votes], assume_unique=True)
+            chosen, count = counted(voters)
+            seed = np.isin(index, chosen[count > self.votes], assume_unique=True)
         label = labels(flooded, height, seed, flooded["inside"])
         own = label > 0
         index, label, depth = index[own], label[own], self.top - height[own].astype(np.float64)

@@ -36,7 +36,7 @@ class DenseMutexWatershed(FromForeground):
     kind: Literal["ppp_mws_dense"] = "ppp_mws_dense"
     patch: tuple[Extent, ...] = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""
-    overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
+    overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.05, 0.9)] = 0.5
     """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 1
     """Objects of fewer voxels are dropped."""
