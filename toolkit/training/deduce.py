@@ -124,16 +124,18 @@ def halved(crop: tuple[int, ...], recipe: Recipe) -> tuple[int, ...] | None:
     return None if shorter == crop else shorter
 
 
-def smaller(recipe: Recipe) -> Recipe | None:
-    """The recipe that takes about half as much memory: fewer crops per step, then smaller ones; None if it cannot."""
+def smaller(recipe: Recipe) -> tuple[str, ...] | None:
+    """Changes of a recipe after which it takes about half as much memory; None if it cannot.
+
+    First the crops of a step are shared out over more batches, which teaches the same; then they are smaller.
+    """
     training = recipe.training
     if training.batch > 1:
-        change: dict[str, Any] = {"batch": training.batch // 2}
-    elif (crop := halved(training.crop, recipe)) is not None:
-        change = {"crop": crop}
-    else:
-        return None
-    return recipe.model_copy(update={"training": training.model_copy(update=change)})
+        crops = training.batch * training.accumulate
+        batch = next(n for n in range(training.batch // 2, 0, -1) if crops % n == 0)
+        return f"training.batch={batch}", f"training.accumulate={crops // batch}"
+    crop = halved(training.crop, recipe)
+    return None if crop is None else (f"training.crop={list(crop)}",)
 
 
 def _stepped(shape: Any, stride: Any) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from toolkit.errors import InputError
-from toolkit.plugins.sections import Training
+from toolkit.plugins.sections import Learning
 from toolkit.training.checkpoint import LAST, Progress, read_progress, restore, save
 from toolkit.training.step import optimiser
 
@@ -16,7 +16,7 @@ PROGRESS = Progress(step=7, steps=100, threads=2, best=0.25, best_step=5, second
 def trained(kind: str, steps: int = 3) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    updates = optimiser(Training(optimiser=kind), module)
+    updates = optimiser(Learning(optimiser=kind), module)
     for _ in range(steps):
         updates.zero_grad()
         module(torch.rand(2, 1, 5, 5)).square().sum().backward()
