@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+
+from pydantic import ValidationError
 
 from toolkit.errors import PluginError, UsageError
 from toolkit.plugins.phases import DIFFER, OWN, Phase
@@ -51,25 +53,45 @@ class Timetable:
 def checked(recipe: Recipe) -> tuple[Phase, ...]:
     """The phases of a recipe; raises `PluginError` where the loss declares what cannot be."""
     phases, members = recipe.loss.phases(), recipe.loss.members(recipe.network, recipe.ndim)
-    names = {OWN, *members}
-    for wrong, why in (
-        (not phases, "there is no phase"),
-        (len({p.name for p in phases}) < len(phases), "two phases have one name"),
-        (OWN in members, f"{OWN!r} is the recipe's own network"),
-        (not all(name.isidentifier() for name in (*members, *(p.name for p in phases))), "a name is not an identifier"),
-        (not all(phase.learns for phase in phases), "nothing learns in a phase"),
-        (not {name for phase in phases for name in phase.learns} <= names, "a network learns that there is not"),
-        (not any(OWN in phase.learns for phase in phases), "the recipe's own network never learns"),
-        (not all(phase.build or phase.learns == (OWN,) for phase in phases), "a phase without `build` teaches others"),
-        (not all(phase.share > 0 for phase in phases), "a share is not positive"),
-        (not all(0 < part <= 1 for phase in phases for part in phase.keeps), "weights are kept outside a phase"),
-        (not {name for phase in phases for name in phase.settings} <= {*DIFFER}, "a phase sets what it may not"),
-    ):
-        if wrong:
-            kind = type(recipe.loss)
-            raise PluginError(f"this loss cannot be trained: {why}", f"{kind.__module__}.{kind.__name__}.phases()",
-                              "see docs/hooks.md")  # fmt: skip
+    wrong = next(_faults(phases, members), None)
+    if wrong is None:
+        try:
+            for phase in phases:
+                settings(recipe, phase)
+        except ValidationError as error:
+            wrong = f"a phase sets {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+    if wrong:
+        kind = type(recipe.loss)
+        where = f"{kind.__module__}.{kind.__name__}.phases()"
+        raise PluginError(f"this loss cannot be trained: {wrong}", where, "see docs/hooks.md")
     return phases
+
+
+def _faults(phases: Sequence[Phase], members: Collection[str]) -> Iterator[str]:
+    """What is wrong with a declaration, the most basic first."""
+    learning = {name for phase in phases for name in phase.learns}
+    if not phases:
+        yield "there is no phase"
+    if len({phase.name for phase in phases}) < len(phases):
+        yield "two phases have one name"
+    if OWN in members:
+        yield f"{OWN!r} is the recipe's own network"
+    if not all(name.isidentifier() for name in (*members, *(phase.name for phase in phases))):
+        yield "a name is not an identifier"
+    if not all(phase.learns for phase in phases):
+        yield "nothing learns in a phase"
+    if not learning <= {OWN, *members}:
+        yield "a network learns that there is not"
+    if OWN not in learning:
+        yield "the recipe's own network never learns"
+    if not all(phase.build or phase.learns == (OWN,) for phase in phases):
+        yield "a phase without `build` teaches others"
+    if not all(phase.share > 0 for phase in phases):
+        yield "a share is not positive"
+    if not all(0 < part <= 1 for phase in phases for part in phase.keeps):
+        yield "weights are kept outside a phase"
+    if not {name for phase in phases for name in phase.settings} <= {*DIFFER}:
+        yield "a phase sets what it may not"
 
 
 def settings(recipe: Recipe, phase: Phase) -> Learning:
