@@ -379,6 +379,44 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(data: Path, tmp_pa
             train(recipe(), data, out, device="cpu")
 
 
+def test_a_data_file_that_cannot_be_read_is_not_the_fault_of_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("toolkit.io.dataset.Dataset.truth", broken)
+    with pytest.raises(InputError, match=r"cannot be read any more: .*t0.tif; Input/output error"):
+        train(recipe(), data, tmp_path / "run", device="cpu", threads=1)
+
+
+def test_a_full_disk_is_the_fault_of_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    with pytest.raises(StorageError, match=r"cannot write the run: .*run \(No space left on device\); free space"):
+        train(recipe(), data, tmp_path / "run", device="cpu", threads=1)
+
+
+def test_a_run_that_was_tuned_is_resumed_with_the_recipe_that_it_was_begun_with(data: Path, tmp_path: Path) -> None:
+    out, wanted = tmp_path / "run", recipe(steps=1)
+    done = train(wanted, data, out, device="cpu", threads=1)
+    tuned = wanted.changed(["postprocess.foreground=0.7"], Catalogue(allow=()))
+    (out / package.RECIPE).write_text(tuned.dump())
+    assert recipe_of(out, Catalogue(allow=())) == (wanted, None)
+    assert train(wanted, data, out, device="cpu", resume=True) == done
+    assert (out / package.RECIPE).read_text() == tuned.dump()
+
+
+def test_other_weights_of_images_are_other_data(tmp_path: Path) -> None:
+    folder, out = nuclei(tmp_path / "data", train=2, val=1), tmp_path / "run"
+    train(recipe(steps=1), folder, out, device="cpu", threads=1)
+    (folder / "weights.csv").write_text("name,weight\nt0,2\n")
+    with pytest.raises(UsageError, match="begun with other images"):
+        train(recipe(steps=1), folder, out, device="cpu", resume=True)
+
+
 def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, tmp_path: Path) -> None:
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
     start = package.load(str(tmp_path / "first"), Catalogue(allow=()))
