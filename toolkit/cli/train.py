@@ -92,6 +92,7 @@ def train(
             owner=owner,
             resume=resume,
             deductions=found,
+            catalogue=plugins,
             tell=tell,
             say=said,
         )

@@ -69,7 +69,7 @@ class Feeder:
                 continue
 
     def _begin(self, about: dict[str, Any]) -> bool:
-        return self._tell(about) == "ready"
+        return bool(self._tell(about) == "ready")
 
     def _answer(self, step: int) -> Batches | None:
         shapes = self._tell(step)

@@ -94,6 +94,7 @@ def read(run: Path) -> dict[str, Any]:
 
 def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
     """Refuse to go on with another recipe or other data: the result would be that of neither."""
+    _plain(out / package.RECIPE)  # damaged, no model could be loaded from the run
     before = begun(out)
     now, said = recipe.plain(), recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     # A field that is younger than the run had its default.

@@ -99,7 +99,7 @@ class Team:
 
     def state(self) -> State:
         """Last and averaged weights of all networks, under names that `restore` knows."""
-        found = {}
+        found: State = {}
         for name, module in self._modules.items():
             last = module.state_dict() if name in self.learning else self.last[name]
             found |= {f"last.{name}.{k}": v for k, v in last.items()}
