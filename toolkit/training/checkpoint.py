@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
+from toolkit.files import whole
 from toolkit.training.phases import Timetable
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], about: dict[str, str]
     """Tensors, which may share memory, as safetensors; whole or not at all."""
     from safetensors.torch import save_file
 
-    partial = path.with_name(path.name + ".partial")
-    save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, partial, about)
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, made, about)
 
 
 def read_progress(path: Path) -> Progress:

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from toolkit.files import whole
+
 CSV = "log.csv"
 FIRST, LAST = ("step", "seconds", "learning_rate", "loss"), "score"
 PNG = "curve.png"
@@ -37,12 +39,10 @@ class Log:
             )
 
     def _write(self) -> None:
-        partial = self.path.with_name(CSV + ".partial")
-        with partial.open("w", newline="", encoding="utf8") as stream:
+        with whole.file(self.path) as made, made.open("w", newline="", encoding="utf8") as stream:
             writer = csv.DictWriter(stream, self._names, restval="")
             writer.writeheader()
             writer.writerows(self._kept)
-        partial.replace(self.path)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -82,4 +82,5 @@ def draw(folder: Path, metric: str) -> None:
         right.set_ylabel(f"validation {metric}", color="#c4551b")
         right.spines[["top"]].set_visible(False)
     figure.set_canvas(FigureCanvasAgg(figure))
-    figure.savefig(folder / PNG)
+    with whole.file(folder / PNG) as made:
+        figure.savefig(made, format="png")

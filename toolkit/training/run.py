@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError, StorageError, UsageError
+from toolkit.files import whole
 from toolkit.files.lock import held
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.workers import cores
@@ -19,7 +21,7 @@ from toolkit.registry.package import ModelPackage
 from toolkit.training import checkpoint, record
 from toolkit.training.checkpoint import LAST, Progress
 from toolkit.training.deduce import smaller
-from toolkit.training.log import Log, draw
+from toolkit.training.log import CSV, PNG, Log, draw
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     State = Mapping[str, torch.Tensor]
 
 NOW = "now.safetensors"
-KEPT = "kept"
+KEPT = "kept.{}.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +75,12 @@ class Run:
     def keep(self, name: str, state: State) -> None:
         """Keep weights for later phases."""
         with writing(self.folder):
-            (self.folder / KEPT).mkdir(exist_ok=True)
-            checkpoint.write(self.folder / KEPT / f"{name}.safetensors", state)
+            checkpoint.write(self.folder / KEPT.format(name), state)
 
     def kept(self, network: str, names: Collection[str], backend: Backend) -> tuple[dict[str, torch.Tensor], ...]:
         """Those weights of `network` among the kept ones of these names, on the device."""
         own = [name for name in names if name.split(".")[1] == network]
-        found = [checkpoint.read(self.folder / KEPT / f"{name}.safetensors") for name in own]
+        found = [checkpoint.read(self.folder / KEPT.format(name)) for name in own]
         return tuple({k: v.to(backend.device) for k, v in state.items()} for state in found)
 
     def weights(self, state: State) -> None:
@@ -129,7 +130,7 @@ class Run:
     def say(self) -> None:
         """Write the recipe."""
         with writing(self.folder):
-            (self.folder / package.RECIPE).write_text(self.recipe.dump(), encoding="utf8")
+            whole.text(self.folder / package.RECIPE, self.recipe.dump())
 
 
 @contextmanager
@@ -151,7 +152,7 @@ def opened(
     """
     with ExitStack() as stack:
         with writing(folder):
-            if folder.exists() and not folder.is_dir():
+            if os.path.lexists(folder) and not folder.is_dir():
                 raise UsageError("this is no folder", folder, "choose another -o")
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(folder))
@@ -168,11 +169,16 @@ def opened(
             recipe = recipe.changed(about.get("smaller") or (), catalogue, about.get("owner"))
         elif not resume and any(folder.glob("*.safetensors")):
             raise UsageError("the output exists", folder, "choose another -o, or say --resume")
+        kept = [path.name for path in folder.glob(KEPT.format("*"))]
+        record.only_ours(folder, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG, *kept), going_on)
         threads = threads or cores()
         run = Run(folder, recipe, start, threads, resume, about | {"threads": threads})
+        with writing(folder):
+            whole.sweep(folder)
+        # The record first: where it is, what lies beside it under the names of a training is a training's.
+        run.note()
         if not going_on:
             run.say()
-        run.note()
         yield run
 
 

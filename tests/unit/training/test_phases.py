@@ -155,9 +155,9 @@ def test_a_run_leaves_the_recipe_s_own_network_alone(undisturbed: Path) -> None:
 def test_weights_are_kept_at_the_parts_that_a_phase_names(undisturbed: Path) -> None:
     names = [f"alone.{network}.{at}" for at in range(3) for network in ("network", "other")]
     assert read_progress(undisturbed / LAST).kept == tuple(names)
-    kept = {name: load_file(undisturbed / "kept" / f"{name}.safetensors") for name in names}
+    kept = {name: load_file(undisturbed / f"kept.{name}.safetensors") for name in names}
     assert not same(kept["alone.other.0"], kept["alone.other.1"])
-    assert {p.stem for p in (undisturbed / "kept").iterdir()} == set(names)
+    assert {p.stem for p in undisturbed.glob("kept.*")} == {f"kept.{name}" for name in names}
 
 
 def test_a_network_that_rests_holds_its_average_and_goes_on_from_its_last_weights(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_network_that_rests_holds_its_average_and_goes_on_from_its_last_weight
 def test_what_was_kept_is_needed_and_said_if_it_is_gone(data: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         begin(data, tmp_path / "run", recipe(), every=1, tell=stop_after(4))
-    (tmp_path / "run" / "kept" / "alone.network.1.safetensors").unlink()
+    (tmp_path / "run" / "kept.alone.network.1.safetensors").unlink()
     with pytest.raises(InputError, match=r"part of this training is damaged or missing: .*alone.network.1.safetensors"):
         begin(data, tmp_path / "run", recipe(), every=1, resume=True)
 
