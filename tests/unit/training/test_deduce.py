@@ -86,7 +86,15 @@ def test_fields_that_were_named_stay() -> None:
 def test_little_memory_takes_crops_from_the_batch_before_it_makes_them_smaller() -> None:
     seen, full = squares(30), 120 * 120
     batches = [deduce(recipe(), seen, LIGHT, n, CATALOGUE)[0].training for n in (4 * full, 3 * full, full, full // 2)]
-    assert [(t.batch, t.crop[0]) for t in batches] == [(4, 120), (3, 120), (1, 120), (1, 60)]
+    assert [(t.batch, t.accumulate, t.crop[0]) for t in batches] == [(4, 1, 120), (2, 2, 120), (1, 4, 120), (1, 4, 60)]
+
+
+def test_a_gpu_takes_more_crops_at_once_and_as_many_as_the_recipe_says_in_a_step() -> None:
+    for batch, accumulate, cpu, gpu in ((4, 1, (4, 1), (8, 1)), (2, 8, (2, 8), (8, 2)), (3, 4, (3, 4), (6, 2))):
+        for on_gpu, wanted in ((False, cpu), (True, gpu)):
+            found, _ = deduce(recipe(batch=batch, accumulate=accumulate), squares(30), LIGHT, 10**9, CATALOGUE,
+                              on_gpu=on_gpu)  # fmt: skip
+            assert (found.training.batch, found.training.accumulate) == wanted
 
 
 def test_a_crop_is_halved_down_to_the_stride_and_a_batch_down_to_one() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -386,3 +388,16 @@ def test_a_step_takes_as_many_batches_as_the_recipe_accumulates(
     monkeypatch.setattr(training, "descend", wrapped)
     begin(data, tmp_path / "run", recipe(BceDice(), accumulate=3, steps=2))
     assert calls == [3, 3]
+
+
+def test_the_method_in_the_documents_trains(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "phases.md").read_text(encoding="utf8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "twins_of_the_page.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    loss = import_module("twins_of_the_page").Twins()
+    begin(data, tmp_path / "run", recipe(loss, steps=4))
+    with (tmp_path / "run" / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["phase"] for row in rows] == ["alone", "alone", "together", "together"]
+    assert float(rows[3]["own_by_other"]) > 0
