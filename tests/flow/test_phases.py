@@ -56,7 +56,7 @@ def test_a_plugin_brings_networks_and_phases_and_its_training_is_resumed_exactly
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("toolkit.cli.train._lines", lambda screen: interrupt)
+        patch.setattr("toolkit.cli.training.lines", lambda screen: interrupt)
         # The other half is fed by processes, which find the plugin like this one does.
         patch.setattr(feed, "wanted", lambda *_: 2)
         assert begin(plugin, data, parts) == 130

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError
 from toolkit.files import whole
@@ -24,8 +24,9 @@ LAST = "last.safetensors"
 class Progress:
     """Where a training is.
 
-    `best` is the best validation score so far, −1 before the first. `minutes` were asked for, unless steps were.
-    `kept` names the weights that phases kept, the oldest first.
+    `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
+    was reached with. `minutes` were asked for, unless steps were. `kept` names the weights that phases kept, the oldest
+    first.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Progress:
     threads: int
     best: float = -1.0
     best_step: int = 0
+    setting: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     minutes: float | None = None
     kept: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from toolkit import io
@@ -16,6 +16,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training import record
 from toolkit.training.checkpoint import LAST, Progress, read_progress
+from toolkit.training.closing import Score, close
 from toolkit.training.data import Crops
 from toolkit.training.deduce import Deduction, deduce, survey
 from toolkit.training.feed import Feed
@@ -27,6 +28,14 @@ from toolkit.training.step import TooLarge
 from toolkit.training.training import Training
 from toolkit.training.transfer import starting
 from toolkit.training.validate import Validation
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended. `score` is what a run of the model reaches on `val`; None of one that only prepares."""
+
+    progress: Progress
+    score: Score | None
 
 
 def train(
@@ -41,11 +50,12 @@ def train(
     owner: str | None = None,
     resume: bool = False,
     deductions: Sequence[Deduction] = (),
+    held: Collection[str] = (),
     catalogue: Catalogue | None = None,
     tell: Callable[[Report], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Progress:
+) -> Trained:
     """Train `recipe` on the splits `train` and `val` of the data set folder `data`; the run is the folder `out`.
 
     `minutes` of `clock` limit the time, else `recipe.training.steps` counts. `model` gives the first weights, all or
@@ -53,6 +63,7 @@ def train(
     first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
     recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
     training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told.
+    At the end the post-processor is tuned on `val` (`closing.close`), but for its fields in `held`.
     """
     out, catalogue = Path(out), catalogue or Catalogue()
     # What validation would refuse only after the first steps.
@@ -73,7 +84,8 @@ def train(
             while True:
                 short = _trained(run, learnt, validation, backend, minutes, tell, say, clock)
                 if isinstance(short, Progress):
-                    return short
+                    score = close(run, short, f"{data}:val", catalogue, backend, held, clock)
+                    return Trained(short, score)
                 less = run.smaller(catalogue)
                 if less is None:
                     raise short

@@ -96,10 +96,10 @@ class Training:
             self.progress = replace(self.progress, best_step=self.progress.step)
             return None
         with self.run.tried(average) as (model, keep):
-            score = validation.score(model, self.backend)
+            score, setting = validation.score(model, self.backend)
             if score > self.progress.best:
                 keep()
-                self.progress = replace(self.progress, best=score, best_step=self.progress.step)
+                self.progress = replace(self.progress, best=score, best_step=self.progress.step, setting=setting)
         return score
 
     def store(self) -> None:

@@ -18,6 +18,7 @@ from toolkit.plugins.sections import VALUES, Validate
 from toolkit.plugins.specs import Counts, PostProcessor
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
+from toolkit.training.data import reading
 from toolkit.values.image import Image
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box
@@ -45,19 +46,21 @@ class Validation:
         self.items = data.items[::step]
         self._measure, self.metric = find_value(VALUES[by], Catalogue(allow=()))
 
-    def score(self, model: ModelPackage, backend: Backend) -> float:
-        """The best mean over the settings; 0 if there is no image to validate on, or a loss only prepares."""
-        if not self.items or any(loss.prepares for loss in model.recipe.losses):
-            return 0.0
+    def score(self, model: ModelPackage, backend: Backend) -> tuple[float, dict[str, Any]]:
+        """The best mean over the settings, and what fields it was reached with that are not the recipe's."""
         tried = settings(model.recipe.postprocess)
         predictor = Recalling(model, backend)
         counts: list[list[Counts]] = [[] for _ in tried]
         for item in self.items:
-            scene, truth = Scene.of(self.data.image(item), predictor), self.data.truth(item)
+            with reading(item):
+                scene, truth = Scene.of(self.data.image(item), predictor), self.data.truth(item)
             for known, postprocess in zip(counts, tried, strict=True):
                 known.append(self._measure.count(truth, assemble(replace(scene, postprocess=postprocess))))
             predictor.forget()
-        return max(self._measure.summarise(known)[self.metric] for known in counts)
+        values = [self._measure.summarise(known)[self.metric] for known in counts]
+        best = max(values)
+        plain, own = (p.model_dump(mode="json") for p in (tried[values.index(best)], tried[0]))
+        return best, {name: value for name, value in plain.items() if value != own[name]}
 
 
 def settings(postprocess: PostProcessor) -> list[PostProcessor]:

@@ -80,9 +80,11 @@ def tune(
     run: Map = serial,
     allow: tuple[str, ...] | None = None,
     tell: Tell = lambda *_: None,
+    late: Callable[[], bool] | None = None,
 ) -> Tuned:
     """The best values of `space` (default: all that `tunable` gives) for `metric` on the images of `data`.
 
+    `trials` settings at most are tried, and none once it is `late`, but always that of the recipe.
     The network runs once for each image; the predictions lie in a temporary folder, which is removed. `run` maps over
     images, for instance in processes. Objects are those of `pipeline.segment`, exactly.
     """
@@ -90,7 +92,7 @@ def tune(
     measured, name = measure(allow, metric)
     falls = name.removesuffix(POOLED) in measured.errors
     count = len(_annotated(data))
-    space = space or tunable(model)
+    space = tunable(model) if space is None else space
     plain = model.recipe.postprocess.model_dump(mode="json")
     start = {field: plain[field] for field in space}
     done: dict[Any, tuple[list[Counts], float | None]] = {}
@@ -117,7 +119,7 @@ def tune(
                 tell("tune", len(order), trials, (min if falls else max)(known, default=None))
             return out
 
-        best = search(sampler, space, start, score, trials)
+        best = search(sampler, space, start, score, trials, late)
     (old, before), (new, after) = done[key(start)], done[key(best)]
     gain: tuple[float, float] | None = None
     if best != start and count > 1 and old:

@@ -174,7 +174,7 @@ def test_a_training_without_memory_goes_on_with_fewer_then_smaller_crops_and_say
     said: list[str] = []
     scarce(monkeypatch, 8 * 8, error)
     done = train(recipe(), data, tmp_path / "run", threads=1, say=said.append)
-    assert done.step == 3
+    assert done.progress.step == 3
     assert [line.rpartition("with ")[2] for line in said] == [
         "2 crop(s) of [16, 16] at once",
         "1 crop(s) of [16, 16] at once",
