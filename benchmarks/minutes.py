@@ -3,8 +3,8 @@
     python benchmarks/minutes.py [PLUGIN…] [--data FOLDER] [--minutes 4] [--out RUNS] [--check]
 
 Minutes are those of the CPU, so that other work on the machine changes nothing: steps and validations take them, the
-closing tuning at most a quarter as much again. With `--check`, S@0.50 on `test` below the floor is an error, and so is a
-score that was printed and is not obtained.
+closing tuning at most a quarter as much again. With `--check`, S@0.50 on `test` below the floor is an error, and so is
+a score that was printed and is not obtained.
 """
 
 from __future__ import annotations

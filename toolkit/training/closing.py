@@ -13,6 +13,7 @@ from toolkit.registry import package
 from toolkit.training.checkpoint import Progress
 from toolkit.training.run import Run
 from toolkit.tune import Tell, record, tune
+from toolkit.tune.tuned import change
 
 TRIALS = 60
 """Settings at most; fewer where there is no time for them."""
@@ -72,11 +73,11 @@ def close(
         return None
     known = run.about.get("closing")
     model = package.load(str(run.folder), catalogue, run.about.get("owner"))
-    if known:
-        found = Score(**{**known, "changes": tuple(known["changes"])})
-        return found if found.postprocess == model.recipe.plain()["postprocess"] else None
     before = model.recipe.plain()["postprocess"]
-    start = [f"postprocess.{name}={value}" for name, value in progress.setting.items() if name not in held]
+    if known:
+        score = Score(**{**known, "changes": tuple(known["changes"])})
+        return score if score.postprocess == before else None
+    start = [change(name, value) for name, value in progress.setting.items() if name not in held]
     model = model.with_recipe(model.recipe.changed(start, catalogue, model.owner))
     declared = type(model.recipe.postprocess).tunable()
     free = sorted(declared.keys() - {*held}, key=lambda name: (not declared[name].drifts, [*declared].index(name)))
@@ -84,7 +85,7 @@ def close(
     found = tune(model, data, catalogue, metric=VALUES[model.recipe.training.validate_], trials=TRIALS, backend=backend,
                  space={name: declared[name] for name in free}, tell=watch.tell, late=watch.late)  # fmt: skip
     after = found.recipe.plain()["postprocess"]
-    changes = tuple(f"postprocess.{name}={value}" for name, value in after.items() if value != before[name])
+    changes = tuple(change(name, value) for name, value in after.items() if value != before[name])
     score = Score(found.metric, found.after, found.images, changes, len(found.trials), clock() - began, after)
     if changes:
         record.keep(found, run.folder)
