@@ -19,8 +19,10 @@ from toolkit.running.workspace import check
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
+    from toolkit.io.inputs import named
 
-    found = io.find_inputs(wish.inputs)
+    looked = io.search(wish.inputs)
+    found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
         check(out, wish.overwrite)
@@ -49,6 +51,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     )
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
+    if looked.skipped:
+        screen.print(f"note   {len(looked.skipped)} skipped: {named(looked.skipped)}", markup=False)
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))

@@ -1,0 +1,87 @@
+"""Formats of microscope vendors (CZI, ND2, LIF …), read by `bioio` and its readers, which are an extra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError
+from toolkit.io.raster import Raster, decoding
+
+READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif", ".dv": "bioio_dv", ".r3d": "bioio_dv",
+           ".sldy": "bioio_sldy", ".vsi": "bioio_vsi"}  # fmt: skip
+"""Module that reads an ending; every other one needs `bioio_bioformats`."""
+OTHERS = "bioio_bioformats"
+
+
+def readable(path: Path) -> bool:
+    """Whether a reader for this ending is installed; nothing is imported."""
+    return _there("bioio") and _there(_reader(path))
+
+
+def advice(path: Path) -> str:
+    """What to do where it is not."""
+    reader = _reader(path).replace("_", "-")
+    extra = "pip install 'seg-toolkit[formats]'" if reader in ("bioio-czi", "bioio-nd2", "bioio-lif") else ""
+    return extra or f"pip install bioio {reader}"
+
+
+def open_vendor(path: Path) -> Raster:
+    """The first image of a file, lazy. Raises `InputError` with what to install where its reader is missing."""
+    if not readable(path):
+        raise InputError(f"reading {path.suffix.lower()} needs a reader that is not installed", path, advice(path))
+    with _reading(path):
+        from bioio import BioImage
+
+        image = BioImage(path)
+        scenes = image.scenes
+        array = image.dask_data
+        letters, strange = _letters(str(image.dims.order), array.shape)
+        size = image.physical_pixel_sizes
+        names = tuple(map(str, image.channel_names or ()))
+    lengths = {c: float(v) for c, v in zip("ZYX", (size.Z, size.Y, size.X), strict=True) if v}
+    more = () if len(scenes) == 1 else (f"the file holds {len(scenes)} images; the first is read ({scenes[0]})",)
+    return Raster(
+        path, Computed(array), letters, lengths, more, names, (), len(scenes), path.suffix[1:].upper(), strange
+    )
+
+
+class Computed:
+    """A dask array whose pieces are NumPy."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype = array, tuple(map(int, array.shape)), array.dtype
+
+    def __getitem__(self, index: tuple[Any, ...]) -> Any:
+        return self.array[index].compute(scheduler="synchronous")
+
+
+def _letters(order: str, shape: tuple[int, ...]) -> tuple[str, dict[int, str]]:
+    strange = {i: c for i, c in enumerate(order) if c not in "TCZYXS"}
+    return "".join("!" if i in strange else c for i, c in enumerate(order)), strange
+
+
+def _reader(path: Path) -> str:
+    return READERS.get(path.suffix.lower(), OTHERS)
+
+
+@cache
+def _there(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Readers raise errors of their own libraries on damaged files."""
+    try:
+        with decoding(path):
+            yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file") from error
