@@ -61,8 +61,6 @@ def _from_argument(raster: Raster, given: str) -> str:
 
 def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
     shape, notes = raster.source.shape, list(raster.notes)
-    if "T" in raster.axes and shape[raster.axes.index("T")] == 1:
-        notes.append("the time axis has one entry and was dropped")
     real = [i for i in range(len(shape)) if shape[i] > 1 or raster.axes[i] in "YX"]
     if not {"Y", "X"} & set(raster.axes) and len(real) < 2 <= len(shape):
         real = [len(shape) - 2, len(shape) - 1]

@@ -1,10 +1,11 @@
-"""Formats of microscope vendors (CZI, ND2, LIF …), read by `bioio` and its readers, which are an extra."""
+"""Formats of microscope vendors (CZI, ND2, LIF …), read by the readers of `bioio`, which are an extra."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ OTHERS = "bioio_bioformats"
 
 def readable(path: Path) -> bool:
     """Whether a reader for this ending is installed; nothing is imported."""
-    return _there("bioio") and _there(_reader(path))
+    return find_spec(_reader(path)) is not None
 
 
 def advice(path: Path) -> str:
     """What to do where it is not."""
     reader = _reader(path).replace("_", "-")
     extra = "pip install 'seg-toolkit[formats]'" if reader in ("bioio-czi", "bioio-nd2", "bioio-lif") else ""
-    return extra or f"pip install bioio {reader}"
+    return extra or f"pip install {reader}"
 
 
 def open_vendor(path: Path) -> Raster:
@@ -35,29 +36,30 @@ def open_vendor(path: Path) -> Raster:
     if not readable(path):
         raise InputError(f"reading {path.suffix.lower()} needs a reader that is not installed", path, advice(path))
     with _reading(path):
-        from bioio import BioImage
-
-        image = BioImage(path)
-        scenes = image.scenes
-        array = image.dask_data
+        logging.getLogger(_reader(path)).addHandler(logging.NullHandler())
+        image = import_module(_reader(path)).Reader(path)
+        scenes, array = image.scenes, image.dask_data
+        if path.suffix.lower() == ".czi" and str(image.dims.order).endswith("S"):
+            array = array[..., ::-1]  # Zeiss stores blue first, and the reader gives samples as they are stored
         letters, strange = _letters(str(image.dims.order), array.shape)
         size = image.physical_pixel_sizes
         names = tuple(map(str, image.channel_names or ()))
     lengths = {c: float(v) for c, v in zip("ZYX", (size.Z, size.Y, size.X), strict=True) if v}
     more = () if len(scenes) == 1 else (f"the file holds {len(scenes)} images; the first is read ({scenes[0]})",)
     return Raster(
-        path, Computed(array), letters, lengths, more, names, (), len(scenes), path.suffix[1:].upper(), strange
+        path, Computed(path, array), letters, lengths, more, names, (), len(scenes), path.suffix[1:].upper(), strange
     )
 
 
 class Computed:
-    """A dask array whose pieces are NumPy."""
+    """A dask array of a file, whose pieces are NumPy."""
 
-    def __init__(self, array: Any) -> None:
-        self.array, self.shape, self.dtype = array, tuple(map(int, array.shape)), array.dtype
+    def __init__(self, path: Path, array: Any) -> None:
+        self.path, self.array, self.shape, self.dtype = path, array, tuple(map(int, array.shape)), array.dtype
 
     def __getitem__(self, index: tuple[Any, ...]) -> Any:
-        return self.array[index].compute(scheduler="synchronous")
+        with _reading(self.path):
+            return self.array[index].compute(scheduler="synchronous")
 
 
 def _letters(order: str, shape: tuple[int, ...]) -> tuple[str, dict[int, str]]:
@@ -67,11 +69,6 @@ def _letters(order: str, shape: tuple[int, ...]) -> tuple[str, dict[int, str]]:
 
 def _reader(path: Path) -> str:
     return READERS.get(path.suffix.lower(), OTHERS)
-
-
-@cache
-def _there(module: str) -> bool:
-    return find_spec(module) is not None
 
 
 @contextmanager
