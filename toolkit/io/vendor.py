@@ -10,13 +10,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, decoding
+from toolkit.io.raster import Raster, decoding, nbytes
 
 READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif", ".dv": "bioio_dv", ".r3d": "bioio_dv",
            ".sldy": "bioio_sldy", ".vsi": "bioio_vsi"}  # fmt: skip
 """Module that reads an ending; every other one needs `bioio_bioformats`."""
 OTHERS = "bioio_bioformats"
+EAGER = 2**32
+"""Colour images of more bytes are not read by a reader that reads all at once."""
 
 
 def readable(path: Path) -> bool:
@@ -40,15 +45,23 @@ def open_vendor(path: Path) -> Raster:
         image = import_module(_reader(path)).Reader(path)
         scenes, array = image.scenes, image.dask_data
         if path.suffix.lower() == ".czi" and str(image.dims.order).endswith("S"):
-            array = array[..., ::-1]  # Zeiss stores blue first, and the reader gives samples as they are stored
+            source: Any = _blue_first(path, image)
+        else:
+            source = Computed(path, array)
         letters, strange = _letters(str(image.dims.order), array.shape)
         size = image.physical_pixel_sizes
         names = tuple(map(str, image.channel_names or ()))
     lengths = {c: float(v) for c, v in zip("ZYX", (size.Z, size.Y, size.X), strict=True) if v}
     more = () if len(scenes) == 1 else (f"the file holds {len(scenes)} images; the first is read ({scenes[0]})",)
-    return Raster(
-        path, Computed(path, array), letters, lengths, more, names, (), len(scenes), path.suffix[1:].upper(), strange
-    )
+    return Raster(path, source, letters, lengths, more, names, (), len(scenes), path.suffix[1:].upper(), strange)
+
+
+def _blue_first(path: Path, image: Any) -> NDArray[Any]:
+    """The colours of a CZI. Zeiss stores blue first, and the reader gives samples as they are stored; its lazy array
+    repeats the first of them."""
+    if nbytes(tuple(image.shape), np.dtype(image.dtype)) > EAGER:
+        raise InputError("this colour image is too large for its reader", path, "convert it to OME-Zarr or OME-TIFF")
+    return np.asarray(image.data)[..., ::-1]
 
 
 class Computed:
