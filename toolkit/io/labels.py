@@ -67,7 +67,9 @@ def read_truth(
         _same(path, instances.shape, void, mask)
         return Truth.from_instances(instances, void=mask, voxel_size=tuple(voxel_size) or size)
     stack, kind, raster = _stack(path, axes)
-    size, _ = measured(raster, "ZYX"[-(stack.ndim - 1) :], voxel_size or None)
+    spatial = "ZYX"[-(stack.ndim - 1 - ("T" in raster.axes and stack.ndim > 3)) :]
+    size, _ = measured(raster, spatial, voxel_size or None)
+    size = (1.0,) * (stack.ndim - 1 - len(size)) + size
     _same(path, stack.shape[1:], void, mask)
     if kind == "Q":
         return Truth.from_planes(stack, void=mask, voxel_size=size)
