@@ -26,6 +26,10 @@ def run(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of the results. [default: INPUT's stem + .seg]")
     ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|N|grey|haematoxylin", help="What is seen; once for each that the model takes."),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
@@ -53,6 +57,7 @@ def run(
         plugin=plugin,
         model=model,
         out=out,
+        channels=tuple(channel or ()),
         changes=tuple(changes or ()),
         named=recipe,
         device=device,

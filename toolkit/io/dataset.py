@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -57,7 +57,9 @@ class Dataset:
 
     def image(self, item: Item) -> Image:
         """The image of an item, `(C, *shape)`, lazy where it is large."""
-        return read(item.image, self.axes, self.voxel_size)
+        image = read(item.image, self.axes, self.voxel_size)
+        told = image.channel_names or len(self.channels) != image.channels
+        return image if told else replace(image, channel_names=self.channels)
 
     def truth(self, item: Item) -> Truth:
         """The annotation of an item; `InputError` if it has none."""

@@ -54,7 +54,7 @@ class Predictor:
             raise InputError(
                 f"the model takes {self._takes} channel(s) and this image has {image.channels}",
                 image.name,
-                "choose with --set input.channels='[0]'",
+                "choose with --channel",
             )
         xp = self.backend.xp
         heads = {head.name: xp.zeros((head.channels, *box.shape), xp.float32) for head in self.heads}

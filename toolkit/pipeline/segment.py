@@ -19,7 +19,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import PostProcessor
 from toolkit.registry import package
 from toolkit.registry.package import ModelPackage
-from toolkit.steps import channels, normalise
+from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import enlarge, shrink
 from toolkit.values.image import Image
@@ -126,7 +126,7 @@ def prepare(image: Image, recipe: Recipe) -> Image:
             image.name,
             f"choose a {image.ndim}-D model, or say --axes",
         )
-    return shrink(channels.select(image, recipe.input.channels), recipe.shrink)
+    return shrink(recipe.input.seen(image), recipe.shrink)
 
 
 def assemble(

@@ -12,6 +12,7 @@ from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.segment import Model, scene
 from toolkit.running.run import Options, source
+from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
 
@@ -28,6 +29,8 @@ class Plan:
     seconds: float
     gigabytes: float
     first: str
+    image: str
+    """What is seen of the first image."""
     notes: tuple[str, ...]
 
 
@@ -65,6 +68,7 @@ def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
         seconds=images * windows * pace / split,
         gigabytes=split * (peak() + 2 * heads / 2**30),
         first=one.stem,
+        image=described(here.image, here.shape, here.shrink),
         notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
     )
 

@@ -18,6 +18,7 @@ from toolkit.pipeline.segment import Model, Source, assemble, block_elsewhere, s
 from toolkit.pipeline.workers import serial, workers
 from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.running.record import record, stamp, versions
+from toolkit.running.seen import nothing
 from toolkit.running.workspace import opened
 from toolkit.steps.measure import measure
 from toolkit.values.tiles import blocks
@@ -50,6 +51,7 @@ class Done:
     seconds: float = 0.0
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    seen: str = ""
     error: str | None = None
 
 
@@ -137,7 +139,9 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
-    notes = original.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    if not len(instances):
+        notes = (*notes, nothing(here.image, original.channels))
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -148,6 +152,7 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         seconds=time.perf_counter() - began,
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
+        seen=here.image.seen,
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.io import Dataset
 from toolkit.plugins.recipe import Recipe
-from toolkit.steps import channels, normalise
+from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import shrink, shrink_truth
 from toolkit.training.augment import Sample, chosen
@@ -90,7 +90,7 @@ class Crops:
             self._cache.move_to_end(index)
             return self._cache[index]
         item = self.data.items[index]
-        image = shrink(channels.select(self.data.image(item), self.recipe.input.channels), self.recipe.shrink)
+        image = shrink(self.recipe.input.seen(self.data.image(item)), self.recipe.shrink)
         if image.ndim != self.recipe.ndim:
             raise InputError(
                 f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D",

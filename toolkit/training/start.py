@@ -18,6 +18,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training import record
+from toolkit.training.channels import resolved
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
 from toolkit.training.deduce import Deduction, deduce, smaller, survey
@@ -57,6 +58,7 @@ def train(
     # What validation would refuse only after the first steps.
     recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
+    recipe, channels = resolved(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)
     images = record.digest(learnt, validation.data)
@@ -77,6 +79,8 @@ def train(
                 raise UsageError("the output exists", out, "choose another -o, or say --resume")
             record.only_ours(out, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG), going_on)
             whole.sweep(out)
+            if channels and not going_on:
+                say(f"image  {channels}")
             if model is not None and not going_on:
                 anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
                 say(f"start  with {anew if new else f'all weights of {model.reference}'}")

@@ -47,7 +47,8 @@ class _Along:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.sources[0].dtype)
+        dtype: np.dtype[Any] = np.dtype(self.sources[0].dtype)
+        return dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -19,7 +19,8 @@ class Image:
     `source[(slice, …)]` gives the voxels of a box as NumPy; any array works. `axes` names the axes of `source`, always
     "CYX" or "CZYX". `voxel_size` is in micrometres per spatial axis; 1.0 with `calibrated = False` where unknown.
     `notes` are sentences for the user about what was assumed when the file was read, `origin` says where the voxel size
-    comes from, and `absent` pieces of the file are not stored and read as empty.
+    comes from, and `absent` pieces of the file are not stored and read as empty. `seen` tells which channels of a file
+    these are.
     """
 
     source: Any
@@ -31,6 +32,7 @@ class Image:
     channel_names: tuple[str, ...] = field(default=())
     origin: str = ""
     absent: int = 0
+    seen: str = ""
 
     def __post_init__(self) -> None:
         assert self.axes in ("CYX", "CZYX"), self.axes
