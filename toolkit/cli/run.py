@@ -41,6 +41,7 @@ def run(
     from_record: Annotated[
         Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
     as_json: console.Json = False,
@@ -67,6 +68,7 @@ def run(
         block=block,
         resume=resume,
         overwrite=overwrite,
+        strict=strict,
         preview=not no_preview,
         dry_run=dry_run,
     )

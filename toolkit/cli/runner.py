@@ -29,7 +29,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline.segment import Model
+    from toolkit.pipeline.session import Session
     from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import Options, run
@@ -37,14 +37,17 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
-    options = Options(out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite)
+    options = Options(
+        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict
+    )
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
     allow = tuple(p.name for p in catalogue.plugins)
-    ahead = plan(found, Model.of(package, backend, allow), options)
+    session = Session(package, backend, catalogue)
+    ahead = plan(found, session, options)
     screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
@@ -61,7 +64,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         return asdict(ahead)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, package, backend, options, advance, allow)
+        outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]

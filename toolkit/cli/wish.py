@@ -31,6 +31,7 @@ class Wish:
     block: int | None = None
     resume: bool = False
     overwrite: bool = False
+    strict: bool = False
     preview: bool = True
     dry_run: bool = False
     channels: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import COMPANION, is_vendor, stem
 from toolkit.io.raster import Raster
+from toolkit.values.frames import along
 from toolkit.values.image import Image
 
 
@@ -62,7 +64,10 @@ def frames(path: str | Path, axes: str | None = None, voxel_size: Sequence[float
         source = arrange(path, raster.source, letters, order, channels, frame)
         names = raster.channel_names if len(raster.channel_names) == source.shape[0] else ()
         series.append(Image(source, order, size, stem(path), calibrated, notes, names, origin, raster.absent))
-    return tuple(series)
+    if count == 1:
+        return (series[0],)
+    whole = along(series)
+    return tuple(replace(image, series=whole) for image in series)
 
 
 def open_raster(path: Path) -> Raster:

@@ -45,7 +45,7 @@ class Input(Section):
 
     def seen(self, image: Image) -> Image:
         """What the network sees of an image, which says so. Raises `InputError` if the image does not have it."""
-        choice = choose(image, self.channels, self.learnt, self.knows)
+        choice = choose(image.series or image, self.channels, self.learnt, self.knows)
         notes = (*image.notes, choice.note) if choice.note else image.notes
         return replace(select(image, choice.channels), notes=notes, seen=choice.said)
 

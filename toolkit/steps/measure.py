@@ -41,7 +41,8 @@ class Table(Mapping[str, Column]):
     def points(self) -> dict[str, Column]:
         """Only the centres of mass: `id`, `z`, `y`, `x` in voxels, and `score`, as a data set may have them."""
         places = {axis: self.columns[f"centroid_{axis}"] for axis in "zyx" if f"centroid_{axis}" in self.columns}
-        return {"id": self.columns["id"], **places, "score": self.columns["score"]}
+        frame = {"frame": self.columns["frame"]} if "frame" in self.columns else {}
+        return {"id": self.columns["id"], **frame, **places, "score": self.columns["score"]}
 
 
 def joined(tables: Sequence[Table]) -> Table:

@@ -20,7 +20,7 @@ class Image:
     "CYX" or "CZYX". `voxel_size` is in micrometres per spatial axis; 1.0 with `calibrated = False` where unknown.
     `notes` are sentences for the user about what was assumed when the file was read, `origin` says where the voxel size
     comes from, and `absent` pieces of the file are not stored and read as empty. `seen` tells which channels of a file
-    these are.
+    these are. `series` is all of the time series of which this is a frame.
     """
 
     source: Any
@@ -33,6 +33,7 @@ class Image:
     origin: str = ""
     absent: int = 0
     seen: str = ""
+    series: Image | None = None
 
     def __post_init__(self) -> None:
         assert self.axes in ("CYX", "CZYX"), self.axes
