@@ -24,7 +24,7 @@ SAMPLE = 2**22
 """Voxels per channel from which it is told what a channel shows; a larger image is looked at in pieces."""
 PIECE = 256
 """Sides of such a piece."""
-FAINT = 1 / 30
+FAINT = 1 / 15
 """Colours of 8 bits whose contrast is less than this share of the strongest one's show nothing, as red in a JPEG of
 something blue."""
 LIGHT, DARK, COLOURED = 0.6, 0.25, 0.03
