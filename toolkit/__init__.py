@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolkit.pipeline.segment import segment as segment
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
-    from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
+    from toolkit.registry.resolve import load as load_model  # noqa: F401  (public under this name)
     from toolkit.training.start import train as train
     from toolkit.values.image import Image as Image
     from toolkit.values.instances import Instances as Instances
@@ -25,7 +25,7 @@ _HOME = {
     "ModelPackage": ("toolkit.registry.package", "ModelPackage"),
     "Recipe": ("toolkit.plugins.recipe", "Recipe"),
     "evaluate": ("toolkit.evaluation.evaluate", "evaluate"),
-    "load_model": ("toolkit.registry.package", "load"),
+    "load_model": ("toolkit.registry.resolve", "load"),
     "segment": ("toolkit.pipeline.segment", "segment"),
     "train": ("toolkit.training.start", "train"),
 }

@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
-from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
+from toolkit_ppp.unet import everywhere, linear
 
 
 class Coder(nn.Module):
@@ -38,15 +39,16 @@ class Coder(nn.Module):
         sizes = [maps * 2**at for at in range(levels + 1)]
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
+        how = (ndim, number, False, True)
         self.code = nn.Linear(features, code)
-        down: list[nn.Module] = [level(1, sizes[0], ndim, number)]
-        up: list[nn.Module] = [level(self.depth, sizes[-1], ndim, number)]
+        down: list[nn.Module] = [level(1, sizes[0], *how)]
+        up: list[nn.Module] = [level(self.depth, sizes[-1], *how)]
         for fine, coarse in pairwise(sizes):
-            down += [pooling(2), level(fine, coarse, ndim, number)]
+            down += [pooling(2), level(fine, coarse, *how)]
         for coarse, fine in pairwise(sizes[::-1]):
-            up += [nn.Upsample(scale_factor=2), level(coarse, fine, ndim, number)]
+            up += [nn.Upsample(scale_factor=2), level(coarse, fine, *how)]
         last = convolution(maps, 1, 1)
-        begin(last, head)
+        begin([replace(head, channels=1)], last)
         self.decoder = nn.Sequential(*up, last)
         self.encoder = nn.Sequential(*down, convolution(sizes[-1], self.depth, 1)) if autoencoder else None
         # Maps of the finest level before and after a layer, and what the allocator keeps.
@@ -111,7 +113,7 @@ class CodedModule(nn.Module):
     """
 
     def __init__(
-        self, features: UNet, heads: tuple[Head, ...], above: float, coder: Callable[[int, Head], Coder]
+        self, features: Trunk, heads: tuple[Head, ...], above: float, coder: Callable[[int, Head], Coder]
     ) -> None:
         super().__init__()
         self.above, self.features = above, features
@@ -122,7 +124,7 @@ class CodedModule(nn.Module):
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
-        maps = self.features(image)
+        maps = self.features.maps(image)
         if not self.training:
             # Pixels are taken out of the maps piece by piece: their vectors must lie together.
             maps = maps.movedim(1, -1).contiguous().movedim(-1, 1)
