@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, labels, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from toolkit_cpv.peaks import Heights, peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import Votes, vote
 
+from tests.beside import oracle
 from toolkit.builtin.metrics.points import Detection
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances

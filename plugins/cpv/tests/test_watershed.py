@@ -4,13 +4,13 @@ import heapq
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
+from tests.beside import oracle
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
+from tests.beside import oracle
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction

@@ -103,17 +103,13 @@ class Foreground:
 
     def instances(self, label: Ints, min_size: int, scored_by: str) -> Instances:
         """Objects of equal positive `label` `(voxels,)`, scored by the mean of the first channel of `scored_by`."""
-        where = runs.voxels(self.start, self.length)
-        fresh = np.ones(len(label), bool)
-        fresh[1:] = (label[1:] != label[:-1]) | (np.diff(where) != 1) | (where[1:] % self.shape[-1] == 0)
-        first = np.flatnonzero(fresh)
-        length = np.diff(first, append=len(label))
+        start, length, owner = runs.of_voxels(runs.voxels(self.start, self.length), label, self.shape[-1])
         size = np.bincount(label, minlength=1)
         total = np.bincount(label, weights=self.values[scored_by][0], minlength=1)
         kept = (size >= min_size) & (np.arange(len(size)) > 0)
-        run = np.flatnonzero(kept[label[first]])
+        run = kept[owner]
         scores = total / (STEPS * np.maximum(size, 1))
-        return Instances.from_runs(self.shape, where[first[run]], length[run], label[first[run]], scores)
+        return Instances.from_runs(self.shape, start[run], length[run], owner[run], scores)
 
 
 @dataclass(frozen=True, eq=False)
