@@ -66,7 +66,7 @@ def tune(
     loaded = resolve.load(model, plugins)
     metric = metric or VALUES[loaded.recipe.training.validate_]
     loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
-    loaded.recipe.postprocess.check({head.name: head for head in loaded.heads}, loaded.recipe.ndim)
+    loaded.recipe.expects(loaded.heads)
     held = [c.partition("=")[0].removeprefix("postprocess.") for c in changes or () if c.startswith("postprocess.")]
     space = tunable(loaded, only or (), held)
 

@@ -55,7 +55,7 @@ def train(
     """
     out = Path(out)
     # What validation would refuse only after the first steps.
-    recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
+    recipe.expects(recipe.heads)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)

@@ -88,7 +88,7 @@ def tune(
     """
     began = time.monotonic()
     measured, name = measure(allow, metric)
-    falls = name.removesuffix(POOLED) in measured.errors
+    falls = name.removesuffix(POOLED) in measured.lower_is_better
     count = len(_annotated(data))
     space = space or tunable(model)
     plain = model.recipe.postprocess.model_dump(mode="json")

@@ -163,7 +163,5 @@ def test_nothing_to_see_gives_no_points() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
-
-    with pytest.raises(UsageError, match="points needs a head cpv of 3 channels"):
+    with pytest.raises(ValueError, match="points needs a head cpv of 3 channels"):
         Points(source="votes").check({"gauss": Head("gauss", 1)}, 3)

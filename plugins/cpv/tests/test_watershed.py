@@ -11,7 +11,6 @@ from scipy import ndimage
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
 from tests.beside import oracle
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
@@ -231,6 +230,6 @@ def test_foreground_without_a_seed_is_dropped() -> None:
 
 
 def test_missing_heads_are_refused_with_a_sentence() -> None:
-    with pytest.raises(UsageError, match="three-label needs a head cpv of 2 channels"):
+    with pytest.raises(ValueError, match="three-label needs a head cpv of 2 channels"):
         ThreeLabelWatershed(seeds="votes").check({"three_label": Head("three_label", 3)}, 2)
     ThreeLabelWatershed().check({"three_label": Head("three_label", 3)}, 2)

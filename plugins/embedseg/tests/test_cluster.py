@@ -124,8 +124,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
     from toolkit.values.prediction import Head
 
-    with pytest.raises(UsageError, match="needs a head offsets of 2 channels"):
+    with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

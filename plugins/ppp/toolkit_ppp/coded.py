@@ -142,9 +142,8 @@ def _depth(code: int, places: tuple[int, ...], patch: tuple[int, ...]) -> int:
     number = prod(places)
     if code % number:
         whole, small = "×".join(map(str, patch)), "×".join(map(str, places))
-        raise UsageError(
-            f"the code of a patch of {whole} is a multiple of its {small} places",
-            f"network.code={code}",
-            f"choose {max(1, round(code / number)) * number}, or another network.coder_levels",
+        raise ValueError(
+            f"the code of a patch of {whole} is a multiple of its {small} places: code={code}; "
+            f"choose {max(1, round(code / number)) * number}, or another coder_levels"
         )
     return code // number

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from toolkit.builtin.networks.plain_unet import Plain
+from toolkit.plugins.specs import Network
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Backbone(Plain):
         constant = self.upward_maps or self.down[-1]
         return [constant if self.upward == "constant" else maps for maps in super().up]
 
-    def of_heads(self, tensor: str) -> bool:
-        return True
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ()
 
     def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
@@ -57,8 +58,8 @@ class PatchUNet(Backbone):
 
     kind: Literal["ppp_unet"] = "ppp_unet"
 
-    def of_heads(self, tensor: str) -> bool:
-        return not tensor.startswith("features.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("features.",)
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
-from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense
 from toolkit_ppp.members import places, strides
@@ -35,10 +34,10 @@ class EncoderDecoder(nn.Module):
         self.patch, ndim, self.window = head.patch, len(head.patch), bottleneck * int(pool**poolings)
         if max(self.patch) > self.window or self.window % 2 == 0:
             shape = "×".join(map(str, self.patch))
-            raise UsageError(
-                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle",
-                f"network.pool={pool}, network.poolings={poolings}, network.bottleneck={bottleneck}",
-                "choose more poolings, a larger odd bottleneck, or a smaller patch",
+            raise ValueError(
+                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle: pool={pool}, "
+                f"poolings={poolings}, bottleneck={bottleneck}; choose more poolings, a larger odd bottleneck, or a "
+                "smaller patch"
             )
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d

@@ -52,11 +52,11 @@ class Plain(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         for step in self.steps(ndim):
             if len(step) != ndim:
-                raise ValueError(f"network.pooling has a step for {len(step)} axes, the image has {ndim}")
+                raise ValueError(f"pooling has a step for {len(step)} axes, the image has {ndim}")
         return tuple(prod(step[axis] for step in self.steps(ndim)) for axis in range(ndim))
 
-    def of_heads(self, tensor: str) -> bool:
-        return tensor.startswith("out.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("down.", "up.")
 
     @property
     def down(self) -> list[int]:

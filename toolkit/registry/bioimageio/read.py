@@ -15,7 +15,7 @@ from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
-from toolkit.registry.package import ModelPackage, channels
+from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +80,7 @@ class Opened:
                              f"it was written with {_versions(plugins)}") from error  # fmt: skip
 
         def build() -> torch.nn.Module:
-            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+            module = network(recipe)
             name = str(source["source"])
             weights.load_state(module, self.files.read(name, str(source["sha256"])), f"{self.files.where}: {name}")
             return module.eval()
