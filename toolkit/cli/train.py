@@ -56,7 +56,7 @@ def train(
     owner = plugins.plugin(plugin).name if plugin else None
     begun = resume and (out / "recipe.yaml").is_file()
     if begun and (deduce or not (plugin or recipe)):
-        from toolkit.training.record import recipe_of
+        from toolkit.training.provenance import recipe_of
 
         chosen, owner = recipe_of(out, plugins, wanted)
     elif plugin or recipe:

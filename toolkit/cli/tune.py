@@ -49,7 +49,7 @@ def tune(
     from toolkit.cli.tuning import bar, show
     from toolkit.plugins.sections import VALUES
     from toolkit.registry import resolve
-    from toolkit.tune import choose, record, tunable
+    from toolkit.tune import choose, kept, tunable
     from toolkit.tune import tune as search
     from toolkit.tune.cached import measure
     from toolkit.tune.search import SAMPLERS
@@ -57,7 +57,7 @@ def tune(
     if sampler not in SAMPLERS:
         raise UsageError("no such sampler", sampler, nearest(sampler, SAMPLERS))
     if out is not None:
-        record.free(out)
+        kept.free(out)
     where = choose(data, force)
     plugins = catalogue(context)
     allow = tuple(p.name for p in plugins.plugins)
@@ -95,9 +95,9 @@ def tune(
         )
     wrote: list[Path] = []
     if out is not None:
-        wrote = record.save(found, loaded, out)
-    elif found.better and record.is_run(model):
-        wrote = record.keep(found, Path(model))
+        wrote = kept.save(found, loaded, out)
+    elif found.better and kept.is_run(model):
+        wrote = kept.keep(found, Path(model))
     if as_json:
         console.document({**found.to_json(), "wrote": [str(path) for path in wrote]})
         return

@@ -17,7 +17,7 @@ from toolkit.values.truth import Truth
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Criterion = Literal["iou", "dice"]
+Measure = Literal["iou", "dice"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +80,13 @@ class Overlaps:
         """Edges of the one-to-one matching without a threshold whose summed IoU is largest."""
         return self._one_to_one(np.arange(len(self.shared)), most=False)
 
-    def match(self, percent: int, criterion: Criterion = "iou") -> Match:
+    def match(self, percent: int, by: Measure = "iou") -> Match:
         """Match as many pairs as possible at IoU (or Dice) ≥ percent/100, compared as integers, 1 ≤ percent ≤ 100.
 
         Among the largest matchings it is one with the largest sum of IoU.
         """
         assert 1 <= percent <= 100, f"a threshold of {percent} %"
-        if criterion == "iou":
+        if by == "iou":
             edges = np.flatnonzero(100 * self.shared >= percent * self.unions)
         else:
             edges = np.flatnonzero(200 * self.shared >= percent * (self.unions + self.shared))

@@ -130,9 +130,10 @@ def _three(array: NDArray[Any]) -> NDArray[Any]:
 
 
 @jit
-def _grow(  # type: ignore[no-untyped-def]
-    voxel, offset, inverse, embedded, step, cells, member, first, seeds, min_size, overwrite, near, label, chosen
-):
+def _grow(
+    voxel: Any, offset: Any, inverse: Any, embedded: Any, step: Any, cells: Any, member: Any, first: Any, seeds: Any,
+    min_size: int, overwrite: bool, near: Any, label: Any, chosen: Any,
+) -> int:  # fmt: skip
     """Fill `label` and `chosen`; returns the number of instances. `near` is room for the pixels of a proposal."""
     count = 0
     taken = np.zeros(len(voxel), np.bool_)

@@ -36,8 +36,8 @@ class PatchPerPix(Options, PostProcessor):
                 "network was trained with"
             )
         if "numinst" in heads and heads["numinst"].channels != 3:
-            has = heads["numinst"].channels
-            raise ValueError(f"the head numinst must have 3 channels, 0, 1 and more instances: this one has {has}")
+            found = heads["numinst"].channels
+            raise ValueError(f"the head numinst must have 3 channels, 0, 1 and more instances: this one has {found}")
 
     def _same_axes(self, ndim: int) -> None:
         if ndim != len(self.patch):

@@ -29,7 +29,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Search
 from toolkit.registry import package, resolve
-from toolkit.tune import choose, record, tunable, tune
+from toolkit.tune import choose, kept, tunable, tune
 from toolkit.tune.cached import Cache
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
@@ -291,13 +291,13 @@ def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Pat
     model = resolve.load(str(run), plugins)
     before = (run / "recipe.yaml").read_text()
     found = tune(model, f"{data}:val", plugins, trials=20)
-    record.keep(found, run)
+    kept.keep(found, run)
     again = resolve.load(str(run), plugins)
     assert again.recipe == found.recipe != model.recipe
     assert again.recipe.postprocess.model_dump()["foreground"] == found.best["foreground"]
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before]
-    record.keep(found, run)
+    kept.keep(found, run)
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before, found.recipe.dump()]
     assert sorted(p.name for p in run.iterdir()) == ["best.safetensors", "recipe.yaml", "tuned.json"]
@@ -310,14 +310,14 @@ def test_a_tuned_model_in_a_folder_of_its_own_can_be_run(run: Path, tmp_path: Pa
     out = tmp_path / "tuned"
     (tmp_path / "tuned.partial").mkdir()
     (tmp_path / "tuned.partial" / "thesis.txt").write_text("precious")
-    record.save(found, model, out)
+    kept.save(found, model, out)
     assert [p.name for p in (tmp_path / "tuned.partial").iterdir()] == ["thesis.txt"]
     loaded = resolve.load(str(out), plugins)
     assert loaded.recipe == found.recipe
     assert loaded.sha256 == model.sha256
     assert Recipe.load(run / "recipe.yaml", plugins) == model.recipe
     with pytest.raises(UsageError, match="exists"):
-        record.free(out)
+        kept.free(out)
 
 
 def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
@@ -326,5 +326,5 @@ def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
     before = (run / "recipe.yaml").read_text()
     found = tune(resolve.load(str(run), plugins), f"{data}:val", plugins, trials=3)
     with pytest.raises(InputError, match="damaged"):
-        record.keep(found, run)
+        kept.keep(found, run)
     assert (run / "recipe.yaml").read_text() == before
