@@ -35,6 +35,10 @@ SAFE = {
     "workspace._prune: rmtree": "inside the marked folder; rmtree follows no links",
     "workspace._mend: truncate": "the journal in the marked folder without links at its top",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
+    # what the network said of an image
+    "arrays.write: write_bytes": "the draft that `whole.file` made",
+    "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
+    "run.one_image: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
@@ -47,7 +51,6 @@ SAFE = {
     # tuning
     "kept.save: copyfile": "into the new folder that `whole.folder` made",
     "kept.save: write_text ×2": "into the new folder that `whole.folder` made",
-    "cached.Cache.predict: write_text": "into the temporary folder of a tuning",
     # a repaired data set
     "repair.repair: write_text": "into the new folder that `whole.folder` made",
     "repair._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",

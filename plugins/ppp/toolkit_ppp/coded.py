@@ -15,8 +15,11 @@ from torch.nn import functional
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
-from toolkit_ppp.unet import everywhere, linear
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
+from toolkit_ppp.unet import everywhere, linear, together
+
+FEW = 128
+"""Patches that are decoded at once where some are asked for."""
 
 
 class Coder(nn.Module):
@@ -126,14 +129,22 @@ class CodedModule(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         maps = self.features.maps(image)
         if not self.training:
-            # Pixels are taken out of the maps piece by piece: their vectors must lie together.
-            maps = maps.movedim(1, -1).contiguous().movedim(-1, 1)
+            maps = together(maps)
         plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, coder in self.coders.items():
             assert isinstance(coder, Coder)
             lazy = Coded(maps, coder, coder.chunk)
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), prod(coder.patch))
+        return {name: found[name] for name in self.order}
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with patches decoded where somebody asks."""
+        maps = together(self.features.maps(image))
+        found: dict[str, Tensor | Rows] = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, coder in self.coders.items():
+            assert isinstance(coder, Coder)
+            found[name] = Rows(Coded(maps, coder, coder.chunk), min(coder.chunk, FEW))
         return {name: found[name] for name in self.order}
 
 

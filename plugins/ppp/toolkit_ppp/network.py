@@ -34,10 +34,8 @@ class Backbone(Plain):
     upward_maps: Annotated[int, Field(ge=1)] | None = None
     """Number of maps of a constant way up; null: those of the coarsest level (paper)."""
 
-    @property
-    def up(self) -> list[int]:
-        constant = self.upward_maps or self.down[-1]
-        return [constant if self.upward == "constant" else maps for maps in super().up]
+    def up(self, down: list[int]) -> list[int]:
+        return [self.upward_maps or down[-1]] * (self.levels - 1) if self.upward == "constant" else super().up(down)
 
     def shares(self) -> tuple[Network, tuple[str, ...]]:
         return self, ()
@@ -46,8 +44,7 @@ class Backbone(Plain):
         """The module whose last maps the heads read."""
         from toolkit.builtin.networks.plain_unet_module import Trunk
 
-        norm = self.norm == "batch"
-        return Trunk(channels, self.down, self.up, self.steps(ndim), ndim, self.convolutions, norm, he=True)
+        return Trunk(**self.trunk(channels, ndim), he=True)
 
 
 class PatchUNet(Backbone):

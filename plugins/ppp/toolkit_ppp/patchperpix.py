@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Box
+from toolkit.values.voxels import Voxels
 from toolkit_ppp.options import Options
 
 
@@ -17,6 +19,7 @@ class PatchPerPix(Options, PostProcessor):
 
     kind: Literal["ppp"] = "ppp"
     exact: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = ("patch",)
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         """P − 1: the patches that vote on a pixel of a patch of the block."""
@@ -44,26 +47,44 @@ class PatchPerPix(Options, PostProcessor):
             shape = "×".join(map(str, self.patch))
             raise ValueError(f"patch {shape} has {len(self.patch)} axes and the image {ndim}; give one extent per axis")
 
-    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        from toolkit_ppp import assembly
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        from toolkit_ppp import kept
 
-        return assembly.assemble(prediction, self, backend)
+        names = ("foreground", "threshold")
+        least = kept.Least(*(self.widest(name) if loose else getattr(self, name) for name in names))
+        return kept.keep(prediction, self, least, backend, loose)
+
+    def cut(self, piece: Voxels) -> Voxels:
+        from toolkit_ppp import kept
+
+        return kept.cut(piece, self)
+
+    def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
+        """Instances of `prediction.box` as if it were the whole image."""
+        box = Box.whole(prediction.box.shape)
+        piece = self.keep(Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size), backend)
+        state: Any = None
+        for step in self.passes():
+            state = step.reduce(iter([step.local(piece, state, backend)]), state, backend)
+        found: Instances = state
+        return found
 
     def passes(self) -> tuple[Pass, ...]:
         """Scores and masks → one selection for the image; affinities of the selected patches → instances."""
         from toolkit_ppp import assembly
+        from toolkit_ppp.patches import read
         from toolkit_ppp.selection import Selection
 
-        def scores(prediction: Prediction, state: None, backend: Backend) -> assembly.Scored:
-            return assembly.scored(prediction, assembly.read(prediction, self, backend), self, backend)
+        def scores(piece: Voxels, state: None, backend: Backend) -> assembly.Scored:
+            return assembly.scored(piece, read(piece, self, backend), self, backend)
 
-        def select(parts: Sequence[assembly.Scored], state: None, backend: Backend) -> Selection:
-            return assembly.selected(parts, self)
+        def select(parts: Iterator[assembly.Scored], state: None, backend: Backend) -> Selection:
+            return assembly.selected(list(parts), self)
 
-        def edges(prediction: Prediction, state: Selection, backend: Backend) -> assembly.Linked:
-            return assembly.linked(prediction, assembly.read(prediction, self, backend), state, self, backend)
+        def edges(piece: Voxels, state: Selection, backend: Backend) -> assembly.Linked:
+            return assembly.linked(piece, read(piece, self, backend), state, self, backend)
 
-        def unite(parts: Sequence[assembly.Linked], state: Selection, backend: Backend) -> Instances:
-            return assembly.assembled(parts, state, self)
+        def unite(parts: Iterator[assembly.Linked], state: Selection, backend: Backend) -> Instances:
+            return assembly.assembled(list(parts), state, self)
 
-        return Pass(scores, select), Pass(edges, unite)
+        return Pass(scores, select, assembly.Scored), Pass(edges, unite, assembly.Linked)

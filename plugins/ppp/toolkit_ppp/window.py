@@ -16,9 +16,12 @@ from torch.nn import functional
 
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
 from toolkit_ppp.members import places, strides
 from toolkit_ppp.unet import everywhere, linear
+
+FEW = 64
+"""Windows that are looked at at once where some are asked for."""
 
 
 class EncoderDecoder(nn.Module):
@@ -115,4 +118,15 @@ class WindowModule(nn.Module):
             lazy = Windowed(image, network, network.chunk, network.window, torch.is_autocast_enabled(image.device.type))
             channels = prod(network.patch)
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), channels)
+        return {name: found[name] for name in self.order}
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with windows looked at where somebody asks."""
+        found: dict[str, Tensor | Rows] = {}
+        if self.features is not None:
+            maps = self.features.maps(image)
+            found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, network in self.windows.items():
+            assert isinstance(network, EncoderDecoder)
+            found[name] = Rows(Windowed(image, network, network.chunk, network.window), min(network.chunk, FEW))
         return {name: found[name] for name in self.order}
