@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import whole
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
 from toolkit.registry.gate import yaml
 from toolkit.values.prediction import Head
@@ -132,10 +134,12 @@ def channels(recipe: Recipe) -> int:
     return 1 if isinstance(chosen, str) else len(chosen)
 
 
-def network(recipe: Recipe) -> torch.nn.Module:
-    """The recipe's network with fresh weights; raises `UsageError` if it cannot be built."""
+def network(recipe: Recipe, member: Member[Network] | None = None) -> torch.nn.Module:
+    """The recipe's network, or another one of its training, with fresh weights; raises `UsageError` if it cannot be
+    built."""
+    member = member or Member(recipe.network, recipe.heads)
     with told("network"):
-        return recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+        return member.network.build(channels(recipe) + member.more, member.heads, recipe.ndim)
 
 
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
