@@ -116,7 +116,7 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     return Recipe(
         schema="toolkit.recipe/1",
         name=name,
-        input=Input(channels=tuple(range(adapter.channels))),
+        input=Input(channels=tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"),
         normalise=adapter.normalise,
         network=Packaged(model=adapter.description.name),
         loss=PackagedHeads(outputs=adapter.heads),
