@@ -44,10 +44,10 @@ SAFE = {
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
     # a training
-    "log.Log.__init__: open": "the draft that `whole.file` made",
+    "log.Log._write: open": "the draft that `whole.file` made",
     "log.Log.add: open": "appends to the log that this training has begun",
-    "loop.train: replace": "weights of this training: a folder with those of another is refused, links too",
-    "loop.train: unlink": "now.safetensors, which this training wrote",
+    "run.Run.tried: replace": "weights of this training: a folder with those of another is refused, links too",
+    "run.Run.tried: unlink": "now.safetensors, which this training wrote",
     # tuning
     "record.save: copyfile": "into the new folder that `whole.folder` made",
     "record.save: write_text ×2": "into the new folder that `whole.folder` made",
@@ -56,6 +56,7 @@ SAFE = {
     "repair._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
     "repair._copy: copyfile": "into the new folder that `whole.folder` made",
     "repair._describe: copyfile": "into the new folder that `whole.folder` made",
+    "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
     # commands
     "demo._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",

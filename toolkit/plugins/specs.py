@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
@@ -118,6 +119,14 @@ class Loss(Spec):
     @abstractmethod
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
+
+    def members(self, network: Network, ndim: int) -> dict[str, Member]:
+        """Networks that take part in the training beside `network`, the recipe's own, by name."""
+        return {}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the training, in order; `build()` remains what annotations alone teach the recipe's heads."""
+        return (Phase("training", scored=not self.prepares),)
 
     def means(self, other: Loss) -> bool:
         """Whether heads that learnt by `other` mean what equal heads of this loss do."""
