@@ -148,13 +148,11 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
             raise InputError(f"{frames[0].absent} chunks are not stored", found.path, "copy it, or leave out --strict")
         parts: list[Instances] = []
         tables: list[Table] = []
-        seen: list[Prepared] = []
+        scale = None
         for number, original in enumerate(frames):
             at = replace(where, frame=number)
-            here = bench.prepared(
-                at, seen[0].scale if seen and session.model.recipe.normalise.together else None, original
-            )
-            seen.append(here)
+            here = bench.prepared(at, scale, original)
+            scale = here.scale if session.model.recipe.normalise.together else None
             parts.append(_objects(session, model, at, here, options, processes, pieces))
             tables.append(measure(parts[-1], original))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
@@ -164,8 +162,6 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
-    finally:
-        shutil.rmtree(pieces, ignore_errors=True)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
     if not len(instances):
         notes = (*notes, nothing(here.image, frames[0].channels))
@@ -188,10 +184,11 @@ def _objects(
 ) -> Instances:
     lattice = session.lattice(here)
     many = len(blocks(lattice, options.block)) > 1 or sum(1 for _ in lattice.windows()) >= MANY
-    if processes > 1 and many:
-        return _by_processes(session, model, where, here, options, processes, pieces)
     try:
-        return session.objects(session.pieces(here, folder=pieces), session.model.recipe.postprocess, options.block)
+        if processes > 1 and many:
+            return _by_processes(session, model, where, here, options, processes, pieces)
+        kept = session.pieces(here, folder=pieces)
+        return session.objects(kept, session.model.recipe.postprocess, options.block)
     finally:
         shutil.rmtree(pieces, ignore_errors=True)
 
