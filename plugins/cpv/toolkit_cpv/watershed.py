@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.specs import Search
@@ -195,9 +194,10 @@ class AffinitiesWatershed(SeededWatershed):
         super().check(heads, ndim)
         offsets = heads["affinities"].offsets or ()
         if any(sum(map(abs, offset)) != 1 for offset in offsets):
-            raise UsageError(f"post-processor {self.kind} reads affinities of face neighbours alone",
-                             f"the model has {[list(offset) for offset in offsets]}",
-                             "see --set postprocess.kind=mutex_watershed")  # fmt: skip
+            raise ValueError(
+                f"post-processor {self.kind} reads affinities of face neighbours alone: the model has "
+                f"{[list(offset) for offset in offsets]}; see --set postprocess.kind=mutex_watershed"
+            )
 
     def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
         """`enough`: the least of those affinities that must be high where there is a seed."""
