@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
+from toolkit.plugins import seams
 from toolkit.plugins.recipe import LOSSES, Recipe
 from toolkit.plugins.told import told
 from toolkit.steps import normalise
