@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
 from toolkit.errors import InputError, UsageError
 
 
 def check(
+    context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A data set, or one split of it: DIR:SPLIT.")],
     fix: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a repaired copy into this new folder.")
@@ -23,7 +25,7 @@ def check(
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     as_json: console.Json = False,
 ) -> None:
-    """Find what is wrong with a data set, and which method fits it.
+    """Find what is wrong with a data set, and which of the installed methods suit it.
 
     Nothing in DATA is ever altered. The exit code is 0 with warnings, and 5 if something cannot be used.
 
@@ -44,7 +46,7 @@ def check(
         target(fix, stock.root)
     number = min(workers or cores(), max(1, len(stock.entries) // 8))
     with pool(number) as run, counted(run, len(stock.entries)) as seen:
-        found = diagnose(stock, seen)
+        found = diagnose(stock, catalogue(context), seen)
     done = repair(found, fix, split_pieces) if fix is not None else None
     if as_json:
         console.document(found.to_json() | ({} if done is None else {"fixed": done}))

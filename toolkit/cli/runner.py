@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.cli.wish import Wish, chosen, default_out
+from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import check
@@ -24,6 +24,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
         check(out, wish.overwrite)
+    wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
@@ -40,6 +41,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
+    if why:
+        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
     allow = tuple(p.name for p in catalogue.plugins)
     ahead = plan(found, Model.of(package, backend, allow), options)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""

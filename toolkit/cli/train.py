@@ -47,7 +47,7 @@ def train(
 
     --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own.
 
-    Example: seg train --plugin embedseg --data data/ -o run --minutes 30
+    Example: seg train --recipe unet --data data/ -o run --minutes 30
     """
     plugins = catalogue(context)
     if minutes is not None and steps is not None:

@@ -11,6 +11,7 @@ from toolkit.cli.show import resolve
 from toolkit.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
+    from toolkit.io import Found
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.package import ModelPackage
 
@@ -75,6 +76,18 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     loaded = loaded.with_recipe(recipe)
     recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
     return loaded
+
+
+def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
+    """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
+    if wish.plugin is not None or wish.model is not None or wish.named is not None:
+        return wish, ""
+    from toolkit import io
+    from toolkit.registry.choose import choose
+
+    best, *others = choose(io.read(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size), catalogue)
+    also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
+    return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

@@ -13,7 +13,7 @@ from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Section, Tiling, Training
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
@@ -84,6 +84,21 @@ class Recipe(Section):
     def heads(self) -> tuple[Head, ...]:
         """The heads of the network, from all losses."""
         return tuple(head for loss in self.losses for head in loss.heads(self.ndim))
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """Network, losses and post-processor."""
+        return (self.network, *self.losses, self.postprocess)
+
+    @property
+    def title(self) -> str:
+        """What the method is, in a line."""
+        return ", ".join(filter(None, (spec.title for spec in self.specs)))
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """The works to cite for the method."""
+        return tuple(dict.fromkeys(spec.citation for spec in self.specs if spec.citation))
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from toolkit.steps.survey import Deduced, Survey
+    from toolkit.steps.survey import Deduced, Fit, Survey
 
 Counts = dict[str, Any]
 
@@ -50,6 +50,10 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     kind: str
+    title: ClassVar[str] = ""
+    """What it is, in a few words that make a line with those of a recipe's other specs; may be empty."""
+    citation: ClassVar[str] = ""
+    """The work to cite for it."""
 
     @classmethod
     def named(cls) -> str:
@@ -65,6 +69,13 @@ class Spec(BaseModel):
     def deduced(self, survey: Survey) -> Deduced:
         """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
         return {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        """How well this suits the objects of a survey, or, where it has none, its images; None: nothing to say.
+
+        A recipe suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot.
+        """
+        return None
 
 
 class Network(Spec):
@@ -135,6 +146,8 @@ class PostProcessor(Spec):
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
     detects: ClassVar[bool] = False
     """True if objects stand for their centres: a run writes those as points, too."""
+    overlaps: ClassVar[bool] = False
+    """True if objects may share voxels."""
 
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:

@@ -14,7 +14,7 @@ from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import SPECS, Recipe
 from toolkit.steps.shrink import shrink_truth
-from toolkit.steps.survey import Survey
+from toolkit.steps.survey import Seen, Survey
 from toolkit.training.footprint import Footprint
 
 WIDE = 4
@@ -26,7 +26,7 @@ VIEW = 4
 PART = 0.4
 """Windows share at most this part of their extent."""
 GPU_BATCH = 8
-"""Crops per step on a GPU (the virtual batch of the EmbedSeg paper)."""
+"""Crops per step on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Deduction:
 
 def survey(recipe: Recipe, *splits: io.Dataset) -> Survey:
     """Look at all annotations once, as the network sees them."""
-    return Survey.of(_truths(recipe, splits))
+    return Survey.of(_seen(recipe, splits))
 
 
-def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Any]:
+def _seen(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Seen]:
     for data in splits:
         for item in data.items:
             truth = data.truth(item)
@@ -53,7 +53,7 @@ def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Any]:
                     item.mask,
                     "choose a recipe for so many axes, or say in meta.json which axes masks have",
                 )
-            yield shrink_truth(truth, recipe.shrink)
+            yield Seen.annotated(shrink_truth(truth, recipe.shrink), data.image(item).channels)
 
 
 def deduce(
@@ -73,6 +73,9 @@ def deduce(
         if (spec := getattr(recipe, section)) is not None
         for field, because in spec.deduced(seen).items()
     ]
+    if len(seen.channels) > 1:
+        has = " and ".join(map(str, seen.channels))
+        found.append(Deduction("input.channels", "grey", f"there are images of {has} channels"))
     found += _sizes(recipe, seen, step, memory, fixed, on_gpu)
     found = [d for d in found if d.field not in fixed]
     plain = recipe.plain()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class AffinitiesLoss(Loss):
     """
 
     kind: Literal["affinities"] = "affinities"
+    title: ClassVar[str] = "affinities of neighbours"
     weight: Annotated[float, Field(gt=0)] = 1.0
     erosions: Annotated[int, Field(ge=0)] = 1
     """How often labels are eroded by their face neighbours (paper: once)."""

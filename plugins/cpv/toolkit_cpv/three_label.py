@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class ThreeLabelLoss(Loss):
     """
 
     kind: Literal["three-label"] = "three-label"
+    title: ClassVar[str] = "background, interior and boundary"
     weight: Annotated[float, Field(gt=0)] = 1.0
     balance: Balance = "none"
     """`none` (paper), or `reference`: each class weighs 1 / (3 · its share of the batch), the share clipped to

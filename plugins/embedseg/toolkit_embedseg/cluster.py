@@ -13,7 +13,7 @@ from pydantic import Field
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.specs import Loss, Search
-from toolkit.steps.survey import Because, Deduced, Survey
+from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
 from toolkit_embedseg.geometry import shared, units
@@ -79,6 +79,13 @@ class EmbedSegClusters(Gathering):
         if not survey.objects:
             return {}
         return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.bent:
+            return Fit(0.4, f"{survey.shape}, and it looks for ellipses")
+        return Fit(0.9, survey.shape)
 
     def gather(self, prediction: Prediction, backend: Backend) -> Points:
         """The foreground pixels of the block."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,8 @@ class EmbedSegLoss(Loss):
     """
 
     kind: Literal["embedseg"] = "embedseg"
+    title: ClassVar[str] = "EmbedSeg: pixels point at the centre of their object"
+    citation: ClassVar[str] = "Lalit, Tomancak and Jug, Embedding-based Instance Segmentation in Microscopy, MIDL 2021"
     centre: Rule = "medoid"
     """Where pixels point: `medoid` (paper §2), `centroid` (Neven et al. 2019), `approximate_medoid` (reference)."""
     grid: Annotated[int, Field(ge=2)] = 1024

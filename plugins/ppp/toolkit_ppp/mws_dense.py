@@ -16,11 +16,12 @@ from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import partition
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import seen_from
 from toolkit.values.prediction import Head, Prediction
 from toolkit_ppp.foreground import foreground
-from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix
+from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix, fitting
 
 
 class DenseMutexWatershed(FromForeground):
@@ -39,6 +40,12 @@ class DenseMutexWatershed(FromForeground):
     """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 1
     """Objects of fewer voxels are dropped."""
+
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.3, "it is an ablation of the paper") if survey.objects else None
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         self._options.check(heads, ndim)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from toolkit.plugins.specs import Network
+from toolkit.steps.survey import Because, Deduced, Survey
 from toolkit.values.prediction import Head
+from toolkit_ppp.patchperpix import fitting
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +90,12 @@ class PatchCoder(Backbone):
     decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Decode where the probability of foreground exceeds this, and that of several objects is not so near to 1. A
     post-processor's thresholds may lie anywhere between."""
+
+    def deduced(self, survey: Survey) -> Deduced:
+        if not survey.objects:
+            return {}
+        places = prod(-(-n // 2**self.coder_levels) for n in fitting(survey).value)
+        return {"code": Because(max(1, round(self.code / places)) * places, f"a multiple of the {places} places")}
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.coded import CodedModule

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor, Search
+from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
 
@@ -18,6 +20,8 @@ MAX_EXTENT = 63
 """Patches are at most this long along an axis: a row of one is a machine word."""
 MAX_VOXELS = 33_025
 """Patches have at most this many voxels: the sum of C products of two bytes fits 32 bits."""
+EXTENTS = {2: (9, 41), 3: (5, 15)}
+"""Least and largest extent of a patch that is deduced, by the number of axes."""
 
 
 class PatchPerPix(PostProcessor):
@@ -25,6 +29,7 @@ class PatchPerPix(PostProcessor):
 
     kind: Literal["ppp"] = "ppp"
     exact: ClassVar[bool] = True
+    overlaps: ClassVar[bool] = True
 
     patch: tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...] = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""
@@ -125,6 +130,19 @@ class PatchPerPix(PostProcessor):
             raise UsageError(f"the patch {shape} has {len(self.patch)} axes and the image {ndim}", "postprocess.patch",
                              "give one extent per axis")  # fmt: skip
 
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.overlap:
+            share = f"{100 * survey.overlapping:.0f} % of the objects overlap"
+            return Fit(1.0, f"{share}, and its objects may share voxels") if self.overlap == "keep" else Fit(0.2, share)
+        if survey.bent:
+            return Fit(0.95, f"{survey.shape}, and its patches take any shape")
+        return Fit(0.6, f"{survey.shape}, which takes it longer than others")
+
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         from toolkit_ppp import assembly
 
@@ -148,3 +166,14 @@ class PatchPerPix(PostProcessor):
             return assembly.assembled(parts, state, self)
 
         return Pass(scores, select), Pass(edges, unite)
+
+
+def fitting(survey: Survey) -> Because:
+    """A patch as long as the median object, but no more than 2.5 times its width."""
+    low, high = EXTENTS[survey.ndim]
+    extent, width = np.median(survey.extents, axis=0), float(np.median(survey.widths))
+    side = np.clip(np.minimum(extent, 2.5 * width), low, high)
+    size = "×".join(f"{e:.0f}" for e in extent)
+    return Because(
+        [min(int(n) // 2 * 2 + 1, high) for n in side], f"objects extend over {size} and are {width:.0f} wide"
+    )

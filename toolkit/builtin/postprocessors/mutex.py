@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, seen_from
 from toolkit.values.prediction import Head, Prediction
@@ -39,6 +40,10 @@ class MutexWatershed(FromForeground):
     """
 
     kind: Literal["mutex_watershed"] = "mutex_watershed"
+    title: ClassVar[str] = "mutex watershed"
+    citation: ClassVar[str] = (
+        "Wolf et al., The Mutex Watershed: Efficient, Parameter-Free Image Partitioning, ECCV 2018"
+    )
     offsets: Offsets | None = None
     """The pairs that the channels stand for, `(Z)YX`; null is −1, −3, −9, −27 along each axis."""
     bias: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
@@ -52,6 +57,9 @@ class MutexWatershed(FromForeground):
         if offsets is not None and not any(_near(offset) for offset in offsets):
             raise ValueError("offsets must hold face neighbours, such as [0, -1]: nothing else can merge")
         return offsets
+
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.75 if survey.bent else 0.65, survey.shape) if survey.objects else None
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         need(heads, {"affinities": None}, self.kind)
