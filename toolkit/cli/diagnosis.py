@@ -37,12 +37,15 @@ def show(found: Diagnosis, most: int) -> None:
         out.print()
         out.print(table)
     if found.advice:
-        best, *others = found.advice
+        best = found.advice[0]
         out.print()
-        for lead, one in (("begin with", best), *(("or", other) for other in others)):
-            about = f" ({one.title})" if one.title else ""
-            out.print(f"{lead} {one.name}{about}: {one.reason}", markup=False)
-        out.print(f"seg train {best.option} --data {found.inventory.root} -o run --deduce", markup=False)
+        for advice in found.advice:
+            about = f" ({advice.title})" if advice.title else ""
+            lead = "begin with" if advice is best else "or"
+            out.print(f"{lead} {advice.name}{about}: {advice.reason}", markup=False, soft_wrap=True)
+        out.print(
+            f"seg train {best.option} --data {found.inventory.root} -o run --deduce", markup=False, soft_wrap=True
+        )
 
 
 def _examples(one: Finding, most: int) -> None:

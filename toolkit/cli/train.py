@@ -11,11 +11,9 @@ import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
-from toolkit.cli.show import Changes, resolve
-from toolkit.errors import UsageError
+from toolkit.cli.show import Changes
 
 if TYPE_CHECKING:
-    from toolkit.training.deduce import Deduction
     from toolkit.training.loop import Report
 
 
@@ -49,51 +47,27 @@ def train(
 
     Example: seg train --recipe unet --data data/ -o run --minutes 30
     """
-    plugins = catalogue(context)
-    if minutes is not None and steps is not None:
-        raise UsageError("two ways to say how long", "--minutes and --steps", "choose one")
-    wanted = [*(changes or ()), *([f"training.steps={steps}"] if steps else [])]
-    owner = plugins.plugin(plugin).name if plugin else None
-    begun = resume and (out / "recipe.yaml").is_file()
-    if begun and (deduce or not (plugin or recipe)):
-        from toolkit.training.record import recipe_of
-
-        chosen, owner = recipe_of(out, plugins, wanted)
-    elif plugin or recipe:
-        chosen, owner = resolve(recipe or str(plugin), plugins, wanted, owner)
-    elif not model:
-        raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
-
     from toolkit.plugins.sections import VALUES
-    from toolkit.registry import package
-    from toolkit.training.start import fitted
-    from toolkit.training.start import train as begin
+    from toolkit.training.begin import begin
 
-    start = package.load(model, plugins) if model else None
-    if start and not (begun or plugin or recipe):
-        chosen, owner = start.recipe.changed(wanted, plugins, start.owner), start.owner
     screen = console.progress()
-    said = partial(screen.print, markup=False, soft_wrap=True)
-    found: tuple[Deduction, ...] = ()
-    if deduce and not begun:
-        fixed = {change.partition("=")[0].strip() for change in wanted}
-        chosen, found = fitted(chosen, data, plugins, device=device, owner=owner, fixed=fixed)
-        for deduction in found:
-            said(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
     with _Bar(screen) if screen.is_terminal else nullcontext(_lines(screen)) as tell:
-        done = begin(
-            chosen,
+        chosen, done = begin(
             data,
             out,
+            catalogue(context),
+            plugin=plugin,
+            recipe=recipe,
+            model=model,
+            changes=changes or (),
+            deduce=deduce,
             minutes=minutes,
+            steps=steps,
             device=device,
             threads=threads,
-            model=start,
-            owner=owner,
             resume=resume,
-            deductions=found,
             tell=tell,
-            say=said,
+            say=partial(screen.print, markup=False, soft_wrap=True),
         )
     screen.print(
         f"done   {done.step} steps, {done.seconds / 60:.1f} min, "

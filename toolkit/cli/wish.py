@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.show import resolve
 from toolkit.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
     heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
-    from toolkit.plugins.recipe import Recipe
+    from toolkit.plugins.recipe import Recipe, resolve
     from toolkit.registry import package
 
     if wish.plugin is None and wish.model is None:

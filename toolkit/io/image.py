@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import stem
-from toolkit.io.raster import Raster
+from toolkit.io.raster import Raster, by_shape
 from toolkit.values.image import Image
 
 
@@ -21,18 +24,26 @@ def read(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] 
     axis of the image; default: what the file says, else 1.0 and `calibrated = False`. An opacity channel is dropped.
     Raises `InputError` for a missing, damaged or unsupported file and for axes that do not fit it.
     """
-    path = Path(path)
-    raster = open_raster(path)
+    return _image(open_raster(Path(path)), axes, voxel_size)
+
+
+def of_array(array: Any, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> Image:
+    """An image in memory, read like a file that does not name its axes; the same errors."""
+    voxels = np.asarray(array)
+    return _image(Raster(Path("array"), voxels, by_shape(voxels.shape, voxels.dtype)), axes, voxel_size)
+
+
+def _image(raster: Raster, axes: str | None, voxel_size: Sequence[float] | None) -> Image:
     letters, notes = named(raster, None if axes is None else checked(axes, "C"), "C")
     order = "CZYX" if "Z" in letters else "CYX"
     channels = None
     if raster.alpha and "C" in letters:
         channels = raster.source.shape[letters.index("C")] - 1
         notes = (*notes, "the opacity channel was dropped")
-    source = arrange(path, raster.source, letters, order, channels)
+    source = arrange(raster.path, raster.source, letters, order, channels)
     size, calibrated = measured(raster, order[1:], voxel_size)
     names = raster.channel_names if len(raster.channel_names) == source.shape[0] else ()
-    return Image(source, order, size, stem(path), calibrated, notes, names)
+    return Image(source, order, size, stem(raster.path), calibrated, notes, names)
 
 
 def open_raster(path: Path) -> Raster:

@@ -145,6 +145,22 @@ class Recipe(Section):
         return plain_yaml.dump(self.plain())
 
 
+def resolve(
+    name: str, catalogue: Catalogue, changes: Sequence[str] = (), owner: str | None = None
+) -> tuple[Recipe, str | None]:
+    """The recipe called `name`, or in the file `name`, and the plugin that owns it (None for a file of the user's).
+
+    A plugin's name is also that of its recipe: looking there first imports no other plugin.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return Recipe.load(path, catalogue, owner, changes), owner
+    if owner is None and any(plugin.name == name for plugin in catalogue.plugins):
+        owner = name
+    plugin, path = catalogue.locate("recipes", name, owner)
+    return Recipe.load(path, catalogue, plugin, changes), plugin
+
+
 def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Plain recipe data with changes `a.b=value` applied; values are YAML.
 

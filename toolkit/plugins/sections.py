@@ -38,8 +38,8 @@ class Tiling(Section):
 
     augment: Literal["none", "turns", "turns_after"] = "none"
     """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
-    window, in so many times the time (Lalit et al. 2021, §2); `turns_after` averages what their activations make of them,
-    so that one turn that is wrongly sure cannot outvote the others."""
+    window, in so many times the time (Lalit et al. 2021, §2); `turns_after` averages what their activations make of
+    them, so that one turn that is wrongly sure cannot outvote the others."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
