@@ -36,7 +36,7 @@ def check(
     from toolkit.check.repair import repair, target
     from toolkit.cli.diagnosis import show
     from toolkit.cli.summary import counted
-    from toolkit.pipeline.workers import cores
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.workers import workers as pool
 
     if split_pieces and fix is None:

@@ -28,8 +28,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.segment import Model
-    from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import Options, run
 

@@ -80,8 +80,3 @@ def workers(count: int) -> Iterator[Map]:
     else:
         with processes(count) as run:
             yield run
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

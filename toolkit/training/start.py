@@ -10,8 +10,8 @@ from toolkit import io
 from toolkit.errors import InputError, Interrupted, StorageError, UsageError
 from toolkit.files.lock import held
 from toolkit.gpu.backend import select
+from toolkit.gpu.cores import cores
 from toolkit.gpu.memory import free
-from toolkit.pipeline.workers import cores
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package

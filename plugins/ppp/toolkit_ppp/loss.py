@@ -12,7 +12,8 @@ from toolkit.plugins.specs import Loss
 from toolkit.steps.survey import Deduced, Survey
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
-from toolkit_ppp.patchperpix import MAX_EXTENT, fitting
+from toolkit_ppp.fitting import fitting
+from toolkit_ppp.patchperpix import MAX_EXTENT
 
 if TYPE_CHECKING:
     import torch

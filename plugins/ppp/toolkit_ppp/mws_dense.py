@@ -20,8 +20,9 @@ from toolkit.steps.survey import Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import seen_from
 from toolkit.values.prediction import Head, Prediction
+from toolkit_ppp.fitting import fitting
 from toolkit_ppp.foreground import foreground
-from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix, fitting
+from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix
 
 
 class DenseMutexWatershed(FromForeground):

@@ -10,7 +10,7 @@ from pydantic import Field
 from toolkit.plugins.specs import Network
 from toolkit.steps.survey import Because, Deduced, Survey
 from toolkit.values.prediction import Head
-from toolkit_ppp.patchperpix import fitting
+from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
     import torch

@@ -6,22 +6,20 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor, Search
-from toolkit.steps.survey import Because, Deduced, Fit, Survey
+from toolkit.steps.survey import Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
+from toolkit_ppp.fitting import fitting
 
 MAX_EXTENT = 63
 """Patches are at most this long along an axis: a row of one is a machine word."""
 MAX_VOXELS = 33_025
 """Patches have at most this many voxels: the sum of C products of two bytes fits 32 bits."""
-EXTENTS = {2: (9, 41), 3: (5, 15)}
-"""Least and largest extent of a patch that is deduced, by the number of axes."""
 
 
 class PatchPerPix(PostProcessor):
@@ -166,14 +164,3 @@ class PatchPerPix(PostProcessor):
             return assembly.assembled(parts, state, self)
 
         return Pass(scores, select), Pass(edges, unite)
-
-
-def fitting(survey: Survey) -> Because:
-    """A patch as long as the median object, but no more than 2.5 times its width."""
-    low, high = EXTENTS[survey.ndim]
-    extent, width = np.median(survey.extents, axis=0), float(np.median(survey.widths))
-    side = np.clip(np.minimum(extent, 2.5 * width), low, high)
-    size = "×".join(f"{e:.0f}" for e in extent)
-    return Because(
-        [min(int(n) // 2 * 2 + 1, high) for n in side], f"objects extend over {size} and are {width:.0f} wide"
-    )
