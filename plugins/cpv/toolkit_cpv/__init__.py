@@ -16,7 +16,7 @@ from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, ThreeLabelWatershed
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.network import BranchedErfNet, Sliced
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -7,7 +7,7 @@ import pytest
 from toolkit_ppp.fitting import EXTENTS, fitting
 
 from toolkit.api import Survey, Truth
-from toolkit.testing import recipe
+from toolkit.testing import Catalogue, Recipe
 from toolkit_ppp.loss import PatchLoss
 from toolkit_ppp.patchperpix import PatchPerPix
 
@@ -44,9 +44,10 @@ def test_codes_fit_the_deduced_patch(side: int) -> None:
 
     seen = boxes(side, side)
     patch = fitting(seen).value
-    plain = recipe("ppp-dec-paper", f"loss.patch={patch}", f"postprocess.patch={patch}")
-    code = plain.network.deduced(seen)["code"].value
-    whole = recipe("ppp-dec-paper", f"loss.patch={patch}", f"postprocess.patch={patch}", f"network.code={code}")
+    catalogue, changes = Catalogue(), [f"loss.patch={patch}", f"postprocess.patch={patch}"]
+    path = catalogue.find("recipes", "ppp-dec-paper", "ppp")
+    code = Recipe.load(path, catalogue, "ppp", changes).network.deduced(seen)["code"].value
+    whole = Recipe.load(path, catalogue, "ppp", [*changes, f"network.code={code}"])
     with torch.device("meta"):
         whole.network.build(1, whole.heads, 2)
     assert max(patch) <= EXTENTS[2][1]

@@ -12,7 +12,7 @@ from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -44,7 +44,7 @@ def test_an_interrupt_during_an_import_is_an_interrupt(site: Path) -> None:
 def test_what_a_plugin_prints_at_import_stays_off_standard_output(
     site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(site, "loud", "loud_plugin", "print('hello')\nSEG_API = 1")
+    install(site, "loud", "loud_plugin", "print('hello')\nSEG_API = 2")
     Catalogue().use("loud")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "hello\n")
@@ -96,7 +96,7 @@ def test_two_plugins_with_one_name_are_told_apart_by_their_distributions(site: P
 
 
 def test_nobody_takes_the_name_of_the_built_in_plugin(site: Path) -> None:
-    install(site, "builtin", "impostor", "SEG_API = 1")
+    install(site, "builtin", "impostor", "SEG_API = 2")
     catalogue = Catalogue()
     assert catalogue.find("networks", "unet").named() == "unet"
     assert "builtin:unet" in catalogue.collect("networks")

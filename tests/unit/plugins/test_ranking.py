@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import Literal
 
 from good_plugin import GoodPostProcessor
-from toolkit.plugins import hookimpl
-from toolkit.steps.survey import Fit
+from toolkit.api import Fit, hookimpl
 
-SEG_API = 1
+SEG_API = 2
 
 
 class Says(GoodPostProcessor):
