@@ -354,8 +354,8 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(case: str, model, here: Pa
 def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
     said = seg("a.tif", "-o", "chosen")
-    assert said.code == 0, said.error
-    assert "chosen nuclei, bright on dark: S@0.50" in said.error
+    assert said.code == 0, said.err
+    assert "chosen nuclei, bright on dark: S@0.50" in said.err
     record = json.loads((here / "chosen" / "run.json").read_text())
     assert record["model"]["reference"] == "embedseg:embedseg"
     assert seg("a.tif", "--plugin", "embedseg", "-o", "named").code == 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from toolkit_ppp.fitting import EXTENTS, fitting
+from toolkit_ppp.loss import PatchLoss
+from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.api import Survey, Truth
 from toolkit.testing import Catalogue, Recipe
-from toolkit_ppp.loss import PatchLoss
-from toolkit_ppp.patchperpix import PatchPerPix
 
 
 def boxes(*extent: int, shape: tuple[int, ...] = ()) -> Survey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ def test_unknown_voxels_do_not_count_into_the_share() -> None:
     labels, void = np.zeros((1, 4, 4), np.int32), np.zeros((4, 4), bool)
     labels[0, 0], void[2:] = 1, True
     assert Survey.of([Truth.from_layers(labels, void)]).share == 0.5
+
+
+def test_images_of_several_numbers_of_channels_are_seen_in_grey() -> None:
+    seen = replace(squares(30), channels=(1, 3))
+    found, why = deduce(recipe(), seen, LIGHT, 10**9, CATALOGUE)
+    assert found.input.channels == "grey"
+    assert "images of 1 and 3 channels" in next(d.reason for d in why if d.field == "input.channels")
+    kept, _ = deduce(recipe(), seen, LIGHT, 10**9, CATALOGUE, fixed={"input.channels"})
+    assert kept.input.channels == recipe().input.channels
+    same, _ = deduce(recipe(), replace(seen, channels=(3,)), LIGHT, 10**9, CATALOGUE)
+    assert same.input.channels == recipe().input.channels
 
 
 def test_crops_are_four_objects_wide_within_the_images_and_the_limits() -> None:
