@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from toolkit_ppp import assembly, consensus, rank, sweep
+from toolkit_ppp import assembly, consensus, pane, rank
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.cover import cover
 from toolkit_ppp.layout import triple
@@ -91,10 +91,10 @@ def test_consensus_is_many_times_as_fast_as_a_loop_over_pairs() -> None:
         patches = assembly.read(seen, how, CPU)
 
         def work(box: Any) -> int:
-            piece = sweep.load(patches, box, how)
-            return tiles(piece.start, piece.stop, piece.voters, consensus.windows(piece.voters))
+            loaded = pane.load(patches, box, how)
+            return tiles(loaded.start, loaded.stop, loaded.voters, consensus.windows(loaded.voters))
 
-        run(work, sweep.pieces(patches, Box.whole(patches.shape), threads), threads)
+        run(work, pane.split(patches, Box.whole(patches.shape), threads), threads)
 
     def theirs() -> None:
         size = (*inside.shape, how.patch[0], 2 * how.patch[1] - 1)

@@ -14,7 +14,7 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.segment import Scene
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.testing.scenes import blobs
 from toolkit.values.tiles import Box
 
@@ -30,7 +30,7 @@ MODELS = [
 @pytest.mark.parametrize(("name", "changes"), MODELS)
 def test_post_processing_takes_no_longer_than_the_network(name: str, changes: tuple[str, ...]) -> None:
     catalogue = Catalogue()
-    model = package.load(name, catalogue)
+    model = resolve.load(name, catalogue)
     model = model.with_recipe(model.recipe.changed(changes, catalogue, model.owner))
     scene = Scene.of(blobs((1024, 1024), count=350, radius=(8.0, 14.0)).image, Predictor(model, Backend()))
     box = Box.whole(scene.image.shape)

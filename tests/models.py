@@ -10,7 +10,7 @@ import torch
 
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.registry.package import ModelPackage
 
 
@@ -69,7 +69,7 @@ def saved(folder: Path, recipe: Recipe, module: torch.nn.Module) -> Path:
 
 
 def load(folder: Path) -> ModelPackage:
-    return package.load(str(folder), Catalogue())
+    return resolve.load(str(folder), Catalogue())
 
 
 def bright(shape: tuple[int, ...], seed: int = 0, count: int = 8) -> np.ndarray:

@@ -70,7 +70,7 @@ def load_model(model: str | Path) -> ModelPackage:
     trusts, `UsageError` if there is none.
     """
     from toolkit.plugins.catalogue import Catalogue
-    from toolkit.registry.package import load
+    from toolkit.registry.resolve import load
 
     return load(str(model), Catalogue())
 

@@ -48,12 +48,12 @@ def export(
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.pipeline.segment import segment
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About
     from toolkit.registry.export import export as write
 
     plugins = catalogue(context)
-    model = package.load(run, plugins)
+    model = resolve.load(run, plugins)
     about = About(
         name=name or model.name,
         description=description or f"Instances by the method {model.recipe.postprocess.kind}.",

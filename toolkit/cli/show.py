@@ -28,9 +28,9 @@ def show(
 
     Example: seg show unet --set postprocess.depth=1.5
     """
-    from toolkit.plugins.recipe import resolve
+    from toolkit.plugins.recipe import recipe_named
 
-    found, _ = resolve(recipe, catalogue(context), changes or ())
+    found, _ = recipe_named(recipe, catalogue(context), changes or ())
     if as_json:
         console.document(found.plain())
     else:

@@ -48,7 +48,7 @@ def tune(
     """
     from toolkit.cli.tuning import bar, show
     from toolkit.plugins.sections import VALUES
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.tune import choose, record, tunable
     from toolkit.tune import tune as search
     from toolkit.tune.cached import measure
@@ -63,7 +63,7 @@ def tune(
     allow = tuple(p.name for p in plugins.plugins)
     if metric is not None:
         measure(allow, metric)
-    loaded = package.load(model, plugins)
+    loaded = resolve.load(model, plugins)
     metric = metric or VALUES[loaded.recipe.training.validate_]
     loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
     loaded.recipe.postprocess.check({head.name: head for head in loaded.heads}, loaded.recipe.ndim)

@@ -17,7 +17,7 @@ from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import PostProcessor
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps import channels, normalise
 from toolkit.steps.normalise import Scale
@@ -29,7 +29,7 @@ from toolkit.values.tiles import Block, blocks
 
 @dataclass(frozen=True)
 class Model:
-    """Names a model so that any process can load it: what `package.load` takes, and the recipe to run it with.
+    """Names a model so that any process can load it: what `resolve.load` takes, and the recipe to run it with.
 
     `sha256` tells whether it is still the same model.
     """
@@ -108,7 +108,7 @@ def segment(
     pieces that are worked on, rounded up to whole window cores; the result does not depend on it.
     """
     catalogue = catalogue or Catalogue()
-    loaded = package.load(model, catalogue) if isinstance(model, str) else model
+    loaded = resolve.load(model, catalogue) if isinstance(model, str) else model
     loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner)) if changes else loaded
     if isinstance(image, str | Path):
         image = io.read(Path(image))
@@ -148,7 +148,7 @@ def assemble(
 def predictor(model: Model) -> Predictor:
     """The model in this process; kept for the next block or image."""
     catalogue = Catalogue(model.allow)
-    loaded = package.load(model.reference, catalogue, model.owner)
+    loaded = resolve.load(model.reference, catalogue, model.owner)
     if loaded.sha256 != model.sha256:
         raise ModelError("the model has changed since it was chosen", model.reference, "start again")
     recipe = Recipe.parse(plain_yaml.load(model.recipe.encode()), catalogue, loaded.owner)

@@ -145,7 +145,7 @@ class Recipe(Section):
         return plain_yaml.dump(self.plain())
 
 
-def resolve(
+def recipe_named(
     name: str, catalogue: Catalogue, changes: Sequence[str] = (), owner: str | None = None
 ) -> tuple[Recipe, str | None]:
     """The recipe called `name`, or in the file `name`, and the plugin that owns it (None for a file of the user's).

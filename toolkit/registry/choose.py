@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolkit.errors import UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.ranking import Candidate, rank
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.survey import Survey
 from toolkit.values.image import Image
@@ -29,4 +29,4 @@ def choose(image: Image, catalogue: Catalogue, plugin: str | None = None) -> tup
 
 def load(candidate: Candidate, catalogue: Catalogue) -> ModelPackage:
     """The model, with the changes that it needs for such images."""
-    return package.load(candidate.name, catalogue).with_recipe(candidate.recipe)
+    return resolve.load(candidate.name, catalogue).with_recipe(candidate.recipe)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from toolkit.plugins.catalogue import Catalogue as Catalogue
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import channels as channels
-    from toolkit.registry.package import load as load_model  # noqa: F401
     from toolkit.registry.package import save as save_weights  # noqa: F401
+    from toolkit.registry.resolve import load as load_model  # noqa: F401
     from toolkit.steps.matching import compare as compare
     from toolkit.steps.normalise import Normalise as Normalise
     from toolkit.steps.normalise import fit as fit_scale  # noqa: F401
@@ -75,7 +75,7 @@ _HOME = {
     "footprint": ("training.footprint", "footprint"),
     "grid": ("testing.blockwise", "grid"),
     "layout": ("training.step", "layout"),
-    "load_model": ("registry.package", "load"),
+    "load_model": ("registry.resolve", "load"),
     "need_gpu": ("testing.gpu", "need_gpu"),
     "optimiser": ("training.step", "optimiser"),
     "prediction": ("testing.blockwise", "prediction"),

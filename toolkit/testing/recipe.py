@@ -84,14 +84,14 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def test_a_saved_model_gives_the_same_instances(self) -> None:
         from toolkit.pipeline.segment import segment
-        from toolkit.registry import package
+        from toolkit.registry import resolve
 
         small = self._small()
         module, _ = self._trained(small)
         image = self._scene(small, SHAPES[small.ndim]).image
         with TemporaryDirectory() as folder:
             found = [segment(image, self._saved(small, module, Path(folder)), device="cpu")]
-            loaded = package.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
+            loaded = resolve.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
             found += [segment(image, loaded, device="cpu")]
             if self.spec.exact:
                 found += [segment(image, loaded, device="cpu", block=min(small.tiling.window))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe, resolve
+from toolkit.plugins.recipe import Recipe, recipe_named
 
 if TYPE_CHECKING:
     from toolkit.training.checkpoint import Progress
@@ -49,14 +49,14 @@ def begin(
 
         chosen, owner = recipe_of(Path(out), catalogue, wanted)
     elif named:
-        chosen, owner = resolve(str(named), catalogue, wanted, owner)
+        chosen, owner = recipe_named(str(named), catalogue, wanted, owner)
     elif not model:
         raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.training.start import fitted, train
 
-    start = package.load(str(model), catalogue) if model else None
+    start = resolve.load(str(model), catalogue) if model else None
     if start and not (begun or named):
         chosen, owner = start.recipe.changed(wanted, catalogue, start.owner), start.owner
     found: tuple[Deduction, ...] = ()

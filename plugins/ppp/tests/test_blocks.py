@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ppp_scenes import options, scene
-from toolkit_ppp import assembly, sweep
+from toolkit_ppp import assembly, pane
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
@@ -66,14 +66,14 @@ def test_the_order_of_the_blocks_changes_nothing() -> None:
 def test_threads_change_nothing(shape: tuple[int, ...], patch: tuple[int, ...], monkeypatch) -> None:
     how = PatchPerPix(patch=patch, self_pairs=True)
     seen = scene(8, shape, patch)
-    # A budget of nothing makes as many pieces as can be.
-    for budget, threads in ((sweep.BUDGET, 1), (sweep.BUDGET, 2), (0, 1), (0, 3)):
-        monkeypatch.setattr(sweep, "BUDGET", budget)
+    # A budget of nothing makes as many panes as can be.
+    for budget, threads in ((pane.BUDGET, 1), (pane.BUDGET, 2), (0, 1), (0, 3)):
+        monkeypatch.setattr(pane, "BUDGET", budget)
         patches = assembly.read(seen, how, CPU, threads)
         first = assembly.scored(seen, patches, how, CPU, threads)
         selection = assembly.selected([first], how)
         edges = assembly.linked(seen, patches, selection, how, CPU, threads).edges
-        if (budget, threads) == (sweep.BUDGET, 1) and threads == 1 and budget:
+        if (budget, threads) == (pane.BUDGET, 1) and threads == 1 and budget:
             expected, codes = (first, edges), patches.codes
         np.testing.assert_array_equal(patches.codes, codes)
         np.testing.assert_array_equal(first.agreement, expected[0].agreement)
@@ -81,13 +81,13 @@ def test_threads_change_nothing(shape: tuple[int, ...], patch: tuple[int, ...], 
             np.testing.assert_array_equal(getattr(edges, name), getattr(expected[1], name))
 
 
-def test_pieces_partition_a_box_where_there_are_patches() -> None:
+def test_panes_partition_a_box_where_there_are_patches() -> None:
     how = PatchPerPix(patch=(3, 3, 3))
     seen = scene(8, (12, 20, 22), how.patch)
     patches = assembly.read(seen, how, CPU)
     times = np.zeros(seen.shape, int)
-    for piece in sweep.pieces(patches, seen.box, 4):
-        times[piece.slices] += 1
+    for part in pane.split(patches, seen.box, 4):
+        times[part.slices] += 1
     assert times.max() == 1
     assert (times[patches.rows >= 0] == 1).all()
-    assert len(list(pairwise(sweep.pieces(patches, seen.box, 4)))) > 3
+    assert len(list(pairwise(pane.split(patches, seen.box, 4)))) > 3

@@ -10,7 +10,8 @@ from ppp_equality import CPU, compare, there
 from ppp_scenes import options, prediction, scene
 from toolkit_ppp import assembly, graph, panes, patches, rank
 from toolkit_ppp.layout import Layout
-from toolkit_ppp.patchperpix import MAX_VOXELS, PatchPerPix
+from toolkit_ppp.options import MAX_VOXELS
+from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.errors import OutOfMemory
 from toolkit.gpu import kernels
@@ -91,11 +92,11 @@ def test_an_empty_foreground_gives_no_instances() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 40_000])
-def test_pieces_of_any_size_give_the_same_numbers(limit, monkeypatch) -> None:
+def test_panes_of_any_size_give_the_same_numbers(limit, monkeypatch) -> None:
     how = PatchPerPix(patch=(5, 5), sparse=False)
     seen, filled = scene(4, (12, 14), how.patch), []
-    one = panes.fill
-    monkeypatch.setattr(panes, "fill", lambda *given: filled.append(found := one(*given)) or found)
+    one = panes.filled
+    monkeypatch.setattr(panes, "filled", lambda *given: filled.append(found := one(*given)) or found)
     if not limit:
         monkeypatch.setattr(panes, "BUDGET", 0)
     with device(limit=limit or None) as gpu:
@@ -123,13 +124,13 @@ def test_too_little_memory_for_anything_is_a_sentence() -> None:
         how.assemble(there(seen, gpu), gpu)
 
 
-def test_pieces_partition_the_tiles_that_are_there() -> None:
+def test_panes_partition_the_tiles_that_are_there() -> None:
     there_ = np.random.default_rng(0).random((5, 7, 9)) < 0.3
     times = np.zeros(there_.shape, int)
     found = panes.cut(there_, Box.whole(there_.shape), 6)
-    for piece in found:
-        assert 0 < there_[piece.slices].sum() <= 6
-        times[piece.slices] += 1
+    for pane in found:
+        assert 0 < there_[pane.slices].sum() <= 6
+        times[pane.slices] += 1
     assert times.max() == 1
     assert (times[there_] == 1).all()
 

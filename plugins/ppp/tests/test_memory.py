@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from ppp_scenes import labels, patches, prediction
-from toolkit_ppp import assembly, sweep
+from toolkit_ppp import assembly, pane
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
@@ -15,9 +15,9 @@ CPU = Backend()
 
 @pytest.mark.parametrize(("shape", "patch"), [((200, 200), (13, 13)), ((24, 48, 64), (5, 5, 5))])
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("budget", [sweep.BUDGET, 4 * 2**20])
+@pytest.mark.parametrize("budget", [pane.BUDGET, 4 * 2**20])
 def test_an_assembly_holds_no_more_than_its_formula(shape, patch, threads, budget, monkeypatch) -> None:
-    monkeypatch.setattr(sweep, "BUDGET", budget)
+    monkeypatch.setattr(pane, "BUDGET", budget)
     rng = np.random.default_rng(0)
     found = labels(rng, shape, count=40, radius=(6, 10))
     how = PatchPerPix(patch=patch)

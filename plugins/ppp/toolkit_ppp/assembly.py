@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,12 @@ from toolkit_ppp.foreground import foreground
 from toolkit_ppp.graph import Edges
 from toolkit_ppp.label import label
 from toolkit_ppp.layout import triple
+from toolkit_ppp.options import Options
 from toolkit_ppp.partition import partition
 from toolkit_ppp.patches import Patches, above, encode, members
 from toolkit_ppp.selection import Selection
 from toolkit_ppp.thin import thin
 from toolkit_ppp.threads import default_threads
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 Ints = NDArray[np.int64]
 
@@ -63,7 +61,7 @@ class Linked:
     values: NDArray[np.uint8]
 
 
-def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Instances:
+def assemble(prediction: Prediction, options: Options, backend: Backend, threads: int | None = None) -> Instances:
     """Instances of `prediction.box` as if it were the whole image."""
     whole = Box.whole(prediction.box.shape)
     prediction = Prediction(prediction.heads, whole, whole, whole.shape, prediction.voxel_size)
@@ -72,7 +70,7 @@ def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, thr
     return assembled([linked(prediction, patches, selection, options, backend, threads)], selection, options)
 
 
-def read(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Patches:
+def read(prediction: Prediction, options: Options, backend: Backend, threads: int | None = None) -> Patches:
     """The patches of a block."""
     with kernels.on(backend):
         inside, centred = foreground(prediction, options)
@@ -80,7 +78,7 @@ def read(prediction: Prediction, options: PatchPerPix, backend: Backend, threads
 
 
 def scored(
-    prediction: Prediction, patches: Patches, options: PatchPerPix, backend: Backend, threads: int | None = None
+    prediction: Prediction, patches: Patches, options: Options, backend: Backend, threads: int | None = None
 ) -> Scored:
     """First pass: the score of each patch (Eqs 1–5)."""
     core = prediction.core.relative_to(prediction.box)
@@ -107,7 +105,7 @@ def scored(
         )
 
 
-def selected(parts: Sequence[Scored], options: PatchPerPix) -> Selection:
+def selected(parts: Sequence[Scored], options: Options) -> Selection:
     """Rank all patches of the image, cover its foreground, thin out (paper, 2.1)."""
     shape = parts[0].shape
     inside = np.zeros(shape, bool)
@@ -136,7 +134,7 @@ def linked(
     prediction: Prediction,
     patches: Patches,
     selection: Selection,
-    options: PatchPerPix,
+    options: Options,
     backend: Backend,
     threads: int | None = None,
 ) -> Linked:
@@ -158,7 +156,7 @@ def linked(
     return Linked(edges, centres[chosen], values)
 
 
-def assembled(parts: Sequence[Linked], selection: Selection, options: PatchPerPix) -> Instances:
+def assembled(parts: Sequence[Linked], selection: Selection, options: Options) -> Instances:
     """Partition the patch graph of the image and unite the patches of each cluster."""
     edges = Edges.merge([part.edges for part in parts])
     cluster = partition(selection.centres, edges, options.partition)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toolkit.values.prediction import Prediction
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
+from toolkit_ppp.options import Options
 
 
-def foreground(prediction: Prediction, options: PatchPerPix) -> tuple[Any, Any]:
+def foreground(prediction: Prediction, options: Options) -> tuple[Any, Any]:
     """Masks of `prediction.box`, on its device: pixels of an instance, and pixels whose own patch takes part.
 
     From the head `foreground`, else `numinst` (probabilities of 0, 1 and ≥ 2 instances), else the centre of `patches`.

@@ -13,12 +13,12 @@ from toolkit.steps.survey import Deduced, Survey
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
 from toolkit_ppp.fitting import fitting
-from toolkit_ppp.patchperpix import MAX_EXTENT
+from toolkit_ppp.options import Extent
 
 if TYPE_CHECKING:
     import torch
 
-Patch = tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...]
+Patch = tuple[Extent, ...]
 Where = Literal["everywhere", "foreground"]
 Pixels = Annotated[int, Field(ge=1)] | None
 
@@ -96,7 +96,7 @@ class PatchLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import PatchCriterion
 
-        return PatchCriterion(self)
+        return PatchCriterion(self.patch, self.foreground, self.where, self.pixels, self.overlap_members, self.weight)
 
 
 class AutoencoderLoss(OfPatches):
@@ -115,7 +115,7 @@ class AutoencoderLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import AutoencoderCriterion
 
-        return AutoencoderCriterion(self)
+        return AutoencoderCriterion(self.patch, self.pixels)
 
 
 class CodeLoss(OfPatches):
@@ -136,4 +136,4 @@ class CodeLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import CodeCriterion
 
-        return CodeCriterion(self)
+        return CodeCriterion(self.patch, self.foreground, self.where, self.pixels)

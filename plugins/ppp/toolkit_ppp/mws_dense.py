@@ -22,7 +22,8 @@ from toolkit.values.offsets import seen_from
 from toolkit.values.prediction import Head, Prediction
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.foreground import foreground
-from toolkit_ppp.patchperpix import MAX_EXTENT, PatchPerPix
+from toolkit_ppp.options import Extent
+from toolkit_ppp.patchperpix import PatchPerPix
 
 
 class DenseMutexWatershed(FromForeground):
@@ -35,7 +36,7 @@ class DenseMutexWatershed(FromForeground):
     """
 
     kind: Literal["ppp_mws_dense"] = "ppp_mws_dense"
-    patch: tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...] = (25, 25)
+    patch: tuple[Extent, ...] = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""
     overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
     """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,8 @@ from toolkit.gpu.backend import Backend
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple
+from toolkit_ppp.options import Options
 from toolkit_ppp.threads import default_threads, run
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 UNCOVERED = -32768
 """Code of a voxel that is not in the patch: outside the image, or outside its foreground where patches are sparse."""
@@ -47,7 +45,7 @@ class Patches:
 
 
 def encode(
-    head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend, threads: int | None = None
+    head: Any, inside: Any, centred: Any, options: Options, backend: Backend, threads: int | None = None
 ) -> Patches:
     """The patches of `head` `(C, *S)` whose centres are `centred`; `inside` and `centred` are masks `(*S)`.
 

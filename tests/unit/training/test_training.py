@@ -27,7 +27,7 @@ from toolkit.io import open_dataset
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Training
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.training import loop as module
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
@@ -161,7 +161,7 @@ def test_a_run_holds_what_it_promises(undisturbed: Path) -> None:
     assert progress.best_step == min(s for s, v in scores.items() if v == max(scores.values()))
     assert (undisturbed / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert {p.name for p in undisturbed.iterdir()} == {LAST, package.WEIGHTS, package.RECIPE, "log.csv", "curve.png"}
-    built = package.load(str(undisturbed), Catalogue(allow=())).build()
+    built = resolve.load(str(undisturbed), Catalogue(allow=())).build()
     assert all(torch.equal(value, best[name]) for name, value in built.state_dict().items())
 
 
@@ -398,7 +398,7 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(data: Path, tmp_pa
 
 def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, tmp_path: Path) -> None:
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
-    start = package.load(str(tmp_path / "first"), Catalogue(allow=()))
+    start = resolve.load(str(tmp_path / "first"), Catalogue(allow=()))
     other = recipe().changed(["network.maps=[4, 4]"], Catalogue(allow=()))
     with pytest.raises(UsageError, match="network of the model, without its heads, is not that of the recipe"):
         train(other, data, tmp_path / "second", device="cpu", model=start)
@@ -411,7 +411,7 @@ def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, t
 
 def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_path: Path) -> None:
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
-    start, said = package.load(str(tmp_path / "first"), Catalogue(allow=())), list[str]()
+    start, said = resolve.load(str(tmp_path / "first"), Catalogue(allow=())), list[str]()
     more = recipe(steps=1, learning_rate=1e-30, average=0.0).changed(["loss.boundary=true"], Catalogue(allow=()))
     train(more, data, tmp_path / "second", device="cpu", threads=1, model=start, say=said.append)
     assert any("new heads: foreground, boundary" in line for line in said)

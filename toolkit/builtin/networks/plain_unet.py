@@ -28,7 +28,7 @@ class Plain(Network):
     """Feature maps of the first level."""
     growth: Annotated[int, Field(ge=1, le=8)] = 2
     """Factor of the maps from level to level."""
-    levels: Annotated[int, Field(ge=1, le=6)] = 5
+    levels: Annotated[int, Field(ge=1, le=7)] = 5
     """Resolutions."""
     convolutions: Annotated[int, Field(ge=1, le=4)] = 2
     """Convolutions of each level, on the way down and on the way up."""
@@ -58,10 +58,21 @@ class Plain(Network):
     def of_heads(self, tensor: str) -> bool:
         return tensor.startswith("out.")
 
+    @property
+    def down(self) -> list[int]:
+        """Maps of the levels, finest first."""
+        return [self.maps * self.growth**level for level in range(self.levels)]
+
+    @property
+    def up(self) -> list[int]:
+        """Maps on the way up, from the coarsest level but one."""
+        return self.down[-2::-1]
+
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.networks.plain_unet_module import PlainUNetModule
 
-        return PlainUNetModule(self, channels, heads, ndim)
+        norm = self.norm == "batch"
+        return PlainUNetModule(channels, heads, self.down, self.up, self.steps(ndim), ndim, self.convolutions, norm)
 
 
 class PlainUNet(Plain):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import ModelError, UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.bioimageio import description, synthesis, weights
+from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
@@ -40,7 +40,7 @@ class Opened:
     def at(cls, path: Path) -> Opened:
         """The package in a zip or folder; raises `ModelError` if it is damaged or no model package."""
         files = open_package(path)
-        return cls(files, description.read(files))
+        return cls(files, formats.read(files))
 
     @cached_property
     def plan(self) -> synthesis.Plan:
