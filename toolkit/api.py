@@ -1,7 +1,10 @@
 """All that authors of plugins import. What `__all__` names is what `SEG_API` promises; in tests, `toolkit.testing` too.
 
-Importing this imports nothing heavy.
+Importing this imports nothing heavy: the parts of the plain U-Net, which need torch, come when they are asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from toolkit.builtin.networks.plain_unet import Plain, PlainUNet
 from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
@@ -23,6 +26,14 @@ from toolkit.values.offsets import Offset, ends, seen_from
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
+
+if TYPE_CHECKING:
+    from toolkit.builtin.networks.plain_unet_module import Trunk
+    from toolkit.builtin.networks.plain_unet_module import begin as begin_heads
+    from toolkit.builtin.networks.plain_unet_module import level as unet_level
+
+_HEAVY = {"Trunk": "Trunk", "begin_heads": "begin", "unet_level": "level"}
+"""Parts of the plain U-Net by their names there."""
 
 __all__ = [
     "STEPS",
@@ -57,8 +68,10 @@ __all__ = [
     "Spec",
     "Survey",
     "ToolkitError",
+    "Trunk",
     "Truth",
     "UsageError",
+    "begin_heads",
     "cores",
     "divide",
     "ends",
@@ -69,5 +82,14 @@ __all__ = [
     "need",
     "seen_from",
     "stitch",
+    "unet_level",
     "usual_offsets",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module("toolkit.builtin.networks.plain_unet_module")
+    globals()[name] = value = getattr(module, _HEAVY[name])
+    return value

@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
+from toolkit.api import Backend, Box, Instances, Prediction
+from toolkit.testing import Lattice, blocks
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
@@ -124,8 +122,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
-    from toolkit.values.prediction import Head
+    from toolkit.api import Head, UsageError
 
     with pytest.raises(UsageError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)
