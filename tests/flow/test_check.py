@@ -76,7 +76,7 @@ def test_the_command_at_the_end_trains_what_suits(
     root = write(tmp_path / "data", healthy(3), {"train": ["i0", "i1"], "val": ["i2"]})
     assert main(["check", str(root)]) == 0
     command = capfd.readouterr().out.splitlines()[-1].split()
-    assert command == ["seg", "train", "--recipe", "builtin:unet", "--data", str(root), "-o", "run", "--deduce"]
+    assert command == ["seg", "train", "--recipe", "unet", "--data", str(root), "-o", "run", "--deduce"]
     small = ["--steps", "2", "--set", "network.maps=[2,4]", "--set", "network.strides=[2]", "--device", "cpu"]
     assert main([*command[1:], *small, "--set", "training.batch=1"]) == 0
     assert (tmp_path / "run" / "best.safetensors").is_file()

@@ -42,9 +42,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Advice:
-    """A method of those installed, `plugin:name`; what it is, how well it suits, from 0 to 1, and why."""
+    """A method of those installed, `plugin:name`, and its name alone, which `seg train` knows, too, unless two plugins
+    have it; what it is, how well it suits, from 0 to 1, and why."""
 
     recipe: str
+    name: str
     title: str
     score: float
     reason: str
@@ -54,14 +56,9 @@ class Advice:
         return self.recipe.partition(":")[0]
 
     @property
-    def name(self) -> str:
-        """Its own, or the plugin's where they are one."""
-        return self.plugin if self.recipe == f"{self.plugin}:{self.plugin}" else self.recipe
-
-    @property
     def option(self) -> str:
         """How `seg train` is told."""
-        return f"--plugin {self.plugin}" if self.name == self.plugin else f"--recipe {self.recipe}"
+        return f"--plugin {self.plugin}" if self.name == self.plugin else f"--recipe {self.name}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -115,7 +112,10 @@ def advise(facts: Sequence[Facts], catalogue: Catalogue) -> tuple[tuple[Advice, 
     found = rank(Survey.of(map(_seen, here)), catalogue)
     best = {one.plugin: one for one in reversed(found.candidates)}
     shown = [one for one in found.candidates if best[one.plugin] is one][:SHOWN]
-    return tuple(Advice(c.name, c.recipe.title, c.fit.score, c.fit.reason) for c in shown), found.notes
+    stems = [name.partition(":")[2] for name in catalogue.collect("recipes")]
+    names = [c.name if stems.count(c.path.stem) > 1 else c.path.stem for c in shown]
+    advice = [Advice(c.name, n, c.recipe.title, c.fit.score, c.fit.reason) for c, n in zip(shown, names, strict=True)]
+    return tuple(advice), found.notes
 
 
 def _seen(facts: Facts) -> Seen:
