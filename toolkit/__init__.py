@@ -45,8 +45,8 @@ def segment(
 ) -> Instances:
     """The objects of one image.
 
-    `image`: a path, an array or an `Image`; `axes` such as "ZYX" or "YXC" where a file or array does not tell. `model`:
-    a name, a path or what `load_model` gave; None: the shipped model that suits the image best. `changes`:
+    `image`: a path, an array or an `Image`; `axes` such as "YXC", of an array YX, ZYX or CZYX unless said. `model`: a
+    name, a path or what `load_model` gave; None: the shipped model that suits the image best. `changes`:
     `"section.field=value"` as with `--set`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that
     are worked on; the result does not depend on it. Raises a `ToolkitError` with a sentence.
     """

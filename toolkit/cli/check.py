@@ -25,9 +25,10 @@ def check(
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     as_json: console.Json = False,
 ) -> None:
-    """Find what is wrong with a data set, and which of the installed methods suit it.
+    """Find what is wrong with a data set, and which method fits it.
 
-    Nothing in DATA is ever altered. The exit code is 0 with warnings, and 5 if something cannot be used.
+    The installed methods are asked how well they suit. Nothing in DATA is ever altered. The exit code is 0 with
+    warnings, and 5 if something cannot be used.
 
     Example: seg check data/ --fix repaired/
     """

@@ -12,7 +12,7 @@ import numpy as np
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import stem
-from toolkit.io.raster import Raster, by_shape
+from toolkit.io.raster import Raster
 from toolkit.values.image import Image
 
 
@@ -28,9 +28,10 @@ def read(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] 
 
 
 def of_array(array: Any, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> Image:
-    """An image in memory, read like a file that does not name its axes; the same errors."""
+    """An image in memory, with the errors of one in a file; without `axes`, it is YX, ZYX or CZYX."""
     voxels = np.asarray(array)
-    return _image(Raster(Path("array"), voxels, by_shape(voxels.shape, voxels.dtype)), axes, voxel_size)
+    letters = "CZYX"[-voxels.ndim :] if 2 <= voxels.ndim <= 4 else "?" * voxels.ndim
+    return _image(Raster(Path("array"), voxels, letters), axes, voxel_size)
 
 
 def _image(raster: Raster, axes: str | None, voxel_size: Sequence[float] | None) -> Image:
