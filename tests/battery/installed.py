@@ -133,7 +133,7 @@ SAID = {
     "kills": "ended the process with status 7",
     "lacks": "No module named 'a_module_that_is_not_there'",
     "misspells": "SyntaxError",
-    "older": "is written for SEG_API 1: bad; this toolkit has SEG_API 2: see docs/moving-to-api-2.md",
+    "older": "this toolkit has SEG_API 2: see docs/moving-to-api-2.md",
     "newer": "is written for SEG_API 3",
     "silent": "does not say SEG_API",
     "unknown": "did you mean 'seg_networks'?",

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
-from toolkit.api import Backend, Head, Instances, Prediction, UsageError
-from toolkit.testing import Lattice, blocks
+from toolkit.errors import UsageError
+from toolkit.gpu.backend import Backend
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Lattice, blocks
 
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 SPECS = (

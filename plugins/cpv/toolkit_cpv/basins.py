@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Box, Instances
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Box
 from toolkit_cpv.vote import Votes
 
 Ints = NDArray[np.int64]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import OutOfMemory
+from toolkit.errors import OutOfMemory
 from toolkit_cpv.jit import jit
 
 Ints = NDArray[np.int64]

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Box
+from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

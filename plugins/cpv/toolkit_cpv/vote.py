@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Box
+from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
 GROW = 48

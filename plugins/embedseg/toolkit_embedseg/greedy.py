@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Backend
+from toolkit.gpu.backend import Backend
 
 CELL = 8
 THREADS = 256
@@ -113,7 +113,7 @@ def _grown(
     backend: Backend,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`_grow` on a GPU."""
-    from toolkit.api import kernels
+    from toolkit.gpu import kernels
 
     xp = backend.xp
     with kernels.on(backend):

@@ -11,8 +11,9 @@ from ppp_scenes import options, scene
 from toolkit_ppp import assembly, pane
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.api import Backend, Prediction
-from toolkit.testing import assemble, grid
+from toolkit.gpu.backend import Backend
+from toolkit.testing.blockwise import assemble, grid
+from toolkit.values.prediction import Prediction
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ from ppp_scenes import labels, patches, prediction
 from toolkit_ppp import assembly, pane
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.api import Backend
+from toolkit.gpu.backend import Backend
 
 CPU = Backend()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.api import Prediction
+from toolkit.values.prediction import Prediction
 from toolkit_ppp.options import Options
 
 

@@ -11,23 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.api import (
-    STEPS,
-    Backend,
-    Deduced,
-    Fit,
-    Foreground,
-    FromForeground,
-    Head,
-    Instances,
-    Piece,
-    Prediction,
-    Search,
-    Survey,
-    divide,
-    mutex_partition,
-    seen_from,
-)
+from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
+from toolkit.builtin.postprocessors.from_foreground import FromForeground
+from toolkit.builtin.postprocessors.mutex import partition
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Deduced, Fit, Survey
+from toolkit.values.instances import Instances
+from toolkit.values.offsets import seen_from
+from toolkit.values.prediction import Head, Prediction
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.foreground import foreground
 from toolkit_ppp.options import Extent
@@ -93,4 +85,4 @@ class DenseMutexWatershed(FromForeground):
         for weight, offset in zip(weights, offsets, strict=True):
             # Zeros say nothing: the other end is no foreground.
             weight[~seen_from(piece.mask, offset)] = 0
-        return mutex_partition(weights, offsets, piece.mask)
+        return partition(weights, offsets, piece.mask)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.api import Because, Deduced, Head, Plain, Survey
+from toolkit.builtin.networks.plain_unet import Plain
+from toolkit.steps.survey import Because, Deduced, Survey
+from toolkit.values.prediction import Head
 from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
     import torch
 
-    from toolkit.api import Trunk
+    from toolkit.builtin.networks.plain_unet_module import Trunk
 
 
 class Backbone(Plain):
@@ -44,7 +46,7 @@ class Backbone(Plain):
 
     def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
-        from toolkit.api import Trunk
+        from toolkit.builtin.networks.plain_unet_module import Trunk
 
         norm = self.norm == "batch"
         return Trunk(channels, self.down, self.up, self.steps(ndim), ndim, self.convolutions, norm, he=True)

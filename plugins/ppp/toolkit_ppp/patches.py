@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Backend, kernels
+from toolkit.gpu import kernels
+from toolkit.gpu.backend import Backend
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from toolkit.api import Backend, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, UsageError
+from toolkit.errors import UsageError
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.specs import Pass, PostProcessor
+from toolkit.steps.survey import Deduced, Fit, Survey
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Head, Prediction
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Options
 
