@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import one_thread
+from toolkit.pipeline.engines import one_thread
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package

@@ -30,7 +30,7 @@ def see_through(folder: Path, ndim: int = 2, **changes: Any) -> Path:
         "training": {"crop": [32] * ndim},
     } | changes
     recipe = Recipe.parse(data, Catalogue(allow=()))
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
+    module = package.network(recipe)
     with torch.no_grad():
         for name, weight in module.named_parameters():
             if weight.ndim > 2:
@@ -47,7 +47,7 @@ def by_chance(folder: Path, data: dict[str, Any], seed: int = 0) -> Path:
     """A model with random weights, untypically large so that it has something to say."""
     recipe = Recipe.parse(data, Catalogue())
     torch.manual_seed(seed)
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
+    module = package.network(recipe)
     with torch.no_grad():
         for name, value in module.state_dict().items():
             if "running_mean" in name:

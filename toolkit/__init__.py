@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.evaluation.evaluate import Evaluation
+    from toolkit.pipeline.session import Session as Session
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
     from toolkit.values.image import Image as Image
@@ -28,9 +29,10 @@ _HOME = {
     "Instances": "toolkit.values.instances",
     "ModelPackage": "toolkit.registry.package",
     "Recipe": "toolkit.plugins.recipe",
+    "Session": "toolkit.pipeline.session",
     "Truth": "toolkit.values.truth",
 }
-__all__ = ["Image", "Instances", "ModelPackage", "Recipe", "Truth", "evaluate", "load_model", "segment", "train"]
+__all__ = [*_HOME, "evaluate", "load_model", "segment", "train"]
 
 
 def segment(

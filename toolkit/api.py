@@ -1,14 +1,15 @@
 """All that authors of plugins import. What `__all__` names is what `SEG_API` promises; in tests, `toolkit.testing` too.
 
-Importing this imports nothing heavy: the parts of the plain U-Net, which need torch, come when they are asked for.
+Importing this imports nothing heavy: the parts of the plain U-Net, which need torch, and `jit`, which needs numba, come
+when they are asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from toolkit.builtin.networks.plain_unet import Plain, PlainUNet
-from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
-from toolkit.builtin.postprocessors.from_foreground import FromForeground
+from toolkit.builtin.postprocessors.components import STEPS, Component, divide
+from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
 from toolkit.builtin.postprocessors.mutex import partition as mutex_partition
 from toolkit.builtin.postprocessors.mutex import usual_offsets
 from toolkit.errors import InputError, ModelError, OutOfMemory, PluginError, ToolkitError, UsageError, nearest
@@ -20,30 +21,39 @@ from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.specs import Counts, Loss, Metric, Network, Pass, PostProcessor, Search, Spec
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
+from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, ends, seen_from
+from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
+from toolkit.values.voxels import Voxels
 
 if TYPE_CHECKING:
     from toolkit.builtin.networks.plain_unet_module import Trunk
     from toolkit.builtin.networks.plain_unet_module import begin as begin_heads
     from toolkit.builtin.networks.plain_unet_module import level as unet_level
+    from toolkit.gpu.jit import jit
 
-_HEAVY = {"Trunk": "Trunk", "begin_heads": "begin", "unet_level": "level"}
-"""Parts of the plain U-Net by their names there."""
+_TORCH = "toolkit.builtin.networks.plain_unet_module"
+_HEAVY = {
+    "Trunk": (_TORCH, "Trunk"),
+    "begin_heads": (_TORCH, "begin"),
+    "jit": ("toolkit.gpu.jit", "jit"),
+    "unet_level": (_TORCH, "level"),
+}
 
 __all__ = [
     "STEPS",
     "Backend",
     "Because",
     "Box",
+    "Component",
     "Counts",
     "Deduced",
     "Fit",
-    "Foreground",
     "Fragment",
     "FromForeground",
     "Gathering",
@@ -71,15 +81,19 @@ __all__ = [
     "Trunk",
     "Truth",
     "UsageError",
+    "Voxels",
     "begin_heads",
     "cores",
     "divide",
     "ends",
     "hookimpl",
+    "jit",
     "kernels",
     "mutex_partition",
     "nearest",
     "need",
+    "rounded",
+    "runs",
     "seen_from",
     "stitch",
     "unet_level",
@@ -90,6 +104,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HEAVY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module("toolkit.builtin.networks.plain_unet_module")
-    globals()[name] = value = getattr(module, _HEAVY[name])
+    module, attribute = _HEAVY[name]
+    globals()[name] = value = getattr(import_module(module), attribute)
     return value

@@ -16,10 +16,10 @@ DOORS = {"toolkit", "toolkit.api", "toolkit.testing"}
 """What plugins, their tests and the documents import; `toolkit` is for users."""
 PROMISED = set(
     """
-    Backend Because Box Counts Deduced Fit Foreground Fragment FromForeground Gathering Head Image InputError
+    Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
     Instances Loss Metric ModelError Network Offset OutOfMemory Pass Piece Plain PlainUNet PluginError PostProcessor
-    Prediction STEPS Search Spec Survey ToolkitError Trunk Truth UsageError begin_heads cores divide ends hookimpl
-    kernels mutex_partition nearest need seen_from stitch unet_level usual_offsets
+    Prediction STEPS Search Spec Survey ToolkitError Trunk Truth UsageError Voxels begin_heads cores divide ends hookimpl jit
+    kernels mutex_partition nearest need rounded runs seen_from stitch unet_level usual_offsets
     """.split()  # noqa: SIM905
 )
 
@@ -69,12 +69,3 @@ def test_the_page_on_moving_names_what_there_is() -> None:
     for name in re.findall(r"`([\w.]+)`", " ".join(rows)):
         last = name.rpartition(".")[2]
         assert last in (testing if name.startswith("toolkit.testing.") else api).__all__, name
-
-
-def test_the_core_names_no_plugin() -> None:
-    """Neither in code nor in words, but for names of papers' data: CVPPP."""
-    names = re.compile(r"\bppp|embedseg|cpv|\bcac\b|patchperpix", re.IGNORECASE)
-    for path in sorted((ROOT / "toolkit").rglob("*")):
-        if path.suffix in (".py", ".yaml", ".cu", ".json") and path.name != "zoo.json":
-            found = names.findall(path.read_text(encoding="utf8"))
-            assert not found, f"{path.relative_to(ROOT)}: {found}"

@@ -18,7 +18,7 @@ SAFE = {
     "whole.folder: rename": "a folder's rename replaces nothing but an empty folder",
     "whole.folder: rmtree": "the draft, whose random name mkdir has just made",
     "whole.text: write_text": "the draft that `file` made",
-    "whole.sweep: unlink": "regular files with the names of drafts, in a folder that is held",
+    "whole.prune: unlink": "regular files with the names of drafts, in a folder that is held",
     # the lock
     "lock.held: unlink": "the lock that this process holds: same inode; what was no lock was refused",
     "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
@@ -35,6 +35,10 @@ SAFE = {
     "workspace._prune: rmtree": "inside the marked folder; rmtree follows no links",
     "workspace._mend: truncate": "the journal in the marked folder without links at its top",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
+    # what the network said of an image
+    "arrays.write: write_bytes": "the draft that `whole.file` made",
+    "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
+    "run.one_image: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
@@ -45,9 +49,8 @@ SAFE = {
     "loop.train: replace": "weights of this training: a folder with those of another is refused, links too",
     "loop.train: unlink": "now.safetensors, which this training wrote",
     # tuning
-    "record.save: copyfile": "into the new folder that `whole.folder` made",
-    "record.save: write_text ×2": "into the new folder that `whole.folder` made",
-    "cached.Cache.predict: write_text": "into the temporary folder of a tuning",
+    "kept.save: copyfile": "into the new folder that `whole.folder` made",
+    "kept.save: write_text ×2": "into the new folder that `whole.folder` made",
     # a repaired data set
     "repair.repair: write_text": "into the new folder that `whole.folder` made",
     "repair._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
@@ -63,8 +66,8 @@ SAFE = {
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",
     "objects.Objects.place: rename": "a folder's rename replaces nothing but an empty folder",
-    "objects.Objects.sweep: rmtree ×2": "folders, not links, named by a digest or by mkdtemp with our prefix",
-    "objects.Objects.sweep: unlink": "files named by the hash of an address, a day old",
+    "objects.Objects.prune: rmtree ×2": "folders, not links, named by a digest or by mkdtemp with our prefix",
+    "objects.Objects.prune: unlink": "files named by the hash of an address, a day old",
     "objects.copy: open": "into a new folder: mkdir fails where one is",
     "fetch.package: unlink": "the download of this process, named by the hash of its address and its number",
     "fetch._described: replace ×2": "into a temporary folder; names that lead out of it were refused",

@@ -17,8 +17,8 @@ from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.example import Example
-    from toolkit.registry.check import Result
     from toolkit.registry.package import ModelPackage
+    from toolkit.registry.verify import Result
 
 
 def export(
@@ -86,7 +86,7 @@ def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
 
 def _verify(path: Path) -> list[Result]:
     """What `seg models test` finds in a process of its own."""
-    from toolkit.registry.check import Result
+    from toolkit.registry.verify import Result
 
     command = [sys.executable, "-m", "toolkit.cli", "models", "test", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from toolkit.cli import console
 from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.running.workspace import check
+from toolkit.running.workspace import writable
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -23,13 +23,13 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     found = io.find_inputs(wish.inputs)
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
-        check(out, wish.overwrite)
+        writable(out, wish.overwrite)
     wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
-    from toolkit.pipeline.segment import Model
+    from toolkit.pipeline.session import Session
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import Options, run
 
@@ -44,7 +44,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if why:
         screen.print(f"chosen {why}", markup=False, soft_wrap=True)
     allow = tuple(p.name for p in catalogue.plugins)
-    ahead = plan(found, Model.of(package, backend, allow), options)
+    session = Session(package, backend, catalogue)
+    ahead = plan(found, session, options)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
@@ -58,7 +59,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         return asdict(ahead)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, package, backend, options, advance, allow)
+        outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for one in good:
         for note in one.notes:

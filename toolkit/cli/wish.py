@@ -73,7 +73,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
     recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
-    recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
+    recipe.expects(loaded.heads)
     return loaded
 
 

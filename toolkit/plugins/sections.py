@@ -66,7 +66,7 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["poly", "constant", "cosine"] = "poly"
-    """`poly`: (1 − step/steps)^0.9, as in Lalit et al. 2021."""
+    """`poly`: (1 − step/steps)^0.9, as Lalit et al. 2021 have it."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0."""
     steps: Annotated[int, Field(ge=1)] = 20000

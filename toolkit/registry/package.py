@@ -14,6 +14,7 @@ from toolkit.files import whole
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.told import told
 from toolkit.registry.gate import yaml
 from toolkit.values.prediction import Head
 
@@ -49,12 +50,12 @@ class ModelPackage:
     """Channels that the network takes, if it has been given another recipe."""
 
     def lends(self, recipe: Recipe) -> bool:
-        """Whether the recipe's network is another and borrows all weights of this model's."""
-        own = self.recipe
-        return recipe.network != own.network and recipe.network.borrows(own.network) and recipe.loss.means(own.loss)
+        """Whether the recipe's network is another one that has the weights of this model's."""
+        own, other = self.recipe, recipe.network
+        return other != own.network and other.shares()[0] == own.network.shares()[0] and recipe.loss.means(own.loss)
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
-        """The same network with another recipe around it, or its weights in a network that borrows them.
+        """The same network with another recipe around it, or its weights in a network that shares them.
 
         Raises `UsageError` if the network would differ otherwise.
         """
@@ -79,7 +80,7 @@ class ModelPackage:
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
     """The recipe's network with the weights of another."""
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module = network(recipe)
     module.load_state_dict(weights().state_dict(), strict=True)
     return module.eval()
 
@@ -125,6 +126,12 @@ def channels(recipe: Recipe) -> int:
     return 1 if isinstance(chosen, str) else len(chosen)
 
 
+def network(recipe: Recipe) -> torch.nn.Module:
+    """The recipe's network with fresh weights; raises `UsageError` if it cannot be built."""
+    with told("network"):
+        return recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+
+
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     """The recipe's network with these weights, in evaluation mode.
 
@@ -133,7 +140,7 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module = network(recipe)
     try:
         state = {name: tensor.float() for name, tensor in load_file(weights).items()}
         module.load_state_dict(state, strict=True)

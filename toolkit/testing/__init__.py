@@ -21,8 +21,8 @@ from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.recipe import RecipeFormTests, RecipeTests
 
 if TYPE_CHECKING:
+    from toolkit.pipeline.engines import activate as activate
     from toolkit.pipeline.predictor import Predictor as Predictor
-    from toolkit.pipeline.predictor import activate as activate
     from toolkit.pipeline.segment import segment as segment
     from toolkit.plugins.catalogue import Catalogue as Catalogue
     from toolkit.plugins.recipe import Recipe as Recipe
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from toolkit.testing.blockwise import Heads as Heads
     from toolkit.testing.blockwise import assemble as assemble
     from toolkit.testing.blockwise import grid as grid
+    from toolkit.testing.blockwise import pieces as pieces
     from toolkit.testing.blockwise import prediction as prediction
     from toolkit.testing.command import seg as seg
     from toolkit.testing.device import RawModule as RawModule
@@ -64,7 +65,7 @@ _HOME = {
     "Recipe": ("plugins.recipe", "Recipe"),
     "Sample": ("training.augment", "Sample"),
     "Scene": ("testing.scenes", "Scene"),
-    "activate": ("pipeline.predictor", "activate"),
+    "activate": ("pipeline.engines", "activate"),
     "assemble": ("testing.blockwise", "assemble"),
     "blobs": ("testing.scenes", "blobs"),
     "blocks": ("values.tiles", "blocks"),
@@ -78,6 +79,7 @@ _HOME = {
     "load_model": ("registry.resolve", "load"),
     "need_gpu": ("testing.gpu", "need_gpu"),
     "optimiser": ("training.step", "optimiser"),
+    "pieces": ("testing.blockwise", "pieces"),
     "prediction": ("testing.blockwise", "prediction"),
     "rotate": ("training.augment", "rotate"),
     "save_weights": ("registry.package", "save"),

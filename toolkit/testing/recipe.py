@@ -42,15 +42,15 @@ class RecipeFormTests:
         assert again == self.recipe, "writing and reading changed it"
 
     def test_the_postprocessor_accepts_the_heads(self) -> None:
-        self.recipe.postprocess.check({head.name: head for head in self.recipe.heads}, self.recipe.ndim)
+        self.recipe.expects(self.recipe.heads)
 
     def test_the_network_can_be_built(self) -> None:
         import torch
 
-        from toolkit.registry.package import channels
+        from toolkit.registry import package
 
         with torch.device("meta"):
-            self.recipe.network.build(channels(self.recipe), self.recipe.heads, self.recipe.ndim)
+            package.network(self.recipe)
 
 
 class RecipeTests(RecipeFormTests, PostProcessorTests):
@@ -116,8 +116,8 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         """A network after a few steps on one crop, and the losses seen."""
         import torch
 
-        from toolkit.pipeline.segment import prepare
-        from toolkit.registry.package import channels
+        from toolkit.pipeline.session import prepare
+        from toolkit.registry import package
         from toolkit.steps import normalise
 
         scene = self._scene(recipe, recipe.training.crop)
@@ -126,7 +126,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         criteria = [(loss.build(), tensors(loss.targets(scene.truth))) for loss in recipe.losses]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim).train()
+            module = package.network(recipe).train()
             optimiser = torch.optim.Adam(module.parameters(), lr=recipe.training.learning_rate)
             seen = []
             for _ in range(steps):

@@ -45,7 +45,7 @@ def begin(
     begun = resume and (Path(out) / "recipe.yaml").is_file()
     named = recipe or plugin
     if begun and (deduce or not named):
-        from toolkit.training.record import recipe_of
+        from toolkit.training.provenance import recipe_of
 
         chosen, owner = recipe_of(Path(out), catalogue, wanted)
     elif named:

@@ -30,7 +30,7 @@ def footprint(recipe: Recipe) -> Footprint:
     """Measured on the CPU from the maps that two small crops save for their gradient; they differ in one axis."""
     import torch
 
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim).train()
+    module = package.network(recipe).train()
     small = tuple(4 * s for s in recipe.network.stride(recipe.ndim))
     large = (*small[:-1], 2 * small[-1])
     weights = sum(p.numel() for p in module.parameters())

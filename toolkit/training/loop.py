@@ -78,7 +78,7 @@ def train(
 
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.training.seed)
-    module = start.build() if start else recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
+    module = start.build() if start else package.network(recipe)
     module = module.to(backend.device, memory_format=layout(recipe.ndim)).train()  # type: ignore[call-overload]
     criteria = [loss.build().to(backend.device) for loss in recipe.losses]
     updates = optimiser(recipe.training, module)

@@ -17,7 +17,7 @@ from toolkit.gpu.memory import free
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training import record
+from toolkit.training import provenance
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
 from toolkit.training.deduce import Deduction, deduce, smaller, survey
@@ -55,11 +55,11 @@ def train(
     """
     out = Path(out)
     # What validation would refuse only after the first steps.
-    recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
+    recipe.expects(recipe.heads)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)
-    images = record.digest(learnt, validation.data)
+    images = provenance.digest(learnt, validation.data)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     try:
@@ -69,27 +69,27 @@ def train(
         with held(out):
             going_on = resume and (out / LAST).is_file()
             if resume:
-                record.same_start(out, model, going_on)
+                provenance.same_start(out, model, going_on)
             if going_on:
                 threads = threads or read_progress(out / LAST).threads
-                record.same_recipe(out, recipe, images)
+                provenance.same_recipe(out, recipe, images)
             elif not resume and any(out.glob("*.safetensors")):
                 raise UsageError("the output exists", out, "choose another -o, or say --resume")
-            record.only_ours(out, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG), going_on)
-            whole.sweep(out)
+            provenance.only_ours(out, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG), going_on)
+            whole.prune(out)
             if model is not None and not going_on:
                 anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
                 say(f"start  with {anew if new else f'all weights of {model.reference}'}")
             threads = threads or cores()
-            kept = record.fresh(str(data), len(learnt.items), len(validation.items), owner, threads, images)
-            kept |= {"start": record.origin(model), "deduced": [asdict(d) for d in deductions], "smaller": []}
+            kept = provenance.fresh(str(data), len(learnt.items), len(validation.items), owner, threads, images)
+            kept |= {"start": provenance.origin(model), "deduced": [asdict(d) for d in deductions], "smaller": []}
             if going_on:
-                before = record.read(out)
+                before = provenance.read(out)
                 # A record that is older than a field does not say it, nor does this run know it.
                 kept |= {name: before.get(name) for name in ("start", "deduced")}
                 kept["smaller"] = before.get("smaller", [])
             # The record first: where it is, what lies beside it under the names of a training is a training's.
-            record.write(out, kept)
+            provenance.write(out, kept)
             if not going_on:
                 whole.text(out / package.RECIPE, recipe.dump())
             budget = Budget(recipe.training.steps, minutes)
@@ -103,7 +103,7 @@ def train(
                     if less is None:
                         raise
                 else:
-                    record.write(out, kept | {"steps": done.steps, "epochs": round(epochs(crops, done.step), 2)})
+                    provenance.write(out, kept | {"steps": done.steps, "epochs": round(epochs(crops, done.step), 2)})
                     return done
                 # Here the traceback is gone, and with it what it held in memory.
                 recipe, resume = less, (out / LAST).is_file()
@@ -111,7 +111,7 @@ def train(
                 say(f"{short}; goes on with {size}")
                 kept["smaller"].append(size)
                 whole.text(out / package.RECIPE, recipe.dump())
-                record.write(out, kept)
+                provenance.write(out, kept)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", out, _left(out)) from error
     except OSError as error:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import exp, inf, log
+from typing import Any
 
 from toolkit.errors import UsageError, nearest
 from toolkit.plugins.specs import Search
 
-Values = dict[str, float]
+Values = dict[str, Any]
 Score = Callable[[Sequence[Values]], list[float]]
 """Scores of several settings at once, for instance in parallel; more is better, −inf is for one that cannot be."""
 Space = dict[str, Search]
@@ -27,7 +28,7 @@ class Budget:
 
     score: Score
     trials: int
-    known: dict[tuple[tuple[str, float], ...], float] = field(default_factory=dict)
+    known: dict[tuple[tuple[str, Any], ...], float] = field(default_factory=dict)
 
     @property
     def spent(self) -> bool:
@@ -47,7 +48,7 @@ class Budget:
         return dict(winner) if self.known[winner] > self.known[key(start)] else start
 
 
-def key(values: Values) -> tuple[tuple[str, float], ...]:
+def key(values: Values) -> tuple[tuple[str, Any], ...]:
     """A setting as something to look up."""
     return tuple(sorted(values.items()))
 
@@ -106,14 +107,21 @@ def optuna(space: Space, start: Values, budget: Budget) -> None:
         study.tell(trial, found if found > -inf else None, None if found > -inf else library.trial.TrialState.FAIL)
 
 
-def place(how: Search, number: float) -> float:
-    """Where a value lies in its range, 0 at `low`, 1 at `high`; values outside are at the nearer end."""
+def place(how: Search, number: Any) -> float:
+    """Where a value lies in its range, 0 at `low`, 1 at `high`; values outside are at the nearer end, null is in the
+    middle. Choices lie side by side."""
+    if how.choices:
+        return how.choices.index(number) / max(1, len(how.choices) - 1) if number in how.choices else 0.0
+    if number is None:
+        return 0.5
     inside = min(max(number, how.low), how.high)
     return log(inside / how.low) / log(how.high / how.low) if how.log else (inside - how.low) / (how.high - how.low)
 
 
-def value(how: Search, mark: float) -> float:
+def value(how: Search, mark: float) -> Any:
     """The value at `mark` in [0, 1], on the field's steps, to four digits."""
+    if how.choices:
+        return how.choices[round(mark * (len(how.choices) - 1))]
     raw = how.low * exp(mark * log(how.high / how.low)) if how.log else how.low + mark * (how.high - how.low)
     if how.step is None:
         return float(f"{raw:.4g}")

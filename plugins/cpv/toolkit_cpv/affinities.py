@@ -86,7 +86,7 @@ class AffinitiesLoss(Loss):
         if self.offsets is None:
             return neighbours(ndim)
         if len(self.offsets[0]) != ndim:
-            raise ValueError(f"loss.offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
+            raise ValueError(f"offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
         return self.offsets
 
     def _eroded(self, truth: Truth) -> tuple[NDArray[np.int32], Bools]:

@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
+from tests.beside import oracle
 from toolkit.gpu.backend import Backend
+from toolkit.testing.blockwise import assemble
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice, blocks
@@ -73,13 +74,8 @@ def test_any_blocks_give_the_instances_of_one_block(seed: int, shape: tuple[int,
     spec = EmbedSegClusters(grid=64, seed=0.8, min_size=5)
     everything = whole(heads)
     lattice = Lattice(shape, (8,) * len(shape), (4,) * len(shape))
-    (sweep,) = spec.passes()
-    parts = []
-    for block in blocks(lattice, size):
-        outer = block.core.grow(spec.halo(len(shape)), shape)
-        cut = everything.crop(outer)
-        parts.append(sweep.local(Prediction(cut.heads, outer, block.core, shape), None, Backend()))
-    assert sweep.reduce(parts, None, Backend()) == spec.assemble(everything, Backend())
+    ours = assemble(spec, everything, blocks(lattice, size), lattice=lattice)
+    assert ours == spec.assemble(everything, Backend())
 
 
 PUBLISHED = (
@@ -124,8 +120,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
     from toolkit.values.prediction import Head
 
-    with pytest.raises(UsageError, match="needs a head offsets of 2 channels"):
+    with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

@@ -111,7 +111,7 @@ def test_a_network_or_an_embedding_that_is_another_is_refused(change: list[str])
 def test_what_cannot_be_sliced_is_refused_with_a_sentence(
     ndim: int, anisotropy: tuple[float, ...], heads: tuple[Head, ...]
 ) -> None:
-    with pytest.raises(UsageError, match="a sliced network works on volumes"):
+    with pytest.raises(ValueError, match="a sliced network works on volumes"):
         Sliced(anisotropy=anisotropy).build(1, (*LOSS.heads(ndim), *heads), ndim)
 
 

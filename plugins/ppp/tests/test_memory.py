@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from ppp_scenes import labels, patches, prediction
+from ppp_scenes import labels, prediction
+from ppp_scenes import patches as ideal
 from toolkit_ppp import assembly, pane
+from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.gpu.backend import Backend
@@ -21,17 +23,20 @@ def test_an_assembly_holds_no_more_than_its_formula(shape, patch, threads, budge
     rng = np.random.default_rng(0)
     found = labels(rng, shape, count=40, radius=(6, 10))
     how = PatchPerPix(patch=patch)
-    seen = prediction({"patches": patches(rng, found, patch)})
+    seen = prediction({"patches": ideal(rng, found, patch)})
+    monkeypatch.setattr(assembly, "default_threads", lambda: threads)
     # The first time compiles.
-    assembly.assemble(seen, how, CPU, threads)
+    how.assemble(seen, CPU)
     tracemalloc.start()
-    assembly.assemble(seen, how, CPU, threads)
+    how.assemble(seen, CPU)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    read = assembly.read(seen, how, CPU)
-    selection = assembly.selected([assembly.scored(seen, read, how, CPU)], how)
-    edges = len(assembly.linked(seen, read, selection, how, CPU).edges.first)
-    codes, expanded = 2 * len(read.centres) * how.voxels, 4 * len(read.centres) * read.layout.padded
-    assert len(read.centres) > found.size // 10
+    piece = how.keep(seen, CPU)
+    patches = read(piece, how, CPU)
+    selection = assembly.selected([assembly.scored(piece, patches, how, CPU)], how)
+    edges = len(assembly.linked(piece, patches, selection, how, CPU).edges.first)
+    # What is kept of the windows, and the same confined to the foreground.
+    codes, expanded = 2 * 2 * len(patches.centres) * how.voxels, 4 * len(patches.centres) * patches.layout.padded
+    assert len(patches.centres) > found.size // 10
     # Codes of all patches; stretched copies of those that threads work on; pairs of selected patches; bits and masks.
     assert peak <= codes + threads * min(budget, expanded) + 256 * edges + 32 * found.size

@@ -15,8 +15,11 @@ from torch.nn import functional
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
-from toolkit_ppp.unet import everywhere, linear
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
+from toolkit_ppp.unet import everywhere, linear, together
+
+FEW = 128
+"""Patches that are decoded at once where some are asked for."""
 
 
 class Coder(nn.Module):
@@ -126,8 +129,7 @@ class CodedModule(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         maps = self.features.maps(image)
         if not self.training:
-            # Pixels are taken out of the maps piece by piece: their vectors must lie together.
-            maps = maps.movedim(1, -1).contiguous().movedim(-1, 1)
+            maps = together(maps)
         plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, coder in self.coders.items():
@@ -136,15 +138,23 @@ class CodedModule(nn.Module):
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), prod(coder.patch))
         return {name: found[name] for name in self.order}
 
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with patches decoded where somebody asks."""
+        maps = together(self.features.maps(image))
+        found: dict[str, Tensor | Rows] = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, coder in self.coders.items():
+            assert isinstance(coder, Coder)
+            found[name] = Rows(Coded(maps, coder, coder.chunk), min(coder.chunk, FEW))
+        return {name: found[name] for name in self.order}
+
 
 def _depth(code: int, places: tuple[int, ...], patch: tuple[int, ...]) -> int:
     """Numbers of a code at each of its places."""
     number = prod(places)
     if code % number:
         whole, small = "×".join(map(str, patch)), "×".join(map(str, places))
-        raise UsageError(
-            f"the code of a patch of {whole} is a multiple of its {small} places",
-            f"network.code={code}",
-            f"choose {max(1, round(code / number)) * number}, or another network.coder_levels",
+        raise ValueError(
+            f"the code of a patch of {whole} is a multiple of its {small} places: code={code}; "
+            f"choose {max(1, round(code / number)) * number}, or another coder_levels"
         )
     return code // number

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from toolkit.builtin.networks.plain_unet import Plain
+from toolkit.plugins.specs import Network
 from toolkit.steps.survey import Because, Deduced, Survey
 from toolkit.values.prediction import Head
 from toolkit_ppp.fitting import fitting
@@ -36,20 +37,17 @@ class Backbone(Plain):
     upward_maps: Annotated[int, Field(ge=1)] | None = None
     """Number of maps of a constant way up; null: those of the coarsest level (paper)."""
 
-    @property
-    def up(self) -> list[int]:
-        constant = self.upward_maps or self.down[-1]
-        return [constant if self.upward == "constant" else maps for maps in super().up]
+    def up(self, down: list[int]) -> list[int]:
+        return [self.upward_maps or down[-1]] * (self.levels - 1) if self.upward == "constant" else super().up(down)
 
-    def of_heads(self, tensor: str) -> bool:
-        return True
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ()
 
     def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
         from toolkit.builtin.networks.plain_unet_module import Trunk
 
-        norm = self.norm == "batch"
-        return Trunk(channels, self.down, self.up, self.steps(ndim), ndim, self.convolutions, norm, he=True)
+        return Trunk(**self.trunk(channels, ndim), he=True)
 
 
 class PatchUNet(Backbone):
@@ -60,8 +58,8 @@ class PatchUNet(Backbone):
 
     kind: Literal["ppp_unet"] = "ppp_unet"
 
-    def of_heads(self, tensor: str) -> bool:
-        return not tensor.startswith("features.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("features.",)
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule

@@ -35,13 +35,13 @@ class Options(BaseModel):
     foreground: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
     """The image foreground is where the heads `foreground` or `numinst` say so with more than this probability (ours);
     without these heads it is where the centre of the patch exceeds t (paper, 2.2)."""
-    overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
+    overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.05, 0.9)] = 0.5
     """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""
     sparse: bool = True
     """Restrict patches to the image foreground (paper, 2.1, last paragraph)."""
-    vote: Literal["product", "normalised"] = "product"
+    vote: Annotated[Literal["product", "normalised"], Search(choices=("product", "normalised"))] = "product"
     """A patch votes with p·p (Eq 3) or with (p·p − t²)/(1 − t²) (reference)."""
-    count: Literal["informative", "decided"] = "informative"
+    count: Annotated[Literal["informative", "decided"], Search(choices=("informative", "decided"))] = "informative"
     """Z_aff counts patches that cover both pixels and call one of them foreground (Eq 4), or only those that call the
     other one foreground or background (reference)."""
     border: Literal["clip", "drop"] = "clip"
@@ -49,13 +49,13 @@ class Options(BaseModel):
     cover_steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """One round over the ranked patches for each number: a patch is taken if it covers more new pixels than that. One
     round (paper); 500, 100, 50, 10, 0 (reference)."""
-    cover_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    cover_threshold: Annotated[Probability | None, Search(0.05, 0.95)] = None
     """A patch covers the pixels with p above this; null is t (paper); published worms: t = .9, cover .5 (reference)."""
     select: bool = True
     """Select patches by cover; without, every foreground patch is a node (ablation of paper Table 2)."""
     thin: bool = True
     """Thin the selection out (paper); off in the published worm configuration (reference)."""
-    paff_count: Literal["observed", "in_range"] = "observed"
+    paff_count: Annotated[Literal["observed", "in_range"], Search(choices=("observed", "in_range"))] = "observed"
     """Z_paff counts pairs with a consensus (Eq 6), or every pair in the range of the consensus array (reference)."""
     self_pairs: bool = False
     """Let v = w take part in Eq 6, with aff(v, v) = mean of p(v)² (Eq 6 to the letter); off in the reference."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.steps.survey import Deduced, Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.tiles import Box
+from toolkit.values.voxels import Voxels
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Options
 
@@ -21,6 +22,7 @@ class PatchPerPix(Options, PostProcessor):
     kind: Literal["ppp"] = "ppp"
     exact: ClassVar[bool] = True
     overlaps: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = ("patch",)
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         """P − 1: the patches that vote on a pixel of a patch of the block."""
@@ -31,21 +33,34 @@ class PatchPerPix(Options, PostProcessor):
         self._same_axes(ndim)
         shape = "×".join(map(str, self.patch))
         if "patches" not in heads:
-            raise UsageError("a head is missing", "patches", "train with loss.kind=ppp, or choose another postprocess")
+            raise ValueError("the head patches is missing; train with loss.kind=ppp, or choose another postprocess")
         head = heads["patches"]
         if head.channels != self.voxels or (head.patch is not None and head.patch != self.patch):
             has = f"{head.channels} channels" if head.patch is None else "×".join(map(str, head.patch))
-            raise UsageError(f"the head patches has {has}, not {shape} = {self.voxels} channels", "postprocess.patch",
-                             "set it to the patch that the network was trained with")  # fmt: skip
+            raise ValueError(
+                f"the head patches has {has}, not {shape} = {self.voxels} channels; set patch to the one that the "
+                "network was trained with"
+            )
         if "numinst" in heads and heads["numinst"].channels != 3:
-            raise UsageError("the head numinst must have 3 channels: 0, 1 and more instances", "numinst",
-                             f"this one has {heads['numinst'].channels}")  # fmt: skip
+            found = heads["numinst"].channels
+            raise ValueError(f"the head numinst must have 3 channels, 0, 1 and more instances: this one has {found}")
 
     def _same_axes(self, ndim: int) -> None:
         if ndim != len(self.patch):
             shape = "×".join(map(str, self.patch))
-            raise UsageError(f"the patch {shape} has {len(self.patch)} axes and the image {ndim}", "postprocess.patch",
-                             "give one extent per axis")  # fmt: skip
+            raise ValueError(f"patch {shape} has {len(self.patch)} axes and the image {ndim}; give one extent per axis")
+
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        from toolkit_ppp import kept
+
+        names = ("foreground", "threshold")
+        least = kept.Least(*(self.widest(name) if loose else getattr(self, name) for name in names))
+        return kept.keep(prediction, self, least, backend, loose)
+
+    def cut(self, piece: Voxels) -> Voxels:
+        from toolkit_ppp import kept
+
+        return kept.cut(piece, self)
 
     def deduced(self, survey: Survey) -> Deduced:
         return {"patch": fitting(survey)} if survey.objects else {}
@@ -61,25 +76,31 @@ class PatchPerPix(Options, PostProcessor):
         return Fit(0.6, f"{survey.shape}, which takes it longer than others")
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        from toolkit_ppp import assembly
-
-        return assembly.assemble(prediction, self, backend)
+        """Instances of `prediction.box` as if it were the whole image."""
+        box = Box.whole(prediction.box.shape)
+        piece = self.keep(Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size), backend)
+        state: Any = None
+        for step in self.passes():
+            state = step.reduce(iter([step.local(piece, state, backend)]), state, backend)
+        found: Instances = state
+        return found
 
     def passes(self) -> tuple[Pass, ...]:
         """Scores and masks → one selection for the image; affinities of the selected patches → instances."""
         from toolkit_ppp import assembly
+        from toolkit_ppp.patches import read
         from toolkit_ppp.selection import Selection
 
-        def scores(prediction: Prediction, state: None, backend: Backend) -> assembly.Scored:
-            return assembly.scored(prediction, assembly.read(prediction, self, backend), self, backend)
+        def scores(piece: Voxels, state: None, backend: Backend) -> assembly.Scored:
+            return assembly.scored(piece, read(piece, self, backend), self, backend)
 
-        def select(parts: Sequence[assembly.Scored], state: None, backend: Backend) -> Selection:
-            return assembly.selected(parts, self)
+        def select(parts: Iterator[assembly.Scored], state: None, backend: Backend) -> Selection:
+            return assembly.selected(list(parts), self)
 
-        def edges(prediction: Prediction, state: Selection, backend: Backend) -> assembly.Linked:
-            return assembly.linked(prediction, assembly.read(prediction, self, backend), state, self, backend)
+        def edges(piece: Voxels, state: Selection, backend: Backend) -> assembly.Linked:
+            return assembly.linked(piece, read(piece, self, backend), state, self, backend)
 
-        def unite(parts: Sequence[assembly.Linked], state: Selection, backend: Backend) -> Instances:
-            return assembly.assembled(parts, state, self)
+        def unite(parts: Iterator[assembly.Linked], state: Selection, backend: Backend) -> Instances:
+            return assembly.assembled(list(parts), state, self)
 
-        return Pass(scores, select), Pass(edges, unite)
+        return Pass(scores, select, assembly.Scored), Pass(edges, unite, assembly.Linked)

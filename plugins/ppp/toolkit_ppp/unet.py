@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import Lazy
+from toolkit_ppp.lazy import Lazy, Rows
+
+ROWS = 1024
+"""Pixels whose patches are evaluated at once."""
 
 
 class PatchModule(nn.Module):
@@ -28,6 +31,19 @@ class PatchModule(nn.Module):
             name: Lazy(maps, layer) if self.training and name in self.lazy else everywhere(layer, maps)
             for name, layer in self.heads.items()
         }
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with heads of patches evaluated where somebody asks."""
+        maps = together(self.features.maps(image))
+        return {
+            name: Rows(Lazy(maps, layer), ROWS) if name in self.lazy else everywhere(layer, maps)
+            for name, layer in self.heads.items()
+        }
+
+
+def together(maps: Tensor) -> Tensor:
+    """The same maps `(B, F, *S)` with the numbers of a pixel side by side: pixels are taken out of them."""
+    return maps.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def linear(features: int, heads: Sequence[Head]) -> nn.ModuleDict:

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
-from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
 from toolkit_ppp.members import places, strides
 from toolkit_ppp.unet import everywhere, linear
+
+FEW = 64
+"""Windows that are looked at at once where some are asked for."""
 
 
 class EncoderDecoder(nn.Module):
@@ -35,10 +37,10 @@ class EncoderDecoder(nn.Module):
         self.patch, ndim, self.window = head.patch, len(head.patch), bottleneck * int(pool**poolings)
         if max(self.patch) > self.window or self.window % 2 == 0:
             shape = "×".join(map(str, self.patch))
-            raise UsageError(
-                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle",
-                f"network.pool={pool}, network.poolings={poolings}, network.bottleneck={bottleneck}",
-                "choose more poolings, a larger odd bottleneck, or a smaller patch",
+            raise ValueError(
+                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle: pool={pool}, "
+                f"poolings={poolings}, bottleneck={bottleneck}; choose more poolings, a larger odd bottleneck, or a "
+                "smaller patch"
             )
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
@@ -116,4 +118,15 @@ class WindowModule(nn.Module):
             lazy = Windowed(image, network, network.chunk, network.window, torch.is_autocast_enabled(image.device.type))
             channels = prod(network.patch)
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), channels)
+        return {name: found[name] for name in self.order}
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with windows looked at where somebody asks."""
+        found: dict[str, Tensor | Rows] = {}
+        if self.features is not None:
+            maps = self.features.maps(image)
+            found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, network in self.windows.items():
+            assert isinstance(network, EncoderDecoder)
+            found[name] = Rows(Windowed(image, network, network.chunk, network.window), min(network.chunk, FEW))
         return {name: found[name] for name in self.order}

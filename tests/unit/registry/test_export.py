@@ -21,8 +21,8 @@ from toolkit.registry import package, resolve
 from toolkit.registry.bioimageio.beside import About
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.check import Result, check
 from toolkit.registry.export import export, needed
+from toolkit.registry.verify import Result, verify
 from toolkit.values.image import Image
 
 # The format's own library leaves the files that it packs open until they are collected.
@@ -69,7 +69,7 @@ def blobs(shape: tuple[int, ...]) -> Example:
 
 
 def checked(plugins: Catalogue) -> Any:
-    return lambda path: check(str(path), plugins, pipeline.segment)
+    return lambda path: verify(str(path), plugins, pipeline.segment)
 
 
 @pytest.mark.parametrize("changes", [CHANGES, pytest.param(VOLUME, marks=pytest.mark.slow)], ids=["2d", "3d"])

@@ -17,10 +17,10 @@ from toolkit.errors import ModelError, NotTrusted
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
-from toolkit.registry.bioimageio.check import reproduce
 from toolkit.registry.bioimageio.description import Axis, Tensor
 from toolkit.registry.bioimageio.module import from_model, to_model
 from toolkit.registry.bioimageio.read import Opened
+from toolkit.registry.bioimageio.reproduce import reproduce
 from toolkit.registry.gate import code
 from toolkit.registry.store import Store
 from toolkit.values.image import Image
@@ -266,7 +266,7 @@ def test_statistics_that_one_fit_per_image_can_do_leave_the_windows(tmp_path: Pa
             plain["inputs"][0]["axes"][1]["channel_names"] = list(channels)
 
         made = opened(tmp_path, edited(change))
-        return made.plan.normalise.kind, len(made.plan.operations), len(made.plan.notes)
+        return made.adapter.normalise.kind, len(made.adapter.operations), len(made.adapter.notes)
 
     zero = {"id": "zero_mean_unit_variance", "kwargs": {"axes": ["channel", "y", "x"]}}
     spread = {"id": "scale_range", "kwargs": {"axes": ["y", "x"], "min_percentile": 2, "max_percentile": 98}}

@@ -33,7 +33,7 @@ from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
 from toolkit.training.loop import LEAST, Budget, affordable
 from toolkit.training.loop import train as loop
-from toolkit.training.record import recipe_of
+from toolkit.training.provenance import recipe_of
 from toolkit.training.start import train
 from toolkit.training.step import follow, rate, settle, step
 from toolkit.training.validate import Validation

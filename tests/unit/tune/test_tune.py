@@ -23,15 +23,14 @@ from toolkit.builtin.metrics.matched import S
 from toolkit.errors import InputError, UsageError
 from toolkit.evaluation.evaluate import Pair, evaluate
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import segment as pipeline
-from toolkit.pipeline.segment import Model
-from toolkit.pipeline.workers import processes
+from toolkit.pipeline.elsewhere import Model
+from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Search
 from toolkit.registry import package, resolve
-from toolkit.tune import choose, record, tunable, tune
-from toolkit.tune.cached import Cache
+from toolkit.tune import choose, kept, tunable, tune
+from toolkit.tune.cached import Judge, Work
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
 SPACE = {"a": Search(0.1, 0.9), "b": Search(1, 200, log=True, step=1), "c": Search(0, 30, step=5)}
@@ -168,14 +167,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     for name in ("good_plugin", "good_module", "fine_plugin"):
         sys.modules.pop(name, None)
-    pipeline.scene.cache_clear()
-    pipeline.predictor.cache_clear()
 
 
 def score(model: package.ModelPackage, data: str, key: str) -> float:
     """What an evaluation of a run on these images says."""
     found = io.open_dataset(data)
-    pairs = [Pair(i.name, found.truth(i), pipeline.segment(found.image(i), model, device="cpu")) for i in found.items]
+    pairs = [Pair(i.name, found.truth(i), segment(found.image(i), model, device="cpu")) for i in found.items]
     return float(evaluate(pairs, [S()], samples=0).summary[key]["mean"])
 
 
@@ -205,12 +202,12 @@ def test_objects_of_a_kept_prediction_are_those_of_a_run(run: Path, tmp_path: Pa
     tifffile.imwrite(flat, np.full((96, 110), 40000, np.uint16))
     model = resolve.load(str(run), plugins)
     model = model.with_recipe(model.recipe.changed([f"postprocess.{change}"], plugins, "good"))
-    cache = Cache(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50")
+    judge = Judge(Work(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50"))
     images = io.open_dataset(str(data))
     for index, item in enumerate(images.items):
-        cache.predict(index)
-        expected = pipeline.segment(images.image(item), model, device="cpu")
-        assert cache.objects(model.recipe.postprocess, index) == expected
+        judge.predict(index)
+        expected = segment(images.image(item), model, device="cpu")
+        assert judge.objects(model.recipe.postprocess, index) == expected
         assert len(expected) == 0 if item.name == "i0" else len(expected) > 3
 
 
@@ -223,8 +220,7 @@ def test_processes_find_what_one_finds_and_nothing_stays_behind(
     monkeypatch.setattr("tempfile.tempdir", str(kept))
     model = resolve.load(str(run), plugins)
     alone = tune(model, f"{data}:val", plugins, trials=12)
-    with processes(2) as pool:
-        together = tune(model, f"{data}:val", plugins, trials=12, run=pool)
+    together = tune(model, f"{data}:val", plugins, trials=12, processes=2)
     assert together.to_json() | {"seconds": 0} == alone.to_json() | {"seconds": 0}
     assert list(kept.iterdir()) == []
 
@@ -292,13 +288,13 @@ def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Pat
     model = resolve.load(str(run), plugins)
     before = (run / "recipe.yaml").read_text()
     found = tune(model, f"{data}:val", plugins, trials=20)
-    record.keep(found, run)
+    kept.keep(found, run)
     again = resolve.load(str(run), plugins)
     assert again.recipe == found.recipe != model.recipe
     assert again.recipe.postprocess.model_dump()["foreground"] == found.best["foreground"]
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before]
-    record.keep(found, run)
+    kept.keep(found, run)
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before, found.recipe.dump()]
     assert sorted(p.name for p in run.iterdir()) == ["best.safetensors", "recipe.yaml", "tuned.json"]
@@ -311,14 +307,14 @@ def test_a_tuned_model_in_a_folder_of_its_own_can_be_run(run: Path, tmp_path: Pa
     out = tmp_path / "tuned"
     (tmp_path / "tuned.partial").mkdir()
     (tmp_path / "tuned.partial" / "thesis.txt").write_text("precious")
-    record.save(found, model, out)
+    kept.save(found, model, out)
     assert [p.name for p in (tmp_path / "tuned.partial").iterdir()] == ["thesis.txt"]
     loaded = resolve.load(str(out), plugins)
     assert loaded.recipe == found.recipe
     assert loaded.sha256 == model.sha256
     assert Recipe.load(run / "recipe.yaml", plugins) == model.recipe
     with pytest.raises(UsageError, match="exists"):
-        record.free(out)
+        kept.free(out)
 
 
 def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
@@ -327,5 +323,5 @@ def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
     before = (run / "recipe.yaml").read_text()
     found = tune(resolve.load(str(run), plugins), f"{data}:val", plugins, trials=3)
     with pytest.raises(InputError, match="damaged"):
-        record.keep(found, run)
+        kept.keep(found, run)
     assert (run / "recipe.yaml").read_text() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -52,27 +52,26 @@ class Plain(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         for step in self.steps(ndim):
             if len(step) != ndim:
-                raise ValueError(f"network.pooling has a step for {len(step)} axes, the image has {ndim}")
+                raise ValueError(f"pooling has a step for {len(step)} axes, the image has {ndim}")
         return tuple(prod(step[axis] for step in self.steps(ndim)) for axis in range(ndim))
 
-    def of_heads(self, tensor: str) -> bool:
-        return tensor.startswith("out.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("down.", "up.")
 
-    @property
-    def down(self) -> list[int]:
-        """Maps of the levels, finest first."""
-        return [self.maps * self.growth**level for level in range(self.levels)]
+    def up(self, down: list[int]) -> list[int]:
+        """Maps on the way up, from the coarsest level but one; `down` are those of the levels, finest first."""
+        return down[-2::-1]
 
-    @property
-    def up(self) -> list[int]:
-        """Maps on the way up, from the coarsest level but one."""
-        return self.down[-2::-1]
+    def trunk(self, channels: int, ndim: int) -> dict[str, Any]:
+        """The arguments of the module `Trunk`."""
+        down = [self.maps * self.growth**level for level in range(self.levels)]
+        return {"channels": channels, "down": down, "up": self.up(down), "steps": self.steps(ndim), "ndim": ndim,
+                "convolutions": self.convolutions, "norm": self.norm == "batch"}  # fmt: skip
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.networks.plain_unet_module import PlainUNetModule
 
-        norm = self.norm == "batch"
-        return PlainUNetModule(channels, heads, self.down, self.up, self.steps(ndim), ndim, self.convolutions, norm)
+        return PlainUNetModule(heads, **self.trunk(channels, ndim))
 
 
 class PlainUNet(Plain):

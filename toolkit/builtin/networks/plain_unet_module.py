@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,20 +55,10 @@ class Trunk(nn.Module):
 
 
 class PlainUNetModule(Trunk):
-    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw."""
+    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; `trunk` are the arguments of `Trunk`."""
 
-    def __init__(
-        self,
-        channels: int,
-        heads: Sequence[Head],
-        down: Sequence[int],
-        up: Sequence[int],
-        steps: Sequence[tuple[int, ...]],
-        ndim: int,
-        convolutions: int,
-        norm: bool,
-    ) -> None:
-        super().__init__(channels, down, up, steps, ndim, convolutions, norm)
+    def __init__(self, heads: Sequence[Head], ndim: int, **trunk: Any) -> None:
+        super().__init__(ndim=ndim, **trunk)
         self.names, self.sizes = [head.name for head in heads], [head.channels for head in heads]
         self.out = (nn.Conv2d if ndim == 2 else nn.Conv3d)(self.outputs, sum(self.sizes), 1)
         begin(heads, self.out)
