@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.api import Box, Prediction
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 
 def labels(seed: int, shape: tuple[int, ...], count: int = 6, radius: float = 6.0) -> np.ndarray:

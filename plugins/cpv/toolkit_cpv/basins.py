@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Instances, Voxels, runs
+from toolkit.values import runs
+from toolkit.values.instances import Instances
+from toolkit.values.voxels import Voxels
 
 Ints = NDArray[np.int64]
 

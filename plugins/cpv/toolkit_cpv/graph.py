@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import OutOfMemory, jit
+from toolkit.errors import OutOfMemory
+from toolkit.gpu.jit import jit
 
 Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]

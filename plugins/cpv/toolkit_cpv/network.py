@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.api import Plain
+from toolkit.builtin.networks.plain_unet import Plain
 
 
 class CpvUNet(Plain):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Prediction
+from toolkit.values.prediction import Prediction
 
 Ints = NDArray[np.int64]
 NOWHERE = -1

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
 from tests.beside import oracle
-from toolkit.api import Backend, Box, Instances, Prediction
-from toolkit.testing import Lattice, assemble, blocks
+from toolkit.gpu.backend import Backend
+from toolkit.testing.blockwise import assemble
+from toolkit.values.instances import Instances
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box, Lattice, blocks
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
@@ -117,7 +120,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.api import Head
+    from toolkit.values.prediction import Head
 
     with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

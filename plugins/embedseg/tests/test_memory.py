@@ -8,14 +8,20 @@ import sys
 
 import pytest
 
-from toolkit.testing import Catalogue, Recipe, footprint
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.training.footprint import footprint
 
 STEPS = """
 import json, sys
 from pathlib import Path
 import numpy as np, torch
-from toolkit.api import Backend
-from toolkit.testing import Catalogue, Recipe, blobs, layout, optimiser, step
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.testing.scenes import blobs
+from toolkit.training.step import layout, optimiser, step
+from toolkit.values.truth import Truth
 
 catalogue = Catalogue()
 owner, path = catalogue.locate("recipes", sys.argv[1], "embedseg")

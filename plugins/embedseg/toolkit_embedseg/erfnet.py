@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from toolkit.api import Head, begin_heads
+from toolkit.builtin.networks.plain_unet_module import begin
+from toolkit.values.prediction import Head
 
 MAPS = (16, 64, 128)
 DILATIONS = (2, 4, 8, 16)
@@ -30,7 +31,7 @@ class ErfNet(nn.Module):
             _conv(ndim, True)(maps[0], sum(h.channels for h in g), 2, stride=2) for g in self.groups
         )
         for group, output in zip(self.groups, self.outputs, strict=True):
-            begin_heads(group, output, outputs=1)
+            begin(group, output, outputs=1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.encoder(x)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.api import Backend, jit
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.jit import jit
 
 CELL = 8
 THREADS = 256
@@ -110,7 +111,7 @@ def _grown(
     backend: Backend,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`_grow` on a GPU."""
-    from toolkit.api import kernels
+    from toolkit.gpu import kernels
 
     xp = backend.xp
     with kernels.on(backend):

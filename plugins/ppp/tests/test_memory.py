@@ -10,7 +10,7 @@ from toolkit_ppp import assembly, pane
 from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.api import Backend
+from toolkit.gpu.backend import Backend
 
 CPU = Backend()
 

@@ -7,8 +7,14 @@ import pytest
 import toolkit_ppp
 import torch
 
-from toolkit.api import Backend, Box, Prediction
-from toolkit.testing import Catalogue, Recipe, activate, blobs, channels, worms
+from toolkit.gpu.backend import Backend
+from toolkit.pipeline.engines import activate
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.registry.package import channels
+from toolkit.testing.scenes import blobs, worms
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 
 RECIPES = Path(toolkit_ppp.__file__).parent / "recipes"
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
