@@ -31,8 +31,10 @@ class Wish:
     block: int | None = None
     resume: bool = False
     overwrite: bool = False
+    strict: bool = False
     preview: bool = True
     dry_run: bool = False
+    channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
     recipe: dict[str, Any] | None = None
@@ -71,7 +73,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
-    recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
+    recipe = recipe.changed((*wish.changes, *_channels(wish)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
     recipe.expects(loaded.heads)
     return loaded
@@ -84,9 +86,19 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     from toolkit import io
     from toolkit.registry.choose import choose
 
-    best, *others = choose(io.read(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size), catalogue)
+    image = io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
+    best, *others = choose(image, catalogue)
     also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
     return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
+
+
+def _channels(wish: Wish) -> tuple[str, ...]:
+    """`--channel` as a change of the recipe: names and numbers, or one way of mixing all."""
+    if not wish.channels:
+        return ()
+    if len(wish.channels) == 1 and wish.channels[0].lower() in ("auto", "all", "grey", "haematoxylin"):
+        return (f"input.channels={wish.channels[0].lower()}",)
+    return (f"input.channels={json.dumps([int(c) if c.isdecimal() else c for c in wish.channels])}",)
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

@@ -19,7 +19,7 @@ class Measured(Section):
     """Images that a model was tried on, and how good it was."""
 
     stained: bool = False
-    """Coloured images on a bright ground, or others."""
+    """Tissue through which light comes in colours, or other images."""
     score: Annotated[float, Field(ge=0, le=1)]
     """Mean S at IoU .5 on images that it has not learnt from."""
     on: str

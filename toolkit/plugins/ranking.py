@@ -94,14 +94,12 @@ def _asked(survey: Survey, catalogue: Catalogue, owner: str, path: Path, card: C
 
 def _limits(survey: Survey, recipe: Recipe) -> Iterator[Fit]:
     """What keeps any method from these images."""
-    chosen, spacing = recipe.input.channels, recipe.input.spacing_um
+    spacing, sees = recipe.input.spacing_um, recipe.input.count
     if recipe.ndim != survey.ndim:
         yield Fit(0, f"it works on {recipe.ndim}-D images")
         return
-    if isinstance(chosen, tuple) and survey.channels and max(chosen) >= min(survey.channels):
-        yield Fit(0, f"it needs channel {max(chosen)}")
-    if chosen == "haematoxylin" and set(survey.channels) - {3}:
-        yield Fit(0, "it needs red, green and blue")
+    if survey.channels and (sees or 0) > min(survey.channels):
+        yield Fit(0, f"it sees {sees} channels")
     if survey.points and not recipe.postprocess.detects:
         yield Fit(0, "the objects are points, and it needs their outlines")
     if survey.overlap and not recipe.postprocess.overlaps:

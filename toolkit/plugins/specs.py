@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
@@ -61,7 +62,7 @@ class Spec(BaseModel):
 
     kind: str
     title: ClassVar[str] = ""
-    """What it is, in a few words that make a line with those of a recipe's other specs; may be empty."""
+    """What it is, in a few words that make a line with those of a recipe's other specs."""
     citation: ClassVar[str] = ""
     """The work to cite for it."""
 
@@ -81,10 +82,8 @@ class Spec(BaseModel):
         return {}
 
     def suits(self, survey: Survey) -> Fit | None:
-        """How well this suits the objects of a survey, or, where it has none, its images; None: nothing to say.
-
-        A recipe suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot.
-        """
+        """How well this suits the objects of a survey, or its images where it has none; None: nothing to say. A recipe
+        suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot."""
         return None
 
 
@@ -126,6 +125,14 @@ class Loss(Spec):
     @abstractmethod
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
+
+    def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
+        """Networks that take part in the training beside `network`, the recipe's own, by name."""
+        return {}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the training, in order; `build()` remains what annotations alone teach the recipe's heads."""
+        return (Phase("training", scored=not self.prepares),)
 
     def means(self, other: Loss) -> bool:
         """Whether heads that learnt by `other` mean what equal heads of this loss do."""

@@ -13,7 +13,9 @@ from toolkit.errors import ModelError, UsageError
 from toolkit.files import whole
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
 from toolkit.registry.gate import yaml
 from toolkit.values.prediction import Head
@@ -68,7 +70,7 @@ class ModelPackage:
                 "change only input, normalise, postprocess and tiling, or train anew",
             )
         chosen = recipe.input.channels
-        takes = self.takes or (None if own.input.channels == "all" else channels(own))
+        takes = self.takes or own.input.count
         if chosen != "all" and channels(recipe) != (takes or channels(recipe)):
             raise UsageError(
                 f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"
@@ -120,16 +122,18 @@ def from_files(
 
 def channels(recipe: Recipe) -> int:
     """How many channels the network sees."""
-    chosen = recipe.input.channels
-    if chosen == "all":
+    count = recipe.input.count
+    if count is None:
         raise UsageError("the number of channels is unknown", "input.channels=all", "list them: input.channels=[0,1]")
-    return 1 if isinstance(chosen, str) else len(chosen)
+    return count
 
 
-def network(recipe: Recipe) -> torch.nn.Module:
-    """The recipe's network with fresh weights; raises `UsageError` if it cannot be built."""
+def network(recipe: Recipe, member: Member[Network] | None = None) -> torch.nn.Module:
+    """The recipe's network, or another one of its training, with fresh weights; raises `UsageError` if it cannot be
+    built."""
+    member = member or Member(recipe.network, recipe.heads)
     with told("network"):
-        return recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+        return member.network.build(channels(recipe) + member.more, member.heads, recipe.ndim)
 
 
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:

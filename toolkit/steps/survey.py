@@ -9,16 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.steps.choice import look, stained
 from toolkit.steps.objects import Objects, describe
 from toolkit.values.image import Image
-from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
-
-BRIGHT = 0.5
-"""An RGB image whose median is above this part of its range shows something dark on a bright ground."""
-LOOK = 512
-"""Voxels per axis, in the middle of an image, from which its ground is told."""
-
 
 OVERLAPPING = 0.01
 """Share of objects that share voxels from which on it matters."""
@@ -68,22 +62,17 @@ class Seen:
 
     @classmethod
     def of(cls, image: Image) -> Seen:
-        """An image without annotation; its middle is read if it has three channels."""
-        stained = False
-        if image.channels == 3:
-            shape = [min(n, LOOK) for n in image.shape]
-            start = tuple((n - s) // 2 for n, s in zip(image.shape, shape, strict=True))
-            stained = on_bright_ground(image.read(Box(start, tuple(a + s for a, s in zip(start, shape, strict=True)))))
-        return cls(image.shape, image.voxel_size, image.calibrated, image.channels, stained)
+        """An image without annotation; a sample of it is read if it has three channels."""
+        tissue = image.channels == 3 and stained(look(image), image.dtype)
+        return cls(image.shape, image.voxel_size, image.calibrated, image.channels, tissue)
 
     @classmethod
-    def annotated(cls, truth: Truth, channels: int = 0) -> Seen:
-        """An annotation, of an image of so many channels."""
+    def annotated(cls, truth: Truth) -> Seen:
+        """An annotation without its image."""
         known, inside = truth.known, truth.covered > 0
         return cls(
             truth.shape,
             truth.voxel_size,
-            channels=channels,
             objects=describe(truth.layers, False),
             inside=int(np.count_nonzero(inside & known)),
             known=int(np.count_nonzero(known)),
@@ -91,23 +80,16 @@ class Seen:
         )
 
 
-def on_bright_ground(voxels: NDArray[Any]) -> bool:
-    """Whether `voxels` `(C, *shape)` are a coloured image on a bright ground, as of a stained section."""
-    if len(voxels) != 3 or voxels.dtype.kind != "u" or (voxels == voxels[:1]).all():
-        return False
-    return bool(np.median(voxels) > BRIGHT * np.iinfo(voxels.dtype).max)
-
-
 @dataclass(frozen=True, eq=False)
 class Survey:
     """The images of a data set, or one, and all annotated objects in them, in voxels, `(Z)YX`.
 
     `shapes` `(images, D)`; `voxel_size` `(D,)` in micrometres, their median, 1 where it is not `calibrated`;
-    `channels`: the numbers of channels that occur, none if only annotations were seen; `stained`: all are coloured on
-    a bright ground. Of the objects: `sizes` `(N,)` in voxels, `extents` `(N, D)` of the bounding boxes, `widths` `(N,)`
-    and `fills` `(N,)` as in `Objects`; `share` of the known voxels that lie in objects; `touching` and `overlapping`,
-    shares of objects that have another one at a face, or share voxels with one; `unknown`: share of voxels that are
-    not annotated.
+    `channels`: the numbers of channels that occur, none if only annotations were seen; `stained`: all are tissue
+    through which light comes in colours. Of the objects: `sizes` `(N,)` in voxels, `extents` `(N, D)` of the bounding
+    boxes, `widths` `(N,)` and `fills` `(N,)` as in `Objects`; `share` of the known voxels that lie in objects;
+    `touching` and `overlapping`, shares of objects that have another one at a face, or share voxels with one;
+    `unknown`: share of voxels that are not annotated.
     """
 
     shapes: NDArray[np.int64]

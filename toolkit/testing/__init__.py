@@ -44,14 +44,12 @@ if TYPE_CHECKING:
     from toolkit.testing.scenes import Scene as Scene
     from toolkit.testing.scenes import blobs as blobs
     from toolkit.testing.scenes import worms as worms
+    from toolkit.testing.step import one_step as one_step
     from toolkit.training.augment import Sample as Sample
     from toolkit.training.augment import flip as flip
     from toolkit.training.augment import rotate as rotate
     from toolkit.training.footprint import footprint as footprint
     from toolkit.training.start import train as train
-    from toolkit.training.step import layout as layout
-    from toolkit.training.step import optimiser as optimiser
-    from toolkit.training.step import step as step
     from toolkit.values.tiles import Lattice as Lattice
     from toolkit.values.tiles import blocks as blocks
 
@@ -75,10 +73,9 @@ _HOME = {
     "flip": ("training.augment", "flip"),
     "footprint": ("training.footprint", "footprint"),
     "grid": ("testing.blockwise", "grid"),
-    "layout": ("training.step", "layout"),
     "load_model": ("registry.resolve", "load"),
     "need_gpu": ("testing.gpu", "need_gpu"),
-    "optimiser": ("training.step", "optimiser"),
+    "one_step": ("testing.step", "one_step"),
     "pieces": ("testing.blockwise", "pieces"),
     "prediction": ("testing.blockwise", "prediction"),
     "rotate": ("training.augment", "rotate"),
@@ -86,7 +83,6 @@ _HOME = {
     "seg": ("testing.command", "seg"),
     "segment": ("pipeline.segment", "segment"),
     "simulated_gpu": ("testing.device", "device"),
-    "step": ("training.step", "step"),
     "train": ("training.start", "train"),
     "worms": ("testing.scenes", "worms"),
 }

@@ -11,6 +11,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.descent import descend, tensors
+from toolkit.testing.phases import phases_go_on_exactly
 from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.scenes import SHAPES, Scene, blobs
 
@@ -82,6 +83,10 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         _, seen = self._trained(self._small())
         assert min(seen[-3:]) < seen[0], f"{len(seen)} steps led from {seen[0]} to {seen[-1]}"
 
+    def test_a_training_goes_on_exactly_in_every_phase(self) -> None:
+        small = self._small()
+        phases_go_on_exactly(small, self._scene(small, small.training.crop))
+
     def test_a_saved_model_gives_the_same_instances(self) -> None:
         from toolkit.pipeline.segment import segment
         from toolkit.registry import resolve
@@ -109,7 +114,9 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def _scene(self, recipe: Recipe, shape: tuple[int, ...]) -> Scene:
         wanted = recipe.input.channels
-        channels = 3 if isinstance(wanted, str) else max(wanted) + 1
+        one = wanted == "auto" and not recipe.input.learnt
+        numbers = [c for c in wanted if isinstance(c, int)] if isinstance(wanted, tuple) else []
+        channels = 1 if one else max(numbers) + 1 if numbers else 3
         return blobs(shape, count=5, radius=(5.0, 7.0), seed=1, channels=channels)
 
     def _trained(self, recipe: Recipe, steps: int = 12) -> tuple[torch.nn.Module, list[float]]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe, recipe_named
+from toolkit.plugins.recipe import recipe_named
 
 if TYPE_CHECKING:
-    from toolkit.training.checkpoint import Progress
     from toolkit.training.deduce import Deduction
     from toolkit.training.loop import Report
+    from toolkit.training.start import Trained
+
+POST = "postprocess."
 
 
 def begin(
@@ -33,8 +35,8 @@ def begin(
     resume: bool = False,
     tell: Callable[[Report], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[Recipe, Progress]:
-    """Train what was named into the folder `out`; the recipe and how far it came. See `seg train` for the arguments.
+) -> Trained:
+    """Train what was named into the folder `out`. See `seg train` for the arguments.
 
     Names and changes are looked at before torch is imported.
     """
@@ -60,12 +62,12 @@ def begin(
     if start and not (begun or named):
         chosen, owner = start.recipe.changed(wanted, catalogue, start.owner), start.owner
     found: tuple[Deduction, ...] = ()
+    fixed = {change.partition("=")[0].strip() for change in wanted}
     if deduce and not begun:
-        fixed = {change.partition("=")[0].strip() for change in wanted}
         chosen, found = fitted(chosen, data, catalogue, device=device, owner=owner, fixed=fixed)
         for deduction in found:
             say(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
-    done = train(
+    return train(
         chosen,
         data,
         out,
@@ -76,7 +78,8 @@ def begin(
         owner=owner,
         resume=resume,
         deductions=found,
+        held=[field.removeprefix(POST) for field in fixed if field.startswith(POST)],
+        catalogue=catalogue,
         tell=tell,
         say=say,
     )
-    return chosen, done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,6 +15,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.sections import VALUES, Validate
 from toolkit.plugins.specs import Counts, PostProcessor
 from toolkit.registry.package import ModelPackage
+from toolkit.training.data import reading
 
 TRIED = 2
 """So many fields of a post-processor are tried at values beside that of the recipe."""
@@ -36,18 +38,21 @@ class Validation:
         self.items = data.items[::step]
         self._measure, self.metric = find_value(VALUES[by], Catalogue(allow=()))
 
-    def score(self, model: ModelPackage, backend: Backend) -> float:
-        """The best mean over the settings; 0 if there is no image to validate on, or a loss only prepares."""
-        if not self.items or any(loss.prepares for loss in model.recipe.losses):
-            return 0.0
+    def score(self, model: ModelPackage, backend: Backend) -> tuple[float, dict[str, Any]]:
+        """The best mean over the settings, and what fields it was reached with that are not the recipe's."""
         tried = settings(model.recipe.postprocess)
         session = Session(model, backend, Catalogue(allow=()))
         counts: list[list[Counts]] = [[] for _ in tried]
         for item in self.items:
-            pieces, truth = session.predict(self.data.image(item)), self.data.truth(item)
+            with reading(item):
+                image, truth = session.prepare(self.data.image(item)), self.data.truth(item)
+            pieces = session.pieces(image, loose=True)
             for known, postprocess in zip(counts, tried, strict=True):
                 known.append(self._measure.count(truth, session.objects(pieces, postprocess)))
-        return max(self._measure.summarise(known)[self.metric] for known in counts)
+        values = [self._measure.summarise(known)[self.metric] for known in counts]
+        best = max(values)
+        plain, own = (p.model_dump(mode="json") for p in (tried[values.index(best)], tried[0]))
+        return best, {name: value for name, value in plain.items() if value != own[name]}
 
 
 def settings(postprocess: PostProcessor) -> list[PostProcessor]:

@@ -26,7 +26,7 @@ from toolkit.plugins.specs import Counts, Search
 from toolkit.registry.package import ModelPackage
 from toolkit.tune.cached import Judge, Work, count, predict
 from toolkit.tune.search import Values, key, search
-from toolkit.tune.tuned import Trial, Tuned
+from toolkit.tune.tuned import Trial, Tuned, change
 
 SAMPLES = 1000
 """Bootstrap samples of the interval of the improvement."""
@@ -83,17 +83,19 @@ def tune(
     processes: int = 1,
     allow: tuple[str, ...] | None = None,
     tell: Tell = lambda *_: None,
+    late: Callable[[], bool] | None = None,
 ) -> Tuned:
     """The best values of `space` (default: all that `tunable` gives) for `metric` on the images of `data`.
 
-    The network runs once for each image; what is kept of it lies in a temporary folder, which is removed. Objects are
-    those of a run, exactly.
+    `trials` settings at most are tried, and none once it is `late`, but always that of the recipe. The network runs
+    once for each image; what is kept of it lies in a temporary folder, which is removed. Objects are those of a run,
+    exactly.
     """
     began = time.monotonic()
     measured, name = find_value(metric, catalogue)
     falls = name.removesuffix(POOLED) in measured.lower_is_better
     images = len(_annotated(data))
-    space = space or tunable(model)
+    space = tunable(model) if space is None else space
     plain = model.recipe.postprocess.model_dump(mode="json")
     start = {field: plain[field] for field in space}
     done: dict[Any, tuple[list[Counts], float | None]] = {}
@@ -121,7 +123,7 @@ def tune(
                 tell("tune", len(order), trials, (min if falls else max)(known, default=None))
             return out
 
-        best = search(sampler, space, start, score, trials)
+        best = search(sampler, space, start, score, trials, late)
     (old, before), (new, after) = done[key(start)], done[key(best)]
     gain: tuple[float, float] | None = None
     if best != start and images > 1 and old:
@@ -129,7 +131,7 @@ def tune(
         drawn = [resample(measured, counts, weights)[name] for counts in (new, old)]
         found = interval(np.subtract(*drawn))
         gain = None if found is None else (found[0], found[1])
-    changed = model.recipe.changed([f"postprocess.{n}={v}" for n, v in best.items()], catalogue, model.owner)
+    changed = model.recipe.changed([change(n, v) for n, v in best.items()], catalogue, model.owner)
     return Tuned(
         recipe=changed,
         metric=name,

@@ -24,22 +24,27 @@ ROUNDS = 4
 
 @dataclass
 class Budget:
-    """Asks for scores until `trials` settings have been tried; remembers them, so that none is tried twice."""
+    """Asks for scores until `trials` settings have been tried; remembers them, so that none is tried twice.
+
+    With `late`, which says that there is no time for another one, they are asked for one by one.
+    """
 
     score: Score
     trials: int
+    late: Callable[[], bool] | None = None
     known: dict[tuple[tuple[str, Any], ...], float] = field(default_factory=dict)
 
     @property
     def spent(self) -> bool:
-        return len(self.known) >= self.trials
+        return len(self.known) >= self.trials or bool(self.known and self.late and self.late())
 
     def ask(self, settings: Sequence[Values]) -> list[float]:
         """Scores in order; −inf for those that the budget does not reach."""
         fresh = {key(s): s for s in settings if key(s) not in self.known}
         some = list(fresh.values())[: max(0, self.trials - len(self.known))]
-        if some:
-            self.known |= dict(zip(map(key, some), self.score(some), strict=True))
+        for part in [[setting] for setting in some] if self.late else [some] if some else []:
+            if not self.spent:
+                self.known |= dict(zip(map(key, part), self.score(part), strict=True))
         return [self.known.get(key(s), -inf) for s in settings]
 
     def best(self, start: Values) -> Values:
@@ -53,11 +58,13 @@ def key(values: Values) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(values.items()))
 
 
-def search(sampler: str, space: Space, start: Values, score: Score, trials: int) -> Values:
-    """The best setting found from `start` in at most `trials` settings, `start` included."""
+def search(
+    sampler: str, space: Space, start: Values, score: Score, trials: int, late: Callable[[], bool] | None = None
+) -> Values:
+    """The best setting found from `start` in at most `trials` settings, `start` included, or until it is `late`."""
     if sampler not in SAMPLERS:
         raise UsageError("no such sampler", sampler, nearest(sampler, SAMPLERS))
-    budget = Budget(score, trials)
+    budget = Budget(score, trials, late)
     budget.ask([start])
     SAMPLERS[sampler](space, start, budget)
     return budget.best(start)
@@ -74,6 +81,7 @@ def coordinates(space: Space, start: Values, budget: Budget) -> None:
                 if turn == 0
                 else [at + k * reach for k in (-2, -1, 1, 2) if 0 <= at + k * reach <= 1]
             )
+            marks.sort(key=lambda mark: abs(mark - at))  # where the trials do not suffice, the nearest count
             tries = [best, *({**best, name: value(how, mark)} for mark in marks)]
             scores = budget.ask(tries)
             best = tries[scores.index(max(scores))]

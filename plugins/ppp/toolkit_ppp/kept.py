@@ -74,7 +74,7 @@ def cut(piece: Voxels, options: Options) -> Voxels:
 def coded(rows: Any, several: NDArray[np.float32], options: Options, backend: Backend) -> dict[str, NDArray[Any]]:
     """What is kept of patches `(P, C)`, probabilities on the device."""
     values: dict[str, NDArray[Any]] = {
-        "codes": classify(rows, options, backend),
+        "codes": np.concatenate([classify(part, options, backend) for part in _parts(rows)]),
         "centred": ~(several > options.overlap_threshold),
     }
     if options.cover_threshold not in (None, options.threshold):
@@ -83,7 +83,8 @@ def coded(rows: Any, several: NDArray[np.float32], options: Options, backend: Ba
 
 
 def _above(rows: Any, cut: float, backend: Backend) -> Words:
-    parts = [
-        pack(backend.to_numpy(rows[a : a + ROWS].astype("float64") > cut)) for a in range(0, max(1, len(rows)), ROWS)
-    ]
-    return np.concatenate(parts)
+    return np.concatenate([pack(backend.to_numpy(part.astype("float64") > cut)) for part in _parts(rows)])
+
+
+def _parts(rows: Any) -> list[Any]:
+    return [rows[a : a + ROWS] for a in range(0, max(1, len(rows)), ROWS)]

@@ -127,12 +127,16 @@ def test_a_score_lies_between_0_and_1(score: float) -> None:
             Fit(score, "")
 
 
-def image(*shape: int, ground: int = 20, colour: bool = False) -> Image:
-    voxels = np.full(shape, ground, np.uint8)
-    voxels[..., 10:20, 10:20] = 240 if ground < 128 else 60
-    if colour:
-        voxels[1] //= 2
+def image(*shape: int) -> Image:
+    voxels = np.full(shape, 20, np.uint8)
+    voxels[..., 10:20, 10:20] = 240
     return Image.from_array(voxels, "CYX" if len(shape) == 3 else None, name="x")
+
+
+def tissue() -> Image:
+    voxels = np.full((3, 40, 40), 200, np.uint8)
+    voxels[1] = 170
+    return Image.from_array(voxels, "CYX", name="tissue")
 
 
 def test_the_model_that_did_best_on_such_images_is_chosen_also_one_of_a_stranger(site: Path) -> None:
@@ -146,19 +150,29 @@ def test_the_model_that_did_best_on_such_images_is_chosen_also_one_of_a_stranger
     assert load(best, Catalogue()).name == "good"
 
 
-def test_stained_images_get_a_model_with_the_changes_that_it_was_tried_with() -> None:
-    seen = Survey.of([image(3, 40, 40, ground=230, colour=True)])
+def test_stained_tissue_gets_a_model_with_the_changes_that_it_was_tried_with() -> None:
+    seen = Survey.of([tissue()])
     assert seen.stained
-    found = rank(seen, Catalogue(), trained=True).candidates
-    assert found
-    assert {one.recipe.input.channels for one in found} == {"haematoxylin"}
-    for other in (image(3, 40, 40, colour=True), image(3, 40, 40, ground=230), image(40, 40, ground=230)):
-        assert not Survey.of([other]).stained
+    assert not Survey.of([image(3, 40, 40)]).stained
+    found = {one.name: one for one in rank(seen, Catalogue(), trained=True).candidates}
+    assert found["cpv:cpv"].changes == ("postprocess.seed=0.35", "postprocess.min_size=34")
+    assert found["cpv:cpv"].recipe.postprocess.model_dump()["seed"] == 0.35
+    assert all("haematoxylin" in one.recipe.input.knows for one in found.values())
+    assert found["embedseg:embedseg"].fit.score < choose(image(40, 40), Catalogue())[0].fit.score
+
+
+@pytest.mark.parametrize(("channels", "suits"), [("auto", True), ("[0]", True), ("[0, 1]", False), ("grey", True)])
+def test_a_recipe_that_sees_more_channels_than_there_are_does_not_suit(site: Path, channels: str, suits: bool) -> None:
+    says(site, "Fit(0.9, 'any')")
+    text = (site / "says.yaml").read_text()
+    (site / "says.yaml").write_text(f"{text}input: {{channels: {channels}}}\n")
+    found = rank(Survey.of([image(40, 40)]), Catalogue())
+    assert ("says:says" in [one.name for one in found.candidates]) is suits
 
 
 def test_an_image_for_which_there_is_no_model_is_a_sentence() -> None:
     with pytest.raises(UsageError, match=r"no installed model says that it suits this image: x \(3-D, 1 channel\)"):
-        choose(image(12, 40, 40).__class__.from_array(np.zeros((12, 40, 40), np.uint8), name="x"), Catalogue())
+        choose(Image.from_array(np.zeros((12, 40, 40), np.uint8), name="x"), Catalogue())
 
 
 @pytest.mark.parametrize("text", ["licence: [", "score: 1", "measured: [{score: 2, on: x}]", "demo: *x"])

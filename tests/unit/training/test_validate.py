@@ -49,15 +49,15 @@ def test_the_score_is_that_of_the_best_setting_and_the_network_runs_once(
     monkeypatch.setattr(TorchEngine, "__call__", lambda self, voxels: runs.append(1) or whole(self, voxels))
     model, validation = load(see_through(tmp_path / "model")), Validation(open_dataset(f"{data}:val"))
     assert validation.metric == "S@0.50"
-    assert validation.score(model, Backend()) == 1.0
+    assert validation.score(model, Backend()) == (1.0, {"foreground": 0.7})
     assert len(runs) == 2 * 2, "two windows of two images"
     monkeypatch.setattr(validate, "settings", lambda post: [post])
-    assert validation.score(model, Backend()) == 0.0
+    assert validation.score(model, Backend()) == (0.0, {})
 
 
 def test_a_recipe_may_choose_by_detection(data: Path, tmp_path: Path) -> None:
     validation = Validation(open_dataset(f"{data}:val"), by="detection")
     assert validation.metric == "AP_det"
     model = load(see_through(tmp_path / "model", postprocess={"kind": "threshold", "foreground": 0.8}))
-    assert validation.score(model, Backend()) == 1.0
+    assert validation.score(model, Backend()) == (1.0, {})
     assert Validation(open_dataset(f"{data}:val"), limit=1).items == open_dataset(f"{data}:val").items[:1]
