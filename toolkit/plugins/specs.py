@@ -62,9 +62,8 @@ class Spec(BaseModel):
 
     kind: str
     title: ClassVar[str] = ""
-    """What it is, in a few words that make a line with those of a recipe's other specs."""
     citation: ClassVar[str] = ""
-    """The work to cite for it."""
+    """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
 
     @classmethod
     def named(cls) -> str:

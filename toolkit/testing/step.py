@@ -21,7 +21,7 @@ def one_step(recipe: Recipe, scene: Scene) -> Callable[[], None]:
     team, criterion = Team(recipe, Backend()), Criterion(recipe, phase, Backend())
     targets = {f"0.{name}": value[None] for name, value in recipe.loss.targets(scene.truth).items()}
     batch = {"voxels": scene.image.read()[None].astype(np.float32) / 255, **targets}
-    updates = optimiser(recipe.training, team.enter(phase, lambda name: ()))
+    updates = optimiser(recipe.training, team.enter(phase, lambda _: ()))
 
     def step() -> None:
         descend(criterion, team, updates, [batch], 0, Backend())

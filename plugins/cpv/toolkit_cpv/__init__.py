@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.api import Loss, Network, PostProcessor, hookimpl
 from toolkit_cpv.affinities import AffinitiesLoss
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss

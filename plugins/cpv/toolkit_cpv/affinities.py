@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.offsets import Offset, ends
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Offset, Truth, ends
 from toolkit_cpv.erosion import erode
 from toolkit_cpv.targets import UNKNOWN, Balance
 

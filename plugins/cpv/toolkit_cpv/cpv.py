@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.steps.survey import Fit, Survey
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Fit, Head, Loss, Survey, Truth
 from toolkit_cpv.gauss import around, near
 from toolkit_cpv.targets import UNKNOWN, Balance
 

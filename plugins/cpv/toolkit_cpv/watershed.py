@@ -10,13 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
-from toolkit.steps.survey import Fit, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
 from toolkit_cpv.basins import dilate, labels, objects
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.vote import counted, targets

@@ -8,13 +8,21 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Loss, Search
-from toolkit.steps.survey import Because, Deduced, Fit, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import (
+    Backend,
+    Because,
+    Deduced,
+    Fit,
+    Gathering,
+    Head,
+    Instances,
+    Loss,
+    Prediction,
+    Search,
+    Survey,
+    Voxels,
+    need,
+)
 from toolkit_embedseg.geometry import shared, units
 from toolkit_embedseg.loss import EmbedSegLoss
 

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.steps.survey import Because, Deduced, Survey
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Because, Deduced, Head, Loss, Survey, Truth
 from toolkit_embedseg.centres import Rule, centre
 from toolkit_embedseg.geometry import fits, shared, start
 

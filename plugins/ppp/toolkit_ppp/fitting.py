@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.steps.survey import Because, Survey
+from toolkit.api import Because, Survey
 
 EXTENTS = {2: (9, 41), 3: (5, 15)}
 """Least and largest extent of a patch, by the number of axes."""

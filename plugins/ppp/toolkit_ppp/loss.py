@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from toolkit.plugins.specs import Loss
-from toolkit.steps.survey import Deduced, Survey
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Deduced, Head, Loss, Survey, Truth
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Extent
 

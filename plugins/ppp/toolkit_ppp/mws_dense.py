@@ -10,16 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.postprocessors.components import STEPS, Component, divide
-from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
-from toolkit.builtin.postprocessors.mutex import partition
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Search
-from toolkit.steps.survey import Deduced, Fit, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.offsets import seen_from
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import (
+    STEPS,
+    Backend,
+    Component,
+    Deduced,
+    Fit,
+    FromForeground,
+    Head,
+    Instances,
+    Prediction,
+    Search,
+    Survey,
+    Voxels,
+    divide,
+    mutex_partition,
+    rounded,
+    seen_from,
+)
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.kept import foreground
 from toolkit_ppp.options import Extent
@@ -94,4 +102,4 @@ class DenseMutexWatershed(FromForeground):
         for weight, offset in zip(weights, offsets, strict=True):
             # Zeros say nothing: the other end is no foreground.
             weight[~seen_from(component.mask, offset)] = 0
-        return partition(weights, offsets, component.mask)
+        return mutex_partition(weights, offsets, component.mask)

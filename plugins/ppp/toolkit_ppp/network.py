@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.builtin.networks.plain_unet import Plain
-from toolkit.plugins.specs import Network
-from toolkit.steps.survey import Because, Deduced, Survey
-from toolkit.values.prediction import Head
+from toolkit.api import Because, Deduced, Head, Network, Plain, Survey
 from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
     import torch
 
-    from toolkit.builtin.networks.plain_unet_module import Trunk
+    from toolkit.api import Trunk
 
 
 class Backbone(Plain):
@@ -45,7 +42,7 @@ class Backbone(Plain):
 
     def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
-        from toolkit.builtin.networks.plain_unet_module import Trunk
+        from toolkit.api import Trunk
 
         return Trunk(**self.trunk(channels, ndim), he=True)
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Pass, PostProcessor
-from toolkit.steps.survey import Deduced, Fit, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.tiles import Box
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Box, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, Voxels
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Options
 
