@@ -425,13 +425,22 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(case: str, model, here: Pa
     assert content(here) == before
 
 
-def test_no_method_is_a_mistake_too(here: Path, seg) -> None:
+def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
+    said = seg("a.tif", "-o", "chosen")
+    assert said.code == 0, said.err
+    assert "chosen nuclei, bright on dark: S@0.50" in said.err
+    record = json.loads((here / "chosen" / "run.json").read_text())
+    assert record["model"]["reference"] == "embedseg:embedseg"
+    assert seg("a.tif", "--plugin", "embedseg", "-o", "named").code == 0
+    assert (here / "named" / "a.labels.tif").read_bytes() == (here / "chosen" / "a.labels.tif").read_bytes()
+
+
+def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg) -> None:
+    write(here / "a.tif", bright((12, 40, 40)))
     said = seg("a.tif")
-    assert (said.code, said.error) == (
-        2,
-        "error: no method was named: --plugin or --model; see seg plugins list",
-    )
+    assert said.code == 2
+    assert said.error.startswith("error: no installed model says that it suits this image: a (3-D, 1 channel)")
 
 
 KILLED = """

@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.cli.wish import Wish, chosen, default_out
+from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 
@@ -25,11 +25,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
         writable(out, wish.overwrite)
+    wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.session import Session
-    from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import Options, run
     from toolkit.running.seen import counted
@@ -44,6 +45,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
+    if why:
+        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)

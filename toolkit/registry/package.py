@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import whole
+from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
@@ -106,7 +107,6 @@ def from_files(
     recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
 ) -> ModelPackage:
     """The model with this recipe, read from `recipe_file`, and these weights."""
-    card = recipe_file.with_suffix(".md")
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,
@@ -116,14 +116,8 @@ def from_files(
         reference=reference,
         heads=recipe.heads,
         build=lambda: build(recipe, weights),
-        licence=_licence(card),
+        licence=Card.beside(recipe_file).licence,
     )
-
-
-def _licence(card: Path) -> str:
-    """The line `licence: …` of a model card."""
-    lines = card.read_text(encoding="utf8").splitlines() if card.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("licence:")), "unknown")
 
 
 def channels(recipe: Recipe) -> int:

@@ -33,6 +33,7 @@ def record(
             "name": package.name,
             "sha256": package.sha256,
         },
+        "cite": list(package.recipe.citations),
         "recipe": package.recipe.plain(),
         "options": dict(options),
         "device": model.device,

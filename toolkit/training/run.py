@@ -13,7 +13,7 @@ from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.lock import held
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.workers import cores
+from toolkit.gpu.cores import cores
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package

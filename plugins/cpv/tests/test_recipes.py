@@ -11,14 +11,8 @@ import torch
 from cpv_scenes import labels
 from toolkit_cpv.network import CpvUNet
 
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.pipeline.engines import activate
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.tiles import Box
-from toolkit.values.truth import Truth
+from toolkit.api import Backend, Box, Head, Prediction, Truth, UsageError
+from toolkit.testing import Catalogue, Recipe, activate
 
 RECIPES = Path(toolkit_cpv.__file__).parent / "recipes"
 BASES = ("three-label", "three-label-cpv", "sdt", "sdt-cpv", "affinities", "affinities-cpv", "gauss")

@@ -13,8 +13,7 @@ from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 
 from tests.beside import oracle
-from toolkit.values.tiles import Box
-from toolkit.values.truth import Truth
+from toolkit.api import Box, Truth
 
 SCENES = (st.integers(0, 10**6), st.sampled_from([(24, 31), (10, 17, 15)]))
 

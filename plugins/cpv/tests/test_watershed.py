@@ -12,11 +12,8 @@ from toolkit_cpv.vote import counted
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
 from tests.beside import oracle
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head
-from toolkit.values.tiles import Lattice, blocks
+from toolkit.api import Backend, Head, Instances
+from toolkit.testing import Lattice, assemble, blocks
 
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 SPECS = (

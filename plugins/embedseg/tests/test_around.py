@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from tests.beside import oracle
-from toolkit.steps.matching import compare
-from toolkit.steps.normalise import Normalise, fit
-from toolkit.values.image import Image
-from toolkit.values.instances import Instances
-from toolkit.values.truth import Truth
+from toolkit.api import Image, Instances, Truth
+from toolkit.testing import Normalise, compare
+from toolkit.testing import fit_scale as fit
 
 
 @pytest.mark.parametrize(

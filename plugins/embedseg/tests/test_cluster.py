@@ -9,11 +9,8 @@ from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
 from tests.beside import oracle
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
+from toolkit.api import Backend, Box, Instances, Prediction
+from toolkit.testing import Lattice, assemble, blocks
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
@@ -120,7 +117,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.values.prediction import Head
+    from toolkit.api import Head
 
     with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

@@ -7,7 +7,7 @@ from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
 
 from tests.beside import oracle
-from toolkit.values.truth import Truth
+from toolkit.api import Truth
 
 REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}
 

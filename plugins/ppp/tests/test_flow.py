@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from safetensors.numpy import load_file
 
-from toolkit.cli import main
-from toolkit.testing.scenes import blobs, worms
+from toolkit.testing import blobs, worms
+from toolkit.testing import seg as main
 
 SMALL = ("training.crop=[32,32]", "training.batch=1", "tiling.window=[32,32]", "tiling.overlap=8", "network.maps=2",
          "loss.patch=[5,5]", "postprocess.patch=[5,5]", "training.average=0")  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from toolkit_ppp.patches import KERNELS, THREADS
 
-from toolkit.gpu import kernels
+from toolkit.api import kernels
 
 SOURCES = sorted(path.name for path in KERNELS.glob("*.cu"))
 REGISTERS = 65536 // THREADS // 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_doctor_finds_the_machine_and_the_plugins(
     install_good(tmp_path)
     install_bad(tmp_path, "raises")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
     code, out, err = seg(capsys, "--no-plugin", "cpv", "--no-plugin", "ppp", "doctor", "--json")
     assert (code, err) == (0, "")
@@ -232,7 +233,7 @@ def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     text = "from fine_plugin import *\nDifference.summarise = lambda self, counts: {str(len(counts)): 0.0}"
     install(tmp_path, "odd", "odd_plugin", text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     code, out, err = seg(capsys, "plugins", "check", "odd")
     assert code == 9
     assert "metric difference: many images have the keys of one" in out

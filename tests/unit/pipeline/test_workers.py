@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import BlocksFailed, InputError
-from toolkit.pipeline.workers import cores, processes, serial, workers
+from toolkit.gpu.cores import cores
+from toolkit.pipeline.workers import processes, serial, workers
 
 
 def late(delay: float, number: int) -> tuple[int, int]:
