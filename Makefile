@@ -48,6 +48,7 @@ bench-gpu: venv
 
 # The figures of the README, from the models that come with the plugins and the data beside the checkout.
 reproduce: venv
+	$(BIN)/python -m pytest -q benchmarks/known.py
 	$(BIN)/python benchmarks/reproduce.py
 
 # The tables of docs/auxiliary.md: trainings of hours, which go on where they were stopped.

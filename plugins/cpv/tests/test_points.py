@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, labels, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from toolkit_cpv.peaks import Heights, peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import Votes, vote
 
+from tests.golden import published
 from toolkit.builtin.metrics.points import Detection
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
@@ -27,7 +27,7 @@ SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 
 
 def test_points_are_the_markers_of_the_published_program() -> None:
-    data = oracle("cpv_label_gauss")
+    data = published("cpv_label_gauss")
     for distance in (2, 3):
         found = Points(threshold=0.25, distance=distance).assemble(whole({"gauss": data["gauss"][None]}), Backend())
         np.testing.assert_array_equal(found.start, np.flatnonzero(data["markers"]))

@@ -4,13 +4,13 @@ import heapq
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
+from tests.golden import published
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
@@ -73,7 +73,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_flooding_everything_gives_the_objects_of_the_published_program(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     ours = spec.model_copy(update={"flood": "everything"}).assemble(whole(found), Backend())
     assert ours == Instances.from_labels(data["ws_fg"])
@@ -81,7 +81,7 @@ def test_flooding_everything_gives_the_objects_of_the_published_program(case: st
 
 @pytest.mark.parametrize("case", CASES)
 def test_flooding_the_foreground_alone_gives_the_same_wherever_there_is_a_seed(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     ours = spec.assemble(whole(found), Backend())
     # The published program gives foreground without a seed to a distant object.
@@ -93,7 +93,7 @@ def test_flooding_the_foreground_alone_gives_the_same_wherever_there_is_a_seed(c
 
 @pytest.mark.parametrize("case", CASES)
 def test_seeds_equal_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     basins = spec.model_copy(update={"flood": "everything"}).gather(whole(found), Backend())
     if spec.seeds == "votes":
@@ -108,7 +108,7 @@ def test_seeds_equal_those_of_the_published_program(case: str) -> None:
     ("case", "source"), [("3class_seed7_dil1", "3class_seed7_dil0"), ("sdt_14",) * 2, ("affinities",) * 2]
 )
 def test_dilation_equals_the_published_program_s_where_objects_do_not_meet(case: str, source: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[source](data)
     ours = spec.model_copy(update={"flood": "everything", "dilations": 1}).assemble(whole(found), Backend()).to_labels()
     # The published program lets neighbours overwrite each other, and then dilates what is left of them.

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
+from tests.golden import published
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
@@ -96,7 +96,7 @@ PUBLISHED = (
 
 @pytest.mark.parametrize("case", PUBLISHED)
 def test_overwriting_clusters_are_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"embedseg_{case}")
+    data = published(f"embedseg_{case}")
     options = json.loads(str(data["params"]))
     raw = data["prediction"]
     ndim = raw.ndim - 1
