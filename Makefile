@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test check lint types contracts bench bench-gpu reproduce auxiliary clean
+.PHONY: venv demo test browser check lint types contracts bench bench-gpu reproduce auxiliary clean
 
 venv: $(STAMP)
 
@@ -24,6 +24,10 @@ demo: venv
 # Everything, batteries included.
 test: venv
 	$(TESTS)
+
+# The report in a real browser: needs Chromium.
+browser: venv
+	$(TESTS) -m browser tests/unit/report
 
 # What to run before every commit.
 check: lint types contracts

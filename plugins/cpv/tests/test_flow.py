@@ -114,7 +114,6 @@ def test_points_teach_vectors_and_votes_find_them(
 def test_vectors_are_an_auxiliary_task_of_other_methods(
     plugin: str, changes: tuple[str, ...], data: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip(f"toolkit_{plugin}")
     run = tmp_path / "run"
     more = sets(*SMALL, *changes, "auxiliary=cpv")
     assert begin(data, run, "--plugin", plugin, "--steps", "3", *more) == 0

@@ -112,8 +112,6 @@ SETS = {
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 @pytest.mark.parametrize("name", SETS)
 def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     folder = write(tmp_path / "data", {"train": SETS[name]})
     wanted = recipe(loss, (8, 16, 16) if "volume" in name else (32, 32), crowd=0.5)
     for number in range(3):
@@ -123,8 +121,6 @@ def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 def test_overlapping_planes_train_a_step_with_a_finite_loss(tmp_path: Path, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     wanted = recipe(loss, batch=3)
     source = crops(crossing(tmp_path / "data"), wanted)
     assert source._load(0)[2].covered.max() > 1
