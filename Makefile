@@ -1,5 +1,7 @@
 # `make venv` needs nothing but python3 >= 3.11 with venv, pip and make.
 PYTHON ?= python3
+# More arguments of pip, such as an index that has the build of torch that this machine needs.
+PIP_EXTRA ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
@@ -15,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . $(addprefix --editable ,$(PLUGINS)) --group dev
+	$(BIN)/python -m pip install --quiet $(PIP_EXTRA) --constraint constraints.txt --editable . $(addprefix --editable ,$(PLUGINS)) --group dev
 	touch $@
 
 demo: venv

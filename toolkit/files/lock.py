@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +33,8 @@ def held(folder: Path) -> Iterator[None]:
 
 def _taken(path: Path) -> int:
     """The lock file, open and locked."""
+    import fcntl
+
     while True:
         handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
         try:
