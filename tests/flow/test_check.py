@@ -40,12 +40,17 @@ def test_what_cannot_be_used_is_exit_code_5_with_the_whole_report(
 
 def test_a_repaired_copy_can_be_used(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = write(tmp_path / "data", {**healthy(2), "alone": (picture(7), None)})
-    folder = tmp_path / "fixed"
+    folder, neighbour = tmp_path / "fixed", tmp_path / "fixed.partial"
+    neighbour.mkdir()
+    (neighbour / "thesis.txt").write_text("precious")
     assert main(["check", str(root), "--fix", str(folder), "--json"]) == 0
+    assert [p.name for p in neighbour.iterdir()] == ["thesis.txt"]
     document = json.loads(capfd.readouterr().out)
     assert document["fixed"]["images"] == 2
     assert main(["check", str(folder)]) == 0
     assert main(["check", str(root), "--fix", str(folder)]) == 2
+    (tmp_path / "link").symlink_to("nowhere")
+    assert main(["check", str(root), "--fix", str(tmp_path / "link")]) == 2
 
 
 def test_pieces_are_not_split_without_a_folder_to_write_to(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

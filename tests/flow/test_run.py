@@ -187,6 +187,30 @@ def test_a_folder_that_no_run_made_is_never_overwritten(model, here: Path, seg) 
     assert names(here / "photos") == ["a.tif"]
 
 
+def test_folders_of_the_user_beside_the_output_are_neither_used_nor_removed(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    for name in ("out.work/sub", "out.old", "fine.old", "victim"):
+        (here / name).mkdir(parents=True)
+        (here / name / "thesis.txt").write_text("precious")
+    (here / "linked.work").symlink_to("victim")
+    for out in ("out", "linked"):
+        said = seg("a.tif", "--model", model, "-o", out)
+        assert said.code == 2
+        assert (
+            said.error
+            == f"error: no run made this, so none works in it: {out}.work; move it away, or choose another -o"
+        )
+        assert not (here / out).exists()
+    for _ in range(2):
+        assert seg("a.tif", "--model", model, "-o", "fine", "--overwrite").code == 0
+    (here / "fine" / "notes.txt").write_text("mine")
+    said = seg("a.tif", "--model", model, "-o", "fine", "--overwrite")
+    assert said.code == 2
+    assert f"its output is not overwritten: fine{os.sep}notes.txt" in said.error
+    for name in ("out.work/sub", "out.old", "fine.old", "victim"):
+        assert [p.read_text() for p in (here / name).iterdir()] == ["precious"]
+
+
 def test_a_second_process_on_one_output_is_refused(model, here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
     (here / "a.seg.work").mkdir()
@@ -374,7 +398,7 @@ def test_a_run_that_was_killed_is_resumed_with_the_same_bytes(count: int, before
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (here / "out").exists()
-    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work").glob("0*.tif")}
+    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work" / "result").glob("0*.tif")}
     said = seg(*arguments, "-o", "out", "--resume")
     assert said.code == 0, said.err
     assert content(here / "out") == content(here / "whole")

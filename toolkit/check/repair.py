@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from toolkit.check.facts import Facts
 from toolkit.check.finding import count
 from toolkit.check.labels import SUBSTANTIAL, semantic
 from toolkit.errors import InputError, UsageError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.check import Diagnosis
@@ -26,7 +28,7 @@ ORDER = ("test", "val", "train")
 
 def target(folder: Path, root: Path) -> None:
     """Refuse a folder that exists or lies inside the data set; raises `UsageError`."""
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UsageError("the output exists", folder, "choose another --fix FOLDER")
     if folder.resolve().is_relative_to(root.resolve()):
         raise UsageError("the repaired copy may not lie inside the data set", folder, "choose another --fix FOLDER")
@@ -52,17 +54,20 @@ def repair(found: Diagnosis, folder: Path, split_pieces: bool = False) -> dict[s
     changes += _change("taken out, because another split holds the same voxels", leaked)
     kept = [f for f in kept if f.entry.name not in leaked]
     widest = _widest(kept)
-    draft = folder.with_name(folder.name + ".partial")
-    for name in ("images", *(("masks",) if stock.labelled else ())):
-        (draft / name).mkdir(parents=True)
-    changes += _change(f"stored as {widest}", _write_images(kept, draft / "images", widest))
-    if stock.labelled:
-        changes += _change("labels stored as integers or split into pieces", _write_masks(kept, draft, split_pieces))
-    _describe(found, draft, splits, kept)
-    done = {"images": len(kept), "changes": [f"{count(len(c['images']), 'image')} {c['what']}" for c in changes]}
-    done["changes"] = done["changes"] or ["nothing to change"]
-    (draft / RECORD).write_text(json.dumps({"from": str(stock.root), "changes": changes}, indent=1), encoding="utf8")
-    draft.replace(folder)
+    with whole.folder(folder) as draft:
+        for name in ("images", *(("masks",) if stock.labelled else ())):
+            (draft / name).mkdir()
+        changes += _change(f"stored as {widest}", _write_images(kept, draft / "images", widest))
+        if stock.labelled:
+            changes += _change(
+                "labels stored as integers or split into pieces", _write_masks(kept, draft, split_pieces)
+            )
+        _describe(found, draft, splits, kept)
+        done = {"images": len(kept), "changes": [f"{count(len(c['images']), 'image')} {c['what']}" for c in changes]}
+        done["changes"] = done["changes"] or ["nothing to change"]
+        (draft / RECORD).write_text(
+            json.dumps({"from": str(stock.root), "changes": changes}, indent=1), encoding="utf8"
+        )
     return done
 
 

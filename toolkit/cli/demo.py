@@ -67,14 +67,24 @@ def _tissue() -> Path:
 
 def _filaments(path: Path) -> Path:
     """Draw the image of filaments into `path`."""
+    import io
+
     import tifffile
 
     from toolkit.demo.filaments import filaments
-    from toolkit.errors import StorageError
+    from toolkit.errors import StorageError, UsageError
+    from toolkit.files import whole
 
     image, _ = filaments((512, 512), 40, seed=7)
+    drawn = io.BytesIO()
+    tifffile.imwrite(drawn, image, metadata={"axes": "YX"})
     try:
-        tifffile.imwrite(path, image, metadata={"axes": "YX"})
+        whole.replaceable(path)
+        if path.exists() and path.read_bytes() != drawn.getvalue():
+            raise UsageError("another image has the name of that of the demo", path, "choose another -o")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole.file(path) as made:
+            made.write_bytes(drawn.getvalue())
     except OSError as error:
         raise StorageError("cannot write the image of the demo", path, "choose another -o") from error
     return path

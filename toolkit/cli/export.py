@@ -13,6 +13,7 @@ import typer
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.errors import ModelError, UsageError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.example import Example
@@ -43,6 +44,7 @@ def export(
 
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
+    whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.pipeline.segment import segment

@@ -9,7 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, UsageError
+from toolkit.files import whole
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -28,7 +29,8 @@ def write(
     `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
     the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.points.csv`: `points`, if given;
     `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
-    Raises `StorageError` if the disk is full or the folder may not be written.
+    Raises `StorageError` if the disk is full or the folder may not be written, `UsageError` if a link, or a
+    Zarr that is none of ours, has the name of an output.
     """
     folder = Path(folder)
     size = image.voxel_size if image.calibrated else None
@@ -36,6 +38,8 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
             made = _write_all(Path(scratch), stem, instances, size, {"objects": table, "points": points}, preview)
+            for path in made:
+                _replaceable(folder / path.name)
             return tuple(_publish(path, folder) for path in made)
     except OSError as error:
         raise StorageError(
@@ -71,10 +75,18 @@ def _write_all(
     return made
 
 
+def _replaceable(target: Path) -> None:
+    """Refuse to write over a folder that holds no objects of ours, or over a link."""
+    if target.is_symlink() or not target.is_dir():
+        whole.replaceable(target)
+    elif not (target / "instances" / "zarr.json").is_file() or not (target / "labels" / "layer-0").is_dir():
+        raise UsageError("this holds no objects of ours, so it is not written over", target, "choose another folder")
+
+
 def _publish(path: Path, folder: Path) -> Path:
     """Move a finished output into `folder`, over an older one."""
     target = folder / path.name
-    if target.is_dir() and not target.is_symlink():
+    if target.is_dir():
         # A folder cannot be replaced in one step: the old one steps aside into the scratch folder and goes with it.
         target.replace(path.with_name(f"old {path.name}"))
     return path.replace(target)

@@ -16,6 +16,7 @@ from toolkit.registry.bioimageio import description
 from toolkit.registry.bioimageio.description import Description, File
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import MOST_BYTES, open_package
+from toolkit.registry.objects import STAGED
 from toolkit.registry.zoo import RUNS, Listed
 
 Tell = Callable[[str, int, int], None]
@@ -65,7 +66,7 @@ def _described(
     where: Callable[[str], str], address: str, sha256: str | None, downloads: Path, tell: Tell
 ) -> Iterator[Path]:
     downloads.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=downloads) as temporary:
+    with TemporaryDirectory(prefix=STAGED, dir=downloads) as temporary:
         folder = Path(temporary)
         download(address, sha256, downloads, tell).replace(folder / "rdf.yaml")
         for file in _needed(description.read(open_package(folder))):

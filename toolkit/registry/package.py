@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError, nearest
+from toolkit.files import whole
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry.gate import yaml
@@ -192,9 +193,8 @@ def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in module.state_dict().items()
     }
-    partial = path.with_name(path.name + ".partial")
-    save_file(state, partial)
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file(state, made)
 
 
 def file_digest(path: Path) -> str:

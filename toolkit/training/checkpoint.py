@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import InputError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +42,8 @@ def save(
     tensors |= {f"average.{k}": v.contiguous() for k, v in average.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.clone() for k, v in tensors.items()}, partial, metadata={"progress": json.dumps(asdict(progress))})
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file({k: v.clone() for k, v in tensors.items()}, made, metadata={"progress": json.dumps(asdict(progress))})
 
 
 def read_progress(path: Path) -> Progress:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from toolkit.files import whole
+
 CSV = "log.csv"
 PNG = "curve.png"
 
@@ -17,12 +19,10 @@ class Log:
         self.path = folder / CSV
         self.names = ("step", "seconds", "learning_rate", "loss", *terms, "score")
         kept = [row for row in read(self.path) if int(row["step"]) <= upto] if upto else []
-        partial = self.path.with_name(CSV + ".partial")
-        with partial.open("w", newline="", encoding="utf8") as stream:
+        with whole.file(self.path) as made, made.open("w", newline="", encoding="utf8") as stream:
             writer = csv.DictWriter(stream, self.names, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(kept)
-        partial.replace(self.path)
 
     def add(self, row: dict[str, float | int]) -> None:
         """Append one row."""
@@ -69,4 +69,5 @@ def draw(folder: Path, metric: str) -> None:
         right.set_ylabel(f"validation {metric}", color="#c4551b")
         right.spines[["top"]].set_visible(False)
     figure.set_canvas(FigureCanvasAgg(figure))
-    figure.savefig(folder / PNG)
+    with whole.file(folder / PNG) as made:
+        figure.savefig(made, format="png")

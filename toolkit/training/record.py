@@ -12,7 +12,7 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, UsageError
-from toolkit.files import plain_yaml
+from toolkit.files import plain_yaml, whole
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
@@ -71,9 +71,18 @@ def fresh(data: str, train: int, val: int, owner: str | None, threads: int, imag
     }
 
 
+def only_ours(run: Path, names: Sequence[str], going_on: bool) -> None:
+    """Refuse to write over links, and over files of these `names` that no training left in the folder `run`."""
+    ours = going_on or "sha256" in read(run)
+    for path in (run / name for name in (FILE, *names)):
+        whole.replaceable(path)
+        if path.exists() and not ours:
+            raise UsageError("no training wrote this, so none writes over it", path, "choose another -o")
+
+
 def write(run: Path, record: dict[str, Any]) -> None:
     """Leave the record in the folder of the run."""
-    (run / FILE).write_text(json.dumps(record, indent=1), encoding="utf8")
+    whole.text(run / FILE, json.dumps(record, indent=1))
 
 
 def read(run: Path) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from toolkit import io
 from toolkit.errors import InputError, Interrupted, StorageError, UsageError
+from toolkit.files import whole
 from toolkit.files.lock import held
 from toolkit.gpu.backend import select
 from toolkit.gpu.memory import free
@@ -20,7 +22,8 @@ from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
 from toolkit.training.deduce import Deduction, deduce, smaller, survey
 from toolkit.training.footprint import footprint
-from toolkit.training.loop import Budget, Report
+from toolkit.training.log import CSV, PNG
+from toolkit.training.loop import NOW, Budget, Report
 from toolkit.training.loop import train as loop
 from toolkit.training.step import TooLarge
 from toolkit.training.transfer import starting
@@ -60,7 +63,7 @@ def train(
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     try:
-        if out.exists() and not out.is_dir():
+        if os.path.lexists(out) and not out.is_dir():
             raise UsageError("this is no folder", out, "choose another -o")
         out.mkdir(parents=True, exist_ok=True)
         with held(out):
@@ -72,8 +75,8 @@ def train(
                 record.same_recipe(out, recipe, images)
             elif not resume and any(out.glob("*.safetensors")):
                 raise UsageError("the output exists", out, "choose another -o, or say --resume")
-            else:
-                (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
+            record.only_ours(out, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG), going_on)
+            whole.sweep(out)
             if model is not None and not going_on:
                 anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
                 say(f"start  with {anew if new else f'all weights of {model.reference}'}")
@@ -85,9 +88,12 @@ def train(
                 # A record that is older than a field does not say it, nor does this run know it.
                 kept |= {name: before.get(name) for name in ("start", "deduced")}
                 kept["smaller"] = before.get("smaller", [])
+            # The record first: where it is, what lies beside it under the names of a training is a training's.
+            record.write(out, kept)
+            if not going_on:
+                whole.text(out / package.RECIPE, recipe.dump())
             budget = Budget(recipe.training.steps, minutes)
             while True:
-                record.write(out, kept)
                 crops = Crops(learnt, recipe)
                 told = _counting(crops, minutes, tell, say)
                 try:
@@ -104,7 +110,8 @@ def train(
                 size = f"{recipe.training.batch} crop(s) of {list(recipe.training.crop)} per step"
                 say(f"{short}; goes on with {size}")
                 kept["smaller"].append(size)
-                (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
+                whole.text(out / package.RECIPE, recipe.dump())
+                record.write(out, kept)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", out, _left(out)) from error
     except OSError as error:

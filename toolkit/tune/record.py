@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+import os.path
 import shutil
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, UsageError
+from toolkit.files import whole
 from toolkit.registry.package import RECIPE, WEIGHTS, ModelPackage
 from toolkit.tune.tuned import Tuned
 
@@ -22,7 +23,7 @@ def is_run(reference: str) -> bool:
 
 def free(out: Path) -> None:
     """Refuse a folder that exists; raises `UsageError`."""
-    if out.exists():
+    if os.path.lexists(out):
         raise UsageError("the output exists", out, "choose another -o")
 
 
@@ -32,8 +33,8 @@ def keep(tuned: Tuned, run: Path) -> list[Path]:
     earlier = _records(record)
     before = recipe.read_text(encoding="utf8")
     # The record first: whatever happens in between, no recipe is lost.
-    _replace(record, json.dumps([*earlier, {**tuned.to_json(), "recipe_before": before}], indent=1))
-    _replace(recipe, tuned.recipe.dump())
+    whole.text(record, json.dumps([*earlier, {**tuned.to_json(), "recipe_before": before}], indent=1))
+    whole.text(recipe, tuned.recipe.dump())
     return [recipe, record]
 
 
@@ -41,13 +42,11 @@ def save(tuned: Tuned, model: ModelPackage, out: Path) -> list[Path]:
     """A new folder with the tuned recipe, the record and, where the model is a recipe beside its weights, those."""
     weights = [model.source.parent / WEIGHTS, model.source.with_suffix(".safetensors")]
     found = [path for path in weights if path.is_file()][:1]
-    draft = out.with_name(out.name + ".partial")
-    draft.mkdir(parents=True)
-    for path in found:
-        shutil.copyfile(path, draft / WEIGHTS)
-    (draft / RECIPE).write_text(tuned.recipe.dump(), encoding="utf8")
-    (draft / RECORD).write_text(json.dumps([tuned.to_json()], indent=1), encoding="utf8")
-    draft.replace(out)
+    with whole.folder(out) as draft:
+        for path in found:
+            shutil.copyfile(path, draft / WEIGHTS)
+        (draft / RECIPE).write_text(tuned.recipe.dump(), encoding="utf8")
+        (draft / RECORD).write_text(json.dumps([tuned.to_json()], indent=1), encoding="utf8")
     return [out / name for name in (RECIPE, *([WEIGHTS] if found else []), RECORD)]
 
 
@@ -61,13 +60,3 @@ def _records(path: Path) -> list[Any]:
     if not isinstance(records, list):
         raise InputError("this is no record of tuning", path, "move it away")
     return records
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    draft = path.with_name(path.name + ".partial")
-    with draft.open("w", encoding="utf8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)

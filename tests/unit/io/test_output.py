@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit import io
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, UsageError
 from toolkit.io import output
 from toolkit.io.render import Layers
 from toolkit.io.zarrlabels import _steps
@@ -203,6 +203,19 @@ def test_older_results_are_replaced_and_nothing_else_is_left(tmp_path: Path) -> 
         labels, lossless = io.write(tmp_path, "a", instances, picture)[:2]
         assert io.read_instances(labels) == io.read_instances(lossless) == instances
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.labels.tif", "a.zarr", "other.txt"]
+
+
+def test_a_zarr_of_the_user_and_links_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr" / "labels").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "zarr.json").write_text("mine")
+    (tmp_path / "b.labels.tif").symlink_to(tmp_path / "victim")
+    (tmp_path / "c.zarr").symlink_to(tmp_path / "a.zarr")
+    before = sorted(tmp_path.rglob("*"))
+    for stem in "abc":
+        with pytest.raises(UsageError, match="written over"):
+            io.write(tmp_path, stem, crossing((12, 15)), image((12, 15)))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "a.zarr" / "zarr.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["_write_all", "_publish"])

@@ -345,11 +345,38 @@ def test_other_images_are_not_mixed_into_a_run(data: Path, tmp_path: Path) -> No
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(data: Path, tmp_path: Path) -> None:
     out, wanted = tmp_path / "run", recipe(steps=1)
-    out.mkdir()
+    train(wanted, data, out, device="cpu", threads=1)
+    for name in (LAST, package.WEIGHTS):
+        (out / name).unlink()
     (out / "now.safetensors").write_bytes(b"half")
+    (out / ".seg-0123456789abcdef.partial").write_bytes(b"half")
     (out / "log.csv").write_text("step,seconds,learning_rate,loss,score\n1,0,0,1,\n")
     assert train(wanted, data, out, device="cpu", threads=1, resume=True).step == 1
     assert len(result(out)[0]) == 1
+    assert not list(out.glob(".seg-*"))
+
+
+USED = ["recipe.yaml", "training.json", "best.safetensors", "now.safetensors", "log.csv", "curve.png"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", USED)
+def test_a_file_that_no_training_wrote_is_not_written_over(data: Path, tmp_path: Path, name: str, resume: bool) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text('{"mine": 1}')
+    with pytest.raises(UsageError, match=r"exists|no training wrote this"):
+        train(recipe(steps=1), data, tmp_path / "run", device="cpu", threads=1, resume=resume)
+    assert [(p.name, p.read_text()) for p in (tmp_path / "run").iterdir()] == [(name, '{"mine": 1}')]
+
+
+@pytest.mark.parametrize("name", [*USED, "last.safetensors"])
+def test_a_training_follows_no_link(data: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(UsageError, match=r"a link is not written over|the output exists"):
+        train(recipe(steps=1), data, tmp_path / "run", device="cpu", threads=1)
+    assert not (tmp_path / "victim").exists()
+    assert (tmp_path / "run" / name).is_symlink()
 
 
 def test_an_interruption_says_what_to_do(data: Path, tmp_path: Path) -> None:

@@ -308,7 +308,10 @@ def test_a_tuned_model_in_a_folder_of_its_own_can_be_run(run: Path, tmp_path: Pa
     model = package.load(str(run), plugins)
     found = tune(model, f"{data}:val", plugins, trials=20)
     out = tmp_path / "tuned"
+    (tmp_path / "tuned.partial").mkdir()
+    (tmp_path / "tuned.partial" / "thesis.txt").write_text("precious")
     record.save(found, model, out)
+    assert [p.name for p in (tmp_path / "tuned.partial").iterdir()] == ["thesis.txt"]
     loaded = package.load(str(out), plugins)
     assert loaded.recipe == found.recipe
     assert loaded.sha256 == model.sha256
