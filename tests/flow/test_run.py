@@ -26,6 +26,7 @@ from tests.models import bright, see_through
 from tests.samples import nuclei
 from toolkit import io
 from toolkit.cli import main
+from toolkit.errors import PluginError
 from toolkit.files.lock import held
 from toolkit.values.instances import Instances
 
@@ -504,6 +505,30 @@ def test_a_full_disk_is_said_and_what_was_done_is_kept(model, here: Path, seg, m
     monkeypatch.chdir(here)
     assert seg("in", "--model", model, "-o", "out", "--resume").code == 0
     assert len(list((here / "out").glob("*.labels.tif"))) == 3
+
+
+def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
+    model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.io import tifflabels
+
+    class Odd(PluginError):
+        def __init__(self, number: int) -> None:
+            super().__init__(f"fault {number}", "plugin odd", "ask its author")
+
+    three(here)
+    original, calls = tifflabels.write_tiff, []
+
+    def fail(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise Odd(7)
+        original(*arguments)
+
+    monkeypatch.setattr(tifflabels, "write_tiff", fail)
+    said = seg("in", "--model", model, "-o", "out")
+    assert said.code == 9
+    assert said.error == "error: fault 7: plugin odd; ask its author; 2 of 3 images are done and kept for --resume"
 
 
 SMALL = 300 * 1024

@@ -30,7 +30,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.pipeline.segment import Model
     from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
-    from toolkit.running.run import Options, run
+    from toolkit.running.run import ZEROED, Options, run
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
@@ -40,6 +40,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
+    for note in package.notes:
+        screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     ahead = plan(found, Model.of(package, backend, allow), options)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
@@ -58,9 +60,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         outcome = run(found, package, backend, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for one in good:
-        for note in one.notes:
-            if "not finite" in note and (one.stem != ahead.first or note not in ahead.notes):
-                screen.print(f"note   {one.stem}: {note}", markup=False)
+        if one.nonfinite:
+            screen.print(f"note   {one.stem}: {ZEROED.format(one.nonfinite)}", markup=False)
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
         markup=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes, plausible, sizes
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes, plausible, sizes
 
 RATIO = 100_000
 """Chunks that hold nothing may be missing, so a Zarr array may declare much more than it stores."""
@@ -31,17 +31,20 @@ def open_zarr(path: Path) -> Raster:
         about = _about(node)
         if not about.get("multiscales"):
             raise InputError("this folder is no OME-Zarr image", path, "it lists no multiscales; check the path")
-        image = about["multiscales"][0]
-        level = image["datasets"][0]
+        with interpreting(path):
+            image = about["multiscales"][0]
+            level = image["datasets"][0]
+            folder = path / node.path / level["path"]
         array = node[level["path"]]
         if not isinstance(array, zarr.Array):
             raise InputError("this OME-Zarr lacks its full resolution", path, f"{level['path']} is no array")
-        _bounded(path, path / node.path / level["path"], array)
-        letters, units = _axes(image, array.ndim)
-        if len(letters) != array.ndim:
-            raise InputError(f"the axes {letters} do not fit the shape {array.shape}", path, "check its metadata")
-        size, note = _size(letters, units, image, level)
-        names = tuple(str(c.get("label", "")) for c in about.get("omero", {}).get("channels", ()))
+        _bounded(path, folder, array)
+        with interpreting(path):
+            letters, units = _axes(image, array.ndim)
+            if len(letters) != array.ndim:
+                raise InputError(f"the axes {letters} do not fit the shape {array.shape}", path, "check its metadata")
+            size, note = _size(letters, units, image, level)
+            names = tuple(str(c.get("label", "")) for c in about.get("omero", {}).get("channels", ()))
         return Raster(path, array, letters, size, notes + note, names)
 
 

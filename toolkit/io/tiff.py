@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes, plausible, sizes
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes, plausible, sizes
 
 EAGER = 2**29
 """Compressed images of more bytes are decoded piece by piece when they are needed."""
@@ -38,25 +38,26 @@ def open_tiff(path: Path) -> Raster:
             raise InputError("this TIFF holds no image", path, "check the file")
         series = tif.series[0]
         declared = nbytes(series.shape, series.dtype)
-        _complete(path, tif, series, declared)
+        with interpreting(path):
+            told, lacks, (size, names) = _told(tif, series.kind), _lacks_pages(tif, series), _calibration(tif)
+        _complete(path, series, declared, lacks)
         notes = () if len(tif.series) == 1 else (f"the file holds {len(tif.series)} images; the first is read",)
         pieces = series.dataoffset is None and declared > EAGER
         letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
         source = _pieces(path) if pieces else _voxels(path, series, shape)
-        letters = _letters(letters, shape, series.dtype, _told(tif, series.kind))
+        letters = _letters(letters, shape, series.dtype, told)
         if series.kind in ("ome", "imagej"):  # these always have a time and a sample axis
             void = tuple(i for i, c in enumerate(letters) if c in "TS" and shape[i] == 1)
             source = np.squeeze(source, void) if void else source
             letters = "".join(c for i, c in enumerate(letters) if i not in void)
-        size, names = _calibration(tif)
         alpha = "S" in letters and bool(series.keyframe.extrasamples)
         return Raster(path, source, letters, size, notes, names, alpha, len(tif.series))
 
 
-def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
-    """Refuse a file that ends before its voxels do, or that declares more than it can hold."""
+def _complete(path: Path, series: Any, declared: int, lacks: bool) -> None:
+    """Refuse a file that ends before its voxels do, that `lacks` pages, or that declares more than it can hold."""
     cut = InputError("this TIFF is truncated", path, "copy the file again")
-    if _lacks_pages(tif, series):
+    if lacks:
         raise cut
     if series.dataoffset is not None:
         if series.dataoffset + declared > path.stat().st_size:

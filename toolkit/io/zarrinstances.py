@@ -12,7 +12,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
-from toolkit.io.raster import decoding
+from toolkit.io.raster import decoding, interpreting
 from toolkit.values.instances import Instances
 
 SCHEMA = "toolkit.instances/1"
@@ -63,7 +63,8 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores)
         if not _sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
-        return instances, tuple(float(v) for v in about.get("voxel_size_um") or ())
+        with interpreting(path):
+            return instances, tuple(float(v) for v in about.get("voxel_size_um") or ())
 
 
 def _sound(instances: Instances) -> bool:

@@ -32,6 +32,7 @@ def record(
             "owner": model.owner,
             "name": package.name,
             "sha256": package.sha256,
+            "notes": list(package.notes),
         },
         "recipe": package.recipe.plain(),
         "options": dict(options),

@@ -22,6 +22,8 @@ from toolkit.running.workspace import opened
 from toolkit.steps.measure import measure
 from toolkit.values.tiles import blocks
 
+ZEROED = "{} values are not finite and were taken as 0"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -50,6 +52,8 @@ class Done:
     seconds: float = 0.0
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    nonfinite: int = 0
+    """Values of the image that were taken as 0."""
     error: str | None = None
 
 
@@ -115,7 +119,8 @@ def _resumable(results: dict[str, Done], total: int, out: Path) -> Iterator[None
         kept = f"{finished} of {total} images are done and kept for --resume" if finished else ""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted("interrupted", out, kept) from error
-        raise type(error)(error.what, error.where, "; ".join(filter(None, (error.do, kept)))) from error
+        error.add(kept)
+        raise
 
 
 def one_image(model: Model, options: Options, folder: str, processes: int, found: Found) -> Done:
@@ -137,7 +142,7 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
-    notes = original.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    notes = original.notes + ((ZEROED.format(nonfinite),) if nonfinite else ())
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -148,6 +153,7 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         seconds=time.perf_counter() - began,
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
+        nonfinite=nonfinite,
     )
 
 

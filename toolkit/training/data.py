@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import free
 from toolkit.io import Dataset
 from toolkit.plugins.recipe import Recipe
 from toolkit.steps import channels, normalise
@@ -21,7 +23,8 @@ from toolkit.training.warp import crop_box, margin, warp
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
-CACHE_BYTES = 4 * 2**30
+SHARE = 0.5
+"""Of the memory that is free when a training begins, what images may be kept in."""
 
 Batch = dict[str, NDArray[Any]]
 Held = tuple[Image, Scale, Truth, NDArray[np.int64]]
@@ -42,7 +45,7 @@ class Crops:
         self.data = data
         self._augment = chosen(recipe.training.augment)
         self._cache: OrderedDict[int, Held] = OrderedDict()
-        self._bytes = 0
+        self._bytes, self._room = 0, SHARE * free(Backend())
         self._weights: NDArray[np.float64] | None = None
 
     def weights(self) -> NDArray[np.float64]:
@@ -104,11 +107,15 @@ class Crops:
         held = Image(image.read(), image.axes, image.voxel_size, image.name, image.calibrated, image.notes)
         crowded = crowd(truth) if self.recipe.training.crowd else np.zeros((0, truth.ndim), np.int64)
         self._cache[index] = (held, scale, truth, crowded)
-        self._bytes += held.source.nbytes + truth.layers.nbytes
-        while self._bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, (old, _, gone, _) = self._cache.popitem(last=False)
-            self._bytes -= old.source.nbytes + gone.layers.nbytes
+        self._bytes += _bytes(self._cache[index])
+        while self._bytes > self._room and len(self._cache) > 1:
+            self._bytes -= _bytes(self._cache.popitem(last=False)[1])
         return self._cache[index]
+
+
+def _bytes(held: Held) -> int:
+    image, _, truth, crowded = held
+    return int(image.source.nbytes + truth.layers.nbytes + crowded.nbytes)
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

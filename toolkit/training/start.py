@@ -84,7 +84,7 @@ def train(
             kept = record.fresh(str(data), len(learnt.items), len(validation.items), owner, threads, images)
             kept |= {"start": record.origin(model), "deduced": [asdict(d) for d in deductions], "smaller": []}
             if going_on:
-                before = record.read(out)
+                before = package.trained(out)
                 # A record that is older than a field does not say it, nor does this run know it.
                 kept |= {name: before.get(name) for name in ("start", "deduced")}
                 kept["smaller"] = before.get("smaller", [])

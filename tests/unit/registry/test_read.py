@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import packages
 from tests.golden import FOLDER, zoo_package
+from toolkit.cli import main
 from toolkit.errors import ModelError, NotTrusted
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
@@ -36,6 +38,24 @@ def opened(tmp_path: Path, files: dict[str, bytes]) -> Opened:
     return Opened.at(packages.zipped(tmp_path / "model.zip", files))
 
 
+def test_what_a_foreign_model_does_otherwise_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(plain: dict[str, Any]) -> None:
+        spread = {"id": "scale_range", "kwargs": {"axes": ["y", "x"], "min_percentile": 2, "max_percentile": 98}}
+        plain["inputs"][0]["preprocessing"] = [spread, {"id": "clip", "kwargs": {"min": 0, "max": 1}}, spread]
+
+    path = packages.zipped(tmp_path / "model.zip", edited(change))
+    note = "intensities are normalised in each window, as the model describes it"
+    assert package.load(str(path), Catalogue()).notes == (note,)
+    assert main(["models", "show", str(path)]) == 0
+    assert note in capsys.readouterr().out
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 50), np.uint8))
+    out = tmp_path / "out"
+    line = ["run", str(tmp_path / "a.tif"), "--model", str(path), "-o", str(out), "--device", "cpu", "--workers", "1"]
+    assert main(line) == 0
+    assert " ".join(capsys.readouterr().err.split()).count(note) == 1
+    assert json.loads((out / "run.json").read_text())["model"]["notes"] == [note]
+
+
 @pytest.mark.parametrize("version", ["0_4", "0_5"])
 def test_a_real_package_reproduces_its_test_tensor(tmp_path: Path, version: str) -> None:
     found = reproduce(Opened.at(zoo_package(version, tmp_path)), Catalogue())
@@ -45,8 +65,6 @@ def test_a_real_package_reproduces_its_test_tensor(tmp_path: Path, version: str)
 
 @pytest.mark.parametrize("version", ["0_4", "0_5"])
 def test_a_real_package_finds_the_nuclei_of_a_real_image(tmp_path: Path, version: str) -> None:
-    import tifffile
-
     model = package.load(str(zoo_package(version, tmp_path)), Catalogue())
     image = tifffile.imread(sorted((FOLDER / "dsb2018" / "images").glob("*.tif"))[3])
     assert len(pipeline.segment(Image.from_array(image, "YX"), model, device="cpu")) > 5
