@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test browser check lint types contracts bench bench-gpu reproduce auxiliary clean
+.PHONY: venv demo test browser check lint types contracts bench bench-gpu reproduce minutes auxiliary clean
 
 venv: $(STAMP)
 
@@ -56,6 +56,10 @@ bench-gpu: venv
 reproduce: venv
 	$(BIN)/python -m pytest -q benchmarks/known.py
 	$(BIN)/python benchmarks/reproduce.py
+
+# What four minutes of one CPU thread teach each plugin, tuned and judged; a score below its floor is an error.
+minutes: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/minutes.py --check
 
 # The tables of docs/auxiliary.md: trainings of hours, which go on where they were stopped.
 auxiliary: venv

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.evaluation.evaluate import evaluate as evaluate
     from toolkit.pipeline.segment import segment as segment
+    from toolkit.pipeline.session import Session as Session
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
     from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
@@ -26,6 +27,7 @@ _HOME = {
     "Recipe": ("toolkit.plugins.recipe", "Recipe"),
     "evaluate": ("toolkit.evaluation.evaluate", "evaluate"),
     "load_model": ("toolkit.registry.package", "load"),
+    "Session": ("toolkit.pipeline.session", "Session"),
     "segment": ("toolkit.pipeline.segment", "segment"),
     "train": ("toolkit.training.start", "train"),
 }

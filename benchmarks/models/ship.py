@@ -16,6 +16,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import OWN
 from toolkit.registry import package
 from toolkit.training.checkpoint import LAST
 
@@ -31,7 +32,7 @@ def main() -> None:
     module = model.build()
     if said.last:
         kept = load_file(said.run / LAST)
-        mark = "average."
+        mark = f"average.{OWN}."
         module.load_state_dict({k.removeprefix(mark): v for k, v in kept.items() if k.startswith(mark)})
     recipe = model.recipe.model_copy(update={"name": said.target.stem})
     said.target.write_text(recipe.dump(), encoding="utf8")

@@ -60,7 +60,7 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
         if report.progress.step == 60:  # after the checkpoint of step 50
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("toolkit.cli.train._lines", lambda screen: interrupt)
+    monkeypatch.setattr("toolkit.cli.training.lines", lambda screen: interrupt)
     assert begin(data, parts, "--steps", "110") == 130
     monkeypatch.undo()
     assert begin(data, parts, "--steps", "110", "--resume") == 0

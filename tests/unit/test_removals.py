@@ -35,24 +35,28 @@ SAFE = {
     "workspace._prune: rmtree": "inside the marked folder; rmtree follows no links",
     "workspace._mend: truncate": "the journal in the marked folder without links at its top",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
+    # what the network said of an image
+    "arrays.write: write_bytes": "the draft that `whole.file` made",
+    "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
+    "run.one_image: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
     # a training
-    "log.Log.__init__: open": "the draft that `whole.file` made",
+    "log.Log._write: open": "the draft that `whole.file` made",
     "log.Log.add: open": "appends to the log that this training has begun",
-    "loop.train: replace": "weights of this training: a folder with those of another is refused, links too",
-    "loop.train: unlink": "now.safetensors, which this training wrote",
+    "run.Run.tried: replace": "weights of this training: a folder with those of another is refused, links too",
+    "run.Run.tried: unlink": "now.safetensors, which this training wrote",
     # tuning
     "record.save: copyfile": "into the new folder that `whole.folder` made",
     "record.save: write_text ×2": "into the new folder that `whole.folder` made",
-    "cached.Cache.predict: write_text": "into the temporary folder of a tuning",
     # a repaired data set
     "repair.repair: write_text": "into the new folder that `whole.folder` made",
     "repair._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
     "repair._copy: copyfile": "into the new folder that `whole.folder` made",
     "repair._describe: copyfile": "into the new folder that `whole.folder` made",
+    "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
     # commands
     "demo._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",

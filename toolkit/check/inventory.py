@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.check.finding import Finding, Place, count, finding
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.io.dataset import ALL, parted
-from toolkit.io.meta import Meta, read_meta, read_splits
+from toolkit.io.meta import Meta, read_meta, read_splits, read_weights
 from toolkit.io.paths import is_image, stem
 from toolkit.io.points import is_points, points_stem
 
@@ -64,6 +64,10 @@ def inventory(where: str) -> Inventory:
     images, masks, voids = (_files(path, found) for path in (folder, root / "masks", root / "void"))
     if not images and not masks:
         raise InputError("this folder holds no image", folder, "TIFF, PNG and OME-Zarr are read")
+    try:
+        read_weights(root, images)
+    except InputError as error:
+        found.append(Finding("description", "error", f"{error.what}: {error.where}", error.do))
     names = dict.fromkeys([*(n for s in splits.values() for n in s), *sorted({*images, *masks, *voids})])
     of = {name: tuple(s for s, members in splits.items() if name in members) for name in names}
     if chosen not in (None, ALL):

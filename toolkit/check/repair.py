@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os.path
 import shutil
@@ -17,6 +18,7 @@ from toolkit.check.finding import count
 from toolkit.check.labels import SUBSTANTIAL, semantic
 from toolkit.errors import InputError, UsageError
 from toolkit.files import whole
+from toolkit.io.meta import WEIGHTS, read_weights
 
 if TYPE_CHECKING:
     from toolkit.check import Diagnosis
@@ -201,10 +203,14 @@ def _copy(path: Path, folder: Path) -> None:
 
 
 def _describe(found: Diagnosis, draft: Path, splits: dict[str, str | None], kept: list[Facts]) -> None:
-    """`meta.json` as it was, `splits.json` of what is left."""
+    """`meta.json` as it was, `splits.json` and `weights.csv` of what is left."""
     root = found.inventory.root
     if (root / "meta.json").is_file():
         shutil.copyfile(root / "meta.json", draft / "meta.json")
     if (root / "splits.json").is_file():
         members = {s: [f.entry.name for f in kept if splits[f.entry.name] == s] for s in found.inventory.splits}
         (draft / "splits.json").write_text(json.dumps(members, indent=1), encoding="utf8")
+    if weights := read_weights(root):
+        with (draft / WEIGHTS).open("w", newline="", encoding="utf8") as stream:
+            rows = [(f.entry.name, weights[f.entry.name]) for f in kept if f.entry.name in weights]
+            csv.writer(stream).writerows([("name", "weight"), *rows])

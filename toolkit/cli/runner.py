@@ -27,7 +27,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline.segment import Model
+    from toolkit.pipeline.session import Session
     from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import ZEROED, Options, run
@@ -43,7 +43,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    ahead = plan(found, Model.of(package, backend, allow), options)
+    session = Session(package, backend, catalogue)
+    ahead = plan(found, session, options)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
@@ -57,7 +58,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         return asdict(ahead)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, package, backend, options, advance, allow)
+        outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for one in good:
         if one.nonfinite:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,8 @@ from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from toolkit.training.deduce import Deduction
-    from toolkit.training.loop import Report
+
+POST = "postprocess."
 
 
 def train(
@@ -64,7 +65,7 @@ def train(
     elif not model:
         raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
-    from toolkit.plugins.sections import VALUES
+    from toolkit.cli.training import Bar, lines, show
     from toolkit.registry import package
     from toolkit.training.start import fitted
     from toolkit.training.start import train as begin
@@ -80,7 +81,7 @@ def train(
         chosen, found = fitted(chosen, data, plugins, device=device, owner=owner, fixed=fixed)
         for deduction in found:
             said(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
-    with _Bar(screen) if screen.is_terminal else nullcontext(_lines(screen)) as tell:
+    with Bar(screen) if screen.is_terminal else nullcontext(lines(screen)) as tell:
         done = begin(
             chosen,
             data,
@@ -92,59 +93,9 @@ def train(
             owner=owner,
             resume=resume,
             deductions=found,
+            held=[c.partition("=")[0][len(POST) :] for c in wanted if c.startswith(POST)],
+            catalogue=plugins,
             tell=tell,
             say=said,
         )
-    screen.print(
-        f"done   {done.step} steps, {done.seconds / 60:.1f} min, "
-        f"best {VALUES[chosen.training.validate_]} {done.best:.3f} at step {done.best_step}"
-    )
-    console.results().print(f"wrote  {out}: recipe.yaml  best.safetensors  log.csv  curve.png", markup=False)
-
-
-def _lines(screen: Any) -> Any:
-    """One line per validation, for a log file."""
-
-    def tell(report: Report) -> None:
-        if report.score is not None:
-            now = report.progress
-            screen.print(
-                f"step   {now.step}/{now.steps}  loss {report.loss:.3f}  {report.metric} {report.score:.3f}  "
-                f"best {now.best:.3f}"
-            )
-
-    return tell
-
-
-class _Bar:
-    """A progress bar with loss and score."""
-
-    def __init__(self, screen: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.progress = Progress(
-            TextColumn("train "),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=screen,
-        )
-        self.task = self.progress.add_task("", total=None)
-        self.score = ""
-
-    def __enter__(self) -> Any:
-        self.progress.start()
-        return self.tell
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def tell(self, report: Report) -> None:
-        """Show a step."""
-        now = report.progress
-        if report.score is not None:
-            self.score = f"  {report.metric} {report.score:.3f}, best {now.best:.3f}"
-        self.progress.update(
-            self.task, completed=now.step, total=now.steps, description=f"loss {report.loss:.3f}{self.score}"
-        )
+    show(done, data, out)

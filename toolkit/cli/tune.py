@@ -47,11 +47,11 @@ def tune(
     Example: seg tune run --data data:val --metric S@0.80
     """
     from toolkit.cli.tuning import bar, show
+    from toolkit.evaluation.named import find_value
     from toolkit.plugins.sections import VALUES
     from toolkit.registry import package
     from toolkit.tune import choose, record, tunable
     from toolkit.tune import tune as search
-    from toolkit.tune.cached import measure
     from toolkit.tune.search import SAMPLERS
 
     if sampler not in SAMPLERS:
@@ -62,7 +62,7 @@ def tune(
     plugins = catalogue(context)
     allow = tuple(p.name for p in plugins.plugins)
     if metric is not None:
-        measure(allow, metric)
+        find_value(metric, plugins)
     loaded = package.load(model, plugins)
     metric = metric or VALUES[loaded.recipe.training.validate_]
     loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
@@ -72,14 +72,13 @@ def tune(
 
     from toolkit.gpu.backend import select
     from toolkit.pipeline.workers import cores
-    from toolkit.pipeline.workers import workers as pool
 
     backend = select(device)
     screen = console.progress()
     screen.print(
         f"model  {loaded.name} {loaded.version}  {loaded.recipe.postprocess.kind}: {', '.join(space)}", markup=False
     )
-    with pool(1 if backend.on_gpu else workers or cores()) as run, bar(screen, metric, trials) as tell:
+    with bar(screen, metric, trials) as tell:
         found = search(
             loaded,
             where,
@@ -89,7 +88,7 @@ def tune(
             sampler=sampler,
             trials=trials,
             backend=backend,
-            run=run,
+            processes=1 if backend.on_gpu else workers or cores(),
             allow=allow,
             tell=tell,
         )

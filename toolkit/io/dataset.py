@@ -10,7 +10,7 @@ from pathlib import Path
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.io.image import read
 from toolkit.io.labels import read_truth
-from toolkit.io.meta import read_meta, read_splits
+from toolkit.io.meta import read_meta, read_splits, read_weights
 from toolkit.io.paths import is_image, stem
 from toolkit.io.points import is_points, points_stem
 from toolkit.values.image import Image
@@ -22,12 +22,13 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Item:
-    """An image with its annotation, if there is one, and its void mask, if there is one."""
+    """An image with its annotation and its void mask, if there are any; `weight`: how often a training shows it."""
 
     name: str
     image: Path
     mask: Path | None
     void: Path | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,13 @@ def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
     if alone:
         path = {**voids, **(masks or {})}[alone[0]]
         raise InputError("a mask has no image", path, f"add {alone[0]} to {folder}, or remove the mask")
+    weights = read_weights(root, images)
     items = []
     for name in names or sorted(images):
         if name not in images:
             raise InputError(f"splits.json names {name!r}, which is no image", folder, "add it or remove the name")
         if masks is not None and name not in masks:
             raise InputError("an image has no mask", images[name], f"add it to {root / 'masks'}")
-        items.append(Item(name, images[name], None if masks is None else masks[name], voids.get(name)))
+        mask = None if masks is None else masks[name]
+        items.append(Item(name, images[name], mask, voids.get(name), weights.get(name, 1.0)))
     return tuple(items)

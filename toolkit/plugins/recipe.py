@@ -12,7 +12,7 @@ from toolkit.errors import InputError, UsageError, nearest
 from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
-from toolkit.plugins.sections import Input, Section, Tiling, Training
+from toolkit.plugins.sections import Input, Learning, Section, Tiling
 from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
@@ -42,7 +42,7 @@ class Recipe(Section):
     """A second loss with heads of its own."""
     postprocess: SerializeAsAny[PostProcessor]
     tiling: Tiling = Tiling()
-    training: Training = Training()
+    training: Learning = Learning()
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -61,6 +61,10 @@ class Recipe(Section):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")
+        if self.auxiliary is not None and (
+            any(phase.build for phase in self.loss.phases()) or self.auxiliary.members(self.network, self.ndim)
+        ):
+            raise ValueError("a loss with networks or phases of its own cannot be beside another loss")
         if self.tiling.augment != "none" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
             raise ValueError(wrong)
         return self

@@ -55,14 +55,16 @@ class Tiling(Section):
         return self.overlap if isinstance(self.overlap, tuple) else (self.overlap,) * len(self.window)
 
 
-class Training(Section):
+class Learning(Section):
     """How the network is trained."""
 
     crop: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
     """Shape of a crop in voxels, `(Z)YX`."""
     batch: Annotated[int, Field(ge=1)] = 4
-    """Crops per step."""
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    """Crops that are in memory at once."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches per step: the mean of their gradients moves the weights, as that of one batch so many times as large."""
+    optimiser: Literal["adam", "adamw", "amsgrad", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["poly", "constant", "cosine"] = "poly"

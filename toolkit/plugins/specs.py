@@ -7,15 +7,17 @@ and package metadata at once. Spec modules import nothing heavy: torch is import
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
+from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.truth import Truth
 
@@ -30,18 +32,26 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Search:
-    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`.
+    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`, or the values that it tries:
+    `Annotated[Literal["a", "b"], Search(choices=("a", "b"))]`.
 
     `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
     threshold that what suits it moves while a network trains: validation in the training tries values beside the
     recipe's, so that the best weights are not those that happen to suit one value.
     """
 
-    low: float
-    high: float
+    low: float = 0.0
+    high: float = 1.0
     log: bool = False
     step: float | None = None
     drifts: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one that is looked at."""
+        if self.choices:
+            return value in self.choices
+        return value is None or bool(self.low <= value <= self.high)
 
 
 class Spec(BaseModel):
@@ -110,6 +120,14 @@ class Loss(Spec):
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
 
+    def members(self, network: Network, ndim: int) -> dict[str, Member]:
+        """Networks that take part in the training beside `network`, the recipe's own, by name."""
+        return {}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the training, in order; `build()` remains what annotations alone teach the recipe's heads."""
+        return (Phase("training", scored=not self.prepares),)
+
     def means(self, other: Loss) -> bool:
         """Whether heads that learnt by `other` mean what equal heads of this loss do."""
         return True
@@ -119,13 +137,20 @@ class Loss(Spec):
 class Pass:
     """One sweep over all blocks.
 
-    `local(prediction, state, backend) -> fragment` runs in a worker on one block and its halo; `reduce(fragments,
-    state, backend) -> state` gets the fragments of all blocks in raster order. The last reduce gives `Instances`.
-    A `state` that is not None has `window(box)`: the part that a block needs.
+    `local(piece, state, backend) -> fragment` runs in a worker on the pieces of one block and its halo, joined;
+    `reduce(fragments, state, backend) -> state` gets an iterator of the fragments of all blocks, in raster order, each
+    made or read when it is asked for. The last reduce gives `Instances`. A `state` that is not None has `window(box)`:
+    the part that a block needs, where `box` is the block with its halo; it is cut before it is sent.
+
+    Fragments and states are frozen dataclasses of arrays, mappings of names to arrays, numbers, texts, tuples of these,
+    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments.
     """
 
-    local: Callable[[Prediction, Any, Backend], Any]
-    reduce: Callable[[Sequence[Any], Any, Backend], Any]
+    local: Callable[[Any, Any, Backend], Any]
+    reduce: Callable[[Iterator[Any], Any, Backend], Any]
+    fragment: type[Any]
+    gathers: bool = False
+    """`local` only hands its piece on: no other process is asked for it."""
 
 
 class PostProcessor(Spec):
@@ -135,14 +160,37 @@ class PostProcessor(Spec):
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
     detects: ClassVar[bool] = False
     """True if objects stand for their centres: a run writes those as points, too."""
+    shaping: ClassVar[tuple[str, ...]] = ()
+    """Fields without `Search` that change what `keep` keeps: pieces made with one value cannot serve another."""
 
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         """Instances of one piece, in the coordinates of `prediction.box`."""
 
     def halo(self, ndim: int) -> tuple[int, ...]:
-        """Voxels around a block that `assemble` needs to be right inside it, per axis."""
+        """Voxels around a block that a pass needs to be right inside it, per axis."""
         return (0,) * ndim
+
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Piece:
+        """What this method needs of one window: the rest is thrown away at once, and no window is predicted twice.
+
+        `prediction.box` is the window inside the image, `prediction.core` what it answers for: the piece is of the core
+        and depends on nothing but this prediction. With `loose` it serves every value of the fields that declare a
+        `Search`: what the most permissive value in the range needs, as float32; `cut` makes of it what `keep` without
+        `loose` keeps. The default is all heads of the core.
+        """
+        return prediction.crop(prediction.core).dense()
+
+    def cut(self, piece: Any) -> Piece:
+        """Of a loose piece, or of several that were joined, what `keep` keeps for the fields of this spec."""
+        found: Piece = piece
+        return found
+
+    def widest(self, name: str, up: bool = False) -> float:
+        """The value of a field for which a loose piece must do: the lowest (`up`: the highest) of its range and its
+        own."""
+        search, own = self.tunable()[name], float(getattr(self, name))
+        return max(own, search.high) if up else min(own, search.low)
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         """Raise `UsageError` if these heads are not what this post-processor reads."""
@@ -152,16 +200,15 @@ class PostProcessor(Spec):
         return None
 
     def passes(self) -> tuple[Pass, ...]:
-        """The sweeps; by default one, whose blocks are stitched (`toolkit.steps.stitch`)."""
+        """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""
 
-        def local(prediction: Prediction, state: None, backend: Backend) -> Fragment:
-            found = self.assemble(prediction, backend)
-            return Fragment(found, prediction.box, prediction.core, prediction.shape)
+        def local(piece: Prediction, state: None, backend: Backend) -> Fragment:
+            return Fragment(self.assemble(piece, backend), piece.box, piece.core, piece.shape)
 
-        def reduce(fragments: Sequence[Fragment], state: None, backend: Backend) -> Instances:
-            return stitch(fragments)
+        def reduce(fragments: Iterator[Fragment], state: None, backend: Backend) -> Instances:
+            return stitch(list(fragments))
 
-        return (Pass(local, reduce),)
+        return (Pass(local, reduce, Fragment),)
 
 
 class Metric(Spec):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from toolkit.errors import InputError
 from toolkit.io import Found
-from toolkit.pipeline.segment import Model, scene
+from toolkit.pipeline.session import Session
 from toolkit.running.run import Options, source
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
@@ -30,7 +30,7 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
+def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
     """Open the first image that can be read, run one window of it, and say what all of it will cost.
 
     Raises the `InputError` of the last image if none can be read.
@@ -38,24 +38,27 @@ def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), model, options)
+            return _measured(one, len(found), session, options)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
-    here = scene(model, source(one, options))
-    lattice = here.predictor.lattice(here.image.shape)
+def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
+    here = session.prepare(source(one, options).read())
+    lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
-    here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
+    for _ in session.kept(here, [0]):  # the first window warms up
+        pass
     began = time.perf_counter()
-    here.predictor(here.image, here.scale, next(lattice.windows()).core)
+    for _ in session.kept(here, [0]):
+        pass
     pace = time.perf_counter() - began
-    voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
-    heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
+    halo = session.model.recipe.postprocess.halo(here.image.ndim)
+    voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
+    heads = 4 * sum(head.channels for head in session.model.heads) * voxels
     split = min(options.workers, max(images, len(work)))
     return Plan(
         images=images,
@@ -64,7 +67,7 @@ def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
         seconds=images * windows * pace / split,
         gigabytes=split * (peak() + 2 * heads / 2**30),
         first=one.stem,
-        notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
+        notes=_notes(here.image, session.model.recipe.input.spacing_um),
     )
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from toolkit.pipeline.segment import Model
+from toolkit.pipeline.elsewhere import Model
 from toolkit.registry.package import ModelPackage
 
 SCHEMA = "toolkit.run/1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,17 +14,22 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, Interrupted, ToolkitError
-from toolkit.gpu.backend import Backend
 from toolkit.io import Found
-from toolkit.pipeline.segment import Model, Source, assemble, block_elsewhere, scene
-from toolkit.pipeline.workers import serial, workers
+from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.passes import sweep
+from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.workers import tools, workers
 from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.running.record import record, stamp, versions
 from toolkit.running.workspace import opened
 from toolkit.steps.measure import measure
+from toolkit.steps.shrink import enlarge
+from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
 ZEROED = "{} values are not finite and were taken as 0"
+MANY = 48
+"""So many windows are worth processes of their own, which take seconds to begin."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,7 @@ class Outcome:
 
 def run(
     found: Sequence[Found],
-    package: ModelPackage,
-    backend: Backend,
+    session: Session,
     options: Options,
     tell: Callable[[Done], None] = lambda _: None,
     allow: tuple[str, ...] | None = None,
@@ -82,14 +88,19 @@ def run(
     A bad image among several is listed in the outcome and the others are done; if none can be done, its error is
     raised and nothing is written. With `resume`, images that were finished by a run that was stopped are kept.
     """
-    model = Model.of(package, backend, allow)
+    package = session.model
+    model = Model.of(package, session.backend, allow)
     began = time.time()
     with opened(options.out, _fingerprint(found, package, options), options.resume, options.overwrite) as space:
         before = space.done()
         todo = [f for f in found if _key(f) not in before]
         results = {key: Done(**{k: v for k, v in row.items() if k != "key"}) for key, row in before.items()}
         across = len(todo) > 1 and options.workers > 1
-        with _resumable(results, len(found), options.out), workers(options.workers if across else 1) as over_images:
+        make = partial(Bench.of, model) if across else partial(Bench, session)
+        with (
+            _resumable(results, len(found), options.out),
+            workers(options.workers if across else 1, make) as over_images,
+        ):
             job = partial(one_image, model, options, str(space.work), 1 if across else options.workers)
             for one, done in zip(todo, over_images(job, todo), strict=True):
                 if done.error is None:
@@ -126,22 +137,29 @@ def _resumable(results: dict[str, Done], total: int, out: Path) -> Iterator[None
 def one_image(model: Model, options: Options, folder: str, processes: int, found: Found) -> Done:
     """Segment, measure and write one image; an input that cannot be used gives its sentence."""
     began = time.perf_counter()
+    bench: Bench = tools()
+    session = bench.session
+    # Each process works on one image at a time; what it keeps of it is gone with it.
+    pieces = Path(folder).parent / f"pieces-{os.getpid()}"
     try:
         where = source(found, options)
-        here = scene(model, where)
-        if processes > 1 and len(blocks(here.predictor.lattice(here.image.shape), options.block)) > 1:
-            with workers(processes) as over_blocks:
-                instances = assemble(here, options.block, over_blocks, partial(block_elsewhere, model, where))
+        here = bench.prepared(where)
+        work = blocks(session.lattice(here), options.block)
+        if processes > 1 and (len(work) > 1 or sum(1 for _ in session.lattice(here).windows()) >= MANY):
+            instances = _by_processes(session, model, where, here, options, processes, pieces)
         else:
-            instances = assemble(here, options.block, serial)
+            kept = session.pieces(here, folder=pieces)
+            instances = session.objects(kept, session.model.recipe.postprocess, options.block)
         original = io.read(found.path, where.axes, where.voxel_size)
         nonfinite = io.count_nonfinite(original)
         preview = original if options.preview else None
         table = measure(instances, original)
-        points = table.points() if here.postprocess.detects else None
+        points = table.points() if session.model.recipe.postprocess.detects else None
         files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
+    finally:
+        shutil.rmtree(pieces, ignore_errors=True)
     notes = original.notes + ((ZEROED.format(nonfinite),) if nonfinite else ())
     return Done(
         stem=found.stem,
@@ -155,6 +173,21 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         notes=notes,
         nonfinite=nonfinite,
     )
+
+
+def _by_processes(
+    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, folder: Path
+) -> Instances:
+    """The objects of one image; all pieces are there before the first pass begins."""
+    with workers(processes, partial(Bench.of, model)) as run:
+        remote = partial(pieces_elsewhere, where, here.scale, str(folder))
+        kept = session.pieces(here, folder=folder, run=run, remote=remote)
+        if here.scale.constant:
+            return Instances.empty(here.shape)
+        kept.save()
+        work, postprocess = blocks(kept.lattice, options.block), session.model.recipe.postprocess
+        found = sweep(postprocess, kept, work, run=run, remote=partial(block_elsewhere, str(folder)))
+    return enlarge(found, session.model.recipe.shrink, here.shape)
 
 
 def source(found: Found, options: Options) -> Source:

@@ -116,7 +116,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         """A network after a few steps on one crop, and the losses seen."""
         import torch
 
-        from toolkit.pipeline.segment import prepare
+        from toolkit.pipeline.session import prepare
         from toolkit.registry.package import channels
         from toolkit.steps import normalise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 
@@ -27,15 +28,25 @@ class Footprint:
 
 
 def footprint(recipe: Recipe) -> Footprint:
-    """Measured on the CPU from the maps that two small crops save for their gradient; they differ in one axis."""
+    """Measured on the CPU from the maps that two small crops save for their gradient; they differ in one axis.
+
+    Networks that take part in a training count as if all learnt at once.
+    """
+    own = Member(recipe.network, recipe.heads)
+    found = [_of(recipe, m) for m in (own, *recipe.loss.members(recipe.network, recipe.ndim).values())]
+    return Footprint(sum(f.fixed for f in found), sum(f.voxel for f in found))
+
+
+def _of(recipe: Recipe, member: Member) -> Footprint:
     import torch
 
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim).train()
-    small = tuple(4 * s for s in recipe.network.stride(recipe.ndim))
+    channels, stride = package.channels(recipe) + member.more, member.network.stride(recipe.ndim)
+    module = member.network.build(channels, member.heads, recipe.ndim).train()
+    small = tuple(4 * s for s in stride)
     large = (*small[:-1], 2 * small[-1])
     weights = sum(p.numel() for p in module.parameters())
     with torch.random.fork_rng(devices=[]):
-        saved = [_saved(module, torch.zeros(1, package.channels(recipe), *shape)) for shape in (small, large)]
+        saved = [_saved(module, torch.zeros(1, channels, *shape)) for shape in (small, large)]
     return Footprint(4 * COPIES * weights, WORK * max(1.0, (saved[1] - saved[0]) / (prod(large) - prod(small))))
 
 

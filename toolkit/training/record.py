@@ -14,23 +14,30 @@ from toolkit import io
 from toolkit.errors import InputError, UsageError
 from toolkit.files import plain_yaml, whole
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.recipe import Recipe, changed
 from toolkit.registry import package
 
 
 def recipe_of(run: Path, catalogue: Catalogue, changes: Sequence[str] = ()) -> tuple[Recipe, str | None]:
-    """The recipe of a run that is resumed, and its plugin."""
+    """The recipe that a run was begun with, and its plugin."""
     owner = package.trained(run).get("owner")
-    return Recipe.load(run / package.RECIPE, catalogue, owner, changes), owner
+    return Recipe.parse(changed(begun(run), changes), catalogue, owner), owner
+
+
+def begun(run: Path) -> dict[str, Any]:
+    """The recipe that a run was begun with, as plain data: since then memory may have run out, or it was tuned."""
+    recipe = package.trained(run).get("recipe")
+    return recipe if isinstance(recipe, dict) else _plain(run / package.RECIPE)
 
 
 def digest(*splits: io.Dataset) -> str:
-    """Changes when images come, go or change their size; not when the data set is moved."""
+    """Changes when images come, go, change their size or their weight; not when the data set is moved."""
     rows = [
-        (data.split, item.name, *(_size(path) for path in (item.image, item.mask, item.void)))
+        (data.split, item.name, *(_size(path) for path in (item.image, item.mask, item.void)),
+         *([item.weight] if item.weight != 1 else []))
         for data in splits
         for item in data.items
-    ]
+    ]  # fmt: skip
     return sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -55,15 +62,14 @@ def same_start(run: Path, model: package.ModelPackage | None, going_on: bool) ->
         raise UsageError("this run was begun from another model", run, f"resume with --model {began.get('model')}")
 
 
-def fresh(data: str, train: int, val: int, owner: str | None, threads: int, images: str) -> dict[str, Any]:
-    """The record of a training that begins; `train` and `val` are numbers of images."""
+def fresh(data: str, learnt: io.Dataset, val: io.Dataset, owner: str | None) -> dict[str, Any]:
+    """What the record of a training says of its data and of the programs."""
     return {
         "data": data,
-        "train": train,
-        "val": val,
-        "sha256": images,
+        "train": len(learnt.items),
+        "val": len(val.items),
+        "sha256": digest(learnt, val),
         "owner": owner,
-        "threads": threads,
         "versions": {name: version(name) for name in ("seg-toolkit", "torch", "numpy")}
         | {"python": sys.version.split()[0]},
     }
@@ -85,16 +91,17 @@ def write(run: Path, record: dict[str, Any]) -> None:
 
 def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
     """Refuse to go on with another recipe or other data: the result would be that of neither."""
-    before = _plain(out / package.RECIPE)
+    _plain(out / package.RECIPE)  # damaged, no model could be loaded from the run
+    before = begun(out)
     now, said = recipe.plain(), recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     # A field that is younger than the run had its default.
     silent = {k: {n: v for n, v in now[k].items() if n not in said.get(k, {})} for k in now if isinstance(now[k], dict)}
     filled = {k: {**silent[k], **v} if k in silent and isinstance(v, dict) else v for k, v in before.items()}
-    changed = sorted(k for k in now if filled.get(k, now[k] if k not in said else None) != now[k])
-    if changed:
+    others = sorted(k for k in now if filled.get(k, now[k] if k not in said else None) != now[k])
+    if others:
         raise UsageError(
             "this run was begun with another recipe",
-            ", ".join(changed),
+            ", ".join(others),
             "resume without --set, or start anew with another -o",
         )
     if package.trained(out).get("sha256", images) != images:

@@ -13,7 +13,7 @@ from toolkit_cpv.network import CpvUNet
 
 from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import activate
+from toolkit.pipeline.engines import activate
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.values.prediction import Head, Prediction

@@ -10,6 +10,7 @@ from toolkit_embedseg.cluster import EmbedSegClusters
 
 from tests.golden import published
 from toolkit.gpu.backend import Backend
+from toolkit.testing.blockwise import assemble
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice, blocks
@@ -73,13 +74,8 @@ def test_any_blocks_give_the_instances_of_one_block(seed: int, shape: tuple[int,
     spec = EmbedSegClusters(grid=64, seed=0.8, min_size=5)
     everything = whole(heads)
     lattice = Lattice(shape, (8,) * len(shape), (4,) * len(shape))
-    (sweep,) = spec.passes()
-    parts = []
-    for block in blocks(lattice, size):
-        outer = block.core.grow(spec.halo(len(shape)), shape)
-        cut = everything.crop(outer)
-        parts.append(sweep.local(Prediction(cut.heads, outer, block.core, shape), None, Backend()))
-    assert sweep.reduce(parts, None, Backend()) == spec.assemble(everything, Backend())
+    ours = assemble(spec, everything, blocks(lattice, size), lattice=lattice)
+    assert ours == spec.assemble(everything, Backend())
 
 
 PUBLISHED = (

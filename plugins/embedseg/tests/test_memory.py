@@ -20,24 +20,27 @@ from toolkit.gpu.backend import Backend
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.testing.scenes import blobs
-from toolkit.training.step import layout, optimiser, step
+from toolkit.training.criterion import Criterion
+from toolkit.training.step import descend, optimiser
+from toolkit.training.team import Team
 from toolkit.values.truth import Truth
 
 catalogue = Catalogue()
 owner, path = catalogue.locate("recipes", sys.argv[1], "embedseg")
 recipe = Recipe.load(path, catalogue, owner, ["training.batch=1"])
 torch.set_num_threads(1)
-module = recipe.network.build(1, recipe.heads, recipe.ndim).to(memory_format=layout(recipe.ndim)).train()
+phase, = recipe.loss.phases()
+team, criterion = Team(recipe, Backend()), Criterion(recipe, phase, Backend())
 scene = blobs(recipe.training.crop, radius=(8, 12), seed=1)
 targets = {f"0.{k}": v[None] for k, v in recipe.loss.targets(scene.truth).items()}
 batch = {"voxels": scene.image.read()[None].astype(np.float32) / 255, **targets}
-updates, criteria = optimiser(recipe.training, module), [recipe.loss.build()]
+updates = optimiser(recipe.training, team.enter(phase, lambda name: ()))
 def peak():  # in KiB; ru_maxrss would include the process that started this one
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 before = peak()
-step(0, module, criteria, updates, batch, 1e-4, 0, Backend())
+descend(criterion, team, updates, [batch], 0, Backend())
 print(json.dumps([before, peak(), len(scene.truth.ids)]))
 """
 

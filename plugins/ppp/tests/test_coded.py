@@ -181,14 +181,14 @@ def test_memory_that_runs_out_while_patches_are_decoded_changes_nothing(tmp_path
     whole = Predictor(package, Backend())(image, scale, box)
 
     starved, failures = Predictor(package, Backend()), []
-    network = next(m for m in starved._module.modules() if isinstance(m, CodedModule))
+    network = next(m for m in starved.engine._module.modules() if isinstance(m, CodedModule))
 
     def starve(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
         if len(inputs[0]) > 2:
             failures.append(len(inputs[0]))
             raise torch.cuda.OutOfMemoryError
 
-    network.register_forward_pre_hook(starve)
+    network.features.register_forward_pre_hook(starve)
     starved._batch = 16
     again = starved(image, scale, box)
     assert failures[:3] == [12, 6, 3]

@@ -8,7 +8,7 @@ import toolkit_ppp
 import torch
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import activate
+from toolkit.pipeline.engines import activate
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry.package import channels

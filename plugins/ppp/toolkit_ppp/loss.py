@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from toolkit.plugins.specs import Loss
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
-from toolkit_ppp.patchperpix import MAX_EXTENT
+from toolkit_ppp.options import Extent
 
 if TYPE_CHECKING:
     import torch
 
-Patch = tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...]
+Patch = tuple[Extent, ...]
 Where = Literal["everywhere", "foreground"]
 Pixels = Annotated[int, Field(ge=1)] | None
 
@@ -88,7 +88,7 @@ class PatchLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import PatchCriterion
 
-        return PatchCriterion(self)
+        return PatchCriterion(self.patch, self.foreground, self.where, self.pixels, self.overlap_members, self.weight)
 
 
 class AutoencoderLoss(OfPatches):
@@ -106,7 +106,7 @@ class AutoencoderLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import AutoencoderCriterion
 
-        return AutoencoderCriterion(self)
+        return AutoencoderCriterion(self.patch, self.pixels)
 
 
 class CodeLoss(OfPatches):
@@ -126,4 +126,4 @@ class CodeLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import CodeCriterion
 
-        return CodeCriterion(self)
+        return CodeCriterion(self.patch, self.foreground, self.where, self.pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
+
+    from toolkit_ppp.unet import UNet
 
 
 class Backbone(Network):
@@ -47,6 +50,15 @@ class Backbone(Network):
             product = [p * s for p, s in zip(product, step, strict=True)]
         return tuple(product)
 
+    def features(self, channels: int, ndim: int) -> UNet:
+        """The module whose last maps the heads read."""
+        from toolkit_ppp.unet import UNet
+
+        down = [self.maps * self.growth**level for level in range(self.levels)]
+        constant = self.upward_maps or down[-1]
+        up = [constant if self.upward == "constant" else maps for maps in down[-2::-1]]
+        return UNet(channels, down, up, self.steps(ndim), ndim, self.convolutions, self.norm == "batch")
+
 
 class PatchUNet(Backbone):
     """`ppp`: a U-Net whose last maps give the patches, and the other heads, by one linear layer each (paper, 2.2).
@@ -62,7 +74,7 @@ class PatchUNet(Backbone):
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule
 
-        return PatchModule(self, channels, heads, ndim)
+        return PatchModule(self.features(channels, ndim), heads)
 
 
 class PatchCoder(Backbone):
@@ -89,9 +101,13 @@ class PatchCoder(Backbone):
     post-processor's thresholds may lie anywhere between."""
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        from toolkit_ppp.coded import CodedModule
+        from toolkit_ppp.coded import CodedModule, Coder
 
-        return CodedModule(self, channels, heads, ndim)
+        coder = partial(
+            Coder, code=self.code, levels=self.coder_levels, maps=self.coder_maps, number=self.convolutions,
+            autoencoder=self.autoencoder,
+        )  # fmt: skip
+        return CodedModule(self.features(channels, ndim), heads, self.decode_above, coder)
 
 
 class PatchWindow(Backbone):
@@ -115,12 +131,12 @@ class PatchWindow(Backbone):
     decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Look where the probability of foreground exceeds this, and that of several objects is not so near to 1."""
 
-    @property
-    def window(self) -> int:
-        """Extent of the window along each axis."""
-        return self.bottleneck * int(self.pool**self.poolings)
-
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        from toolkit_ppp.window import WindowModule
+        from toolkit_ppp.window import EncoderDecoder, WindowModule
 
-        return WindowModule(self, channels, heads, ndim)
+        window = partial(
+            EncoderDecoder, channels, pool=self.pool, poolings=self.poolings, bottleneck=self.bottleneck,
+            maps=self.window_maps, number=self.convolutions, norm=self.norm == "batch",
+        )  # fmt: skip
+        features = self.features(channels, ndim) if any(head.transform != "patch" for head in heads) else None
+        return WindowModule(features, heads, self.decode_above, window)

@@ -5,30 +5,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import Lazy
+from toolkit_ppp.lazy import Lazy, Rows
 
-if TYPE_CHECKING:
-    from toolkit_ppp.network import Backbone
+ROWS = 1024
+"""Pixels whose patches are evaluated at once."""
 
 
 class UNet(nn.Module):
-    """`(B, channels, *S) -> (B, outputs, *S)`: the last maps. Every axis of S is a multiple of the stride."""
+    """`(B, channels, *S) -> (B, outputs, *S)`: the last maps. Every axis of S is a multiple of the stride.
 
-    def __init__(self, spec: Backbone, channels: int, ndim: int) -> None:
+    `down` and `up`: maps of each level, from the finest down and from the coarsest but one up. `steps`: the pooling
+    between neighbouring levels. Each level has `number` convolutions of 3^`ndim`.
+    """
+
+    def __init__(
+        self, channels: int, down: Sequence[int], up: Sequence[int], steps: Sequence[tuple[int, ...]], ndim: int,
+        number: int, norm: bool,
+    ) -> None:  # fmt: skip
         super().__init__()
-        down = [spec.maps * spec.growth**level for level in range(spec.levels)]
-        constant = spec.upward_maps or down[-1]
-        up = [constant if spec.upward == "constant" else maps for maps in down[-2::-1]]
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
-        number, norm = spec.convolutions, spec.norm == "batch"
-        self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in spec.steps(ndim))])
+        self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in steps)])
         self.down = nn.ModuleList(
             level(a, b, ndim, number, norm) for a, b in zip([channels, *down], down, strict=False)
         )
@@ -51,9 +53,9 @@ class UNet(nn.Module):
 class PatchModule(nn.Module):
     """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Lazy` in training."""
 
-    def __init__(self, spec: Backbone, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+    def __init__(self, features: UNet, heads: tuple[Head, ...]) -> None:
         super().__init__()
-        self.features = UNet(spec, channels, ndim)
+        self.features = features
         self.heads = linear(self.features.outputs, heads)
         self.lazy = {head.name for head in heads if head.transform == "patch"}
 
@@ -63,6 +65,19 @@ class PatchModule(nn.Module):
             name: Lazy(maps, layer) if self.training and name in self.lazy else everywhere(layer, maps)
             for name, layer in self.heads.items()
         }
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with heads of patches evaluated where somebody asks."""
+        maps = together(self.features(image))
+        return {
+            name: Rows(Lazy(maps, layer), ROWS) if name in self.lazy else everywhere(layer, maps)
+            for name, layer in self.heads.items()
+        }
+
+
+def together(maps: Tensor) -> Tensor:
+    """The same maps `(B, F, *S)` with the numbers of a pixel side by side: pixels are taken out of them."""
+    return maps.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def linear(features: int, heads: Sequence[Head]) -> nn.ModuleDict:

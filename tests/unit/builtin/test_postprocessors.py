@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from toolkit.builtin.postprocessors.foreground import Foreground
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
@@ -21,6 +20,7 @@ from toolkit.testing.blockwise import Heads, assemble, grid, prediction
 from toolkit.testing.strategies import labels, partitions, shapes
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
+from toolkit.values.voxels import Voxels
 
 SEEDS = st.integers(0, 2**31)
 POSTPROCESSORS = [Threshold(min_size=1), Watershed(min_size=1), Watershed(min_size=3, smoothing=0, depth=0.3),
@@ -209,16 +209,14 @@ def test_joined_foreground_is_the_foreground_of_the_whole(problem: tuple) -> Non
     heads, blocks, size = problem
     whole = prediction(heads, size)
     mask = heads["foreground"][0] > 0.5
-    parts = []
-    for block in blocks:
-        part = replace(whole.crop(block.core), core=block.core)
-        parts.append(Foreground.of(part, mask[block.core.slices], ["foreground", "affinities"], Backend()))
-    joined = Foreground.join(parts)
-    expected = Foreground.of(whole, mask, ["foreground", "affinities"], Backend())
+    keep = MutexWatershed().keep
+    joined = Voxels.join([keep(replace(whole.crop(block.core), core=block.core), Backend()) for block in blocks])
+    expected = keep(whole, Backend())
+    assert np.array_equal(expected.mask(), mask)
     for name in ("start", "length"):
         assert np.array_equal(getattr(joined, name), getattr(expected, name))
     for name, values in expected.values.items():
-        assert np.array_equal(joined.values[name], values)
+        assert np.array_equal(joined[name], values)
 
 
 def test_voxels_that_are_not_finite_are_background() -> None:

@@ -131,6 +131,11 @@ def test_damaged_descriptions_are_findings(tmp_path: Path) -> None:
     write(tmp_path, healthy(2))
     (tmp_path / "meta.json").write_text("{")
     assert [f.code for f in check(tmp_path).errors] == ["description"]
+    (tmp_path / "meta.json").unlink()
+    (tmp_path / "weights.csv").write_text("name,weight\ni7,2\n")
+    assert [(f.code, f.what.partition(":")[0]) for f in check(tmp_path).errors] == [
+        ("description", "there is no image 'i7'")
+    ]
 
 
 @pytest.mark.parametrize(("labels", "code"), [
@@ -380,6 +385,7 @@ def test_a_repaired_copy_is_healthy_and_the_original_untouched(tmp_path: Path) -
     names = [n for n in items if n not in ("i5", "i6")]
     root = write(tmp_path / "data", items, {"train": names, "val": ["i5", "i0"], "test": ["i6"]}, axes="YX", masks="YX")
     (root / "images" / "i3.tif").write_bytes(b"rubbish")
+    (root / "weights.csv").write_text("name,weight\ni3,2\ni4,3\n")
     before, folder = tree(root), tmp_path / "fixed"
     found = check(root)
     assert found.errors
@@ -392,6 +398,7 @@ def test_a_repaired_copy_is_healthy_and_the_original_untouched(tmp_path: Path) -
     assert splits == {"train": ["float", "i1", "i2", "i4", "torn", "wide"], "val": ["i0", "i5"], "test": ["i6"]}
     assert done["images"] == 9
     data = io.open_dataset(folder)
+    assert {item.name for item in data.items if item.weight != 1} == {"i4"}
     assert {data.image(item).dtype for item in data.items} == {np.dtype(np.uint16)}
     for item in data.items:
         assert (data.image(item).read()[0] == items[item.name][0]).all()

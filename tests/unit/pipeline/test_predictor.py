@@ -13,9 +13,9 @@ import torch
 from tests.models import bright, by_chance, load, see_through
 from toolkit.errors import OutOfMemory
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import Predictor, activate, one_thread
-from toolkit.pipeline.segment import Model, Source
-from toolkit.pipeline.segment import predictor as in_this_process
+from toolkit.pipeline.elsewhere import Model, Source
+from toolkit.pipeline.engines import activate, one_thread
+from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.workers import processes
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Normalise, Scale
@@ -74,7 +74,7 @@ def test_any_blocks_get_the_heads_of_one_block_bit_for_bit(folder: Path) -> None
 
 def elsewhere(model: Model, array: np.ndarray, box: Box) -> dict[str, np.ndarray]:
     image, scale = scaled(array)
-    return in_this_process(model)(image, scale, box).heads
+    return model.session().predictor(image, scale, box).heads
 
 
 @pytest.mark.slow
@@ -168,16 +168,16 @@ def test_a_batch_is_halved_until_it_fits_and_the_heads_stay_the_same(tmp_path: P
     found = {}
     for batch in (1, 8):
         predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-        predictor._module, predictor._batch = Scarce(limit, error), batch
+        predictor.engine._module, predictor._batch = Scarce(limit, error), batch
         found[batch] = predictor(image, scale, Box.whole(image.shape))["foreground"]
     assert np.array_equal(found[1], found[8])
-    assert predictor._module.seen.count(8) <= 1 or limit == 8  # the smaller batch is kept
+    assert predictor.engine._module.seen.count(8) <= 1 or limit == 8  # the smaller batch is kept
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=["cuda", "python", "torch"])
 def test_memory_for_no_window_is_a_sentence(tmp_path: Path, error) -> None:
     predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-    predictor._module = Scarce(0, error)
+    predictor.engine._module = Scarce(0, error)
     image, scale = scaled(bright((40, 40)))
     with pytest.raises(OutOfMemory, match=r"memory does not suffice for one window: window \[32, 32\] on cpu"):
         predictor(image, scale, Box.whole(image.shape))
@@ -185,7 +185,7 @@ def test_memory_for_no_window_is_a_sentence(tmp_path: Path, error) -> None:
 
 def test_other_errors_of_a_network_are_not_taken_for_lack_of_memory(tmp_path: Path) -> None:
     predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-    predictor._module = Scarce(0, RuntimeError("shapes cannot be multiplied"))
+    predictor.engine._module = Scarce(0, RuntimeError("shapes cannot be multiplied"))
     image, scale = scaled(bright((40, 40)))
     with pytest.raises(RuntimeError, match="multiplied"):
         predictor(image, scale, Box.whole(image.shape))

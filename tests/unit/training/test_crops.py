@@ -74,7 +74,7 @@ def test_images_are_kept_in_half_of_the_memory_that_is_free(tmp_path: Path, monk
     some = crops(folder, recipe())
     some.weights()
     assert 2 <= len(some._cache) <= 4
-    assert some._bytes == sum(map(module._bytes, some._cache.values())) <= 3.5 * each
+    assert some._bytes == sum(map(module._size, some._cache.values())) <= 3.5 * each
 
 
 def test_crops_have_the_shape_that_the_recipe_names(tmp_path: Path) -> None:
@@ -160,6 +160,39 @@ def test_every_image_is_drawn_and_one_with_more_objects_more_often(tmp_path: Pat
     assert weights.sum() == pytest.approx(1)
     assert weights[0] == weights[1] < weights[2]
     assert weights[2] / weights[1] == pytest.approx(np.sqrt(len(scenes["many"].truth.ids)))
+
+
+def test_a_data_set_says_how_often_an_image_is_drawn(tmp_path: Path) -> None:
+    scenes = {name: blobs((40, 40), count=4, radius=(3, 4), seed=1) for name in "abcd"}
+    folder = write(tmp_path / "data", {"train": scenes})
+    (folder / "weights.csv").write_text("name,weight\na,3\nc,0\nd,0.5\n")
+    (folder / "images" / "c.tif").write_bytes(b"never read")
+    assert crops(folder, recipe()).weights() == pytest.approx(np.array([3, 1, 0, 0.5]) / 4.5)
+    (folder / "weights.csv").write_text("name,weight\n" + "".join(f"{name},0\n" for name in scenes))
+    with pytest.raises(InputError, match=r"all images have the weight 0: .*weights.csv"):
+        crops(folder, recipe())
+
+
+def test_weights_draw_as_copies_of_the_images_would(tmp_path: Path) -> None:
+    a, b = blobs((40, 40), seed=1), blobs((40, 40), seed=2)
+    copied = write(tmp_path / "copied", {"train": {"a": a, "a-2": a, "a-3": a, "b": b}})
+    weighed = write(tmp_path / "weighed", {"train": {"a": a, "b": b}})
+    (weighed / "weights.csv").write_text("name,weight\na,3\n")
+    drawn = crops(copied, recipe()).weights()
+    assert crops(weighed, recipe()).weights() == pytest.approx([drawn[:3].sum(), drawn[3]])
+
+
+def test_a_file_that_the_disk_does_not_give_is_said_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = crops(nuclei(tmp_path / "data", train=1), recipe())
+
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(type(source.data), "truth", broken)
+    with pytest.raises(InputError, match=r"image or its mask cannot be read any more: .*t0.tif; Input/output error"):
+        source.batch(0)
 
 
 def test_crops_lie_at_objects(tmp_path: Path) -> None:

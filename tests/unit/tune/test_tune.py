@@ -22,15 +22,14 @@ from toolkit.builtin.metrics.matched import S
 from toolkit.errors import InputError, UsageError
 from toolkit.evaluation.evaluate import Pair, evaluate
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import segment as pipeline
-from toolkit.pipeline.segment import Model
-from toolkit.pipeline.workers import processes
+from toolkit.pipeline.elsewhere import Model
+from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Search
 from toolkit.registry import package
 from toolkit.tune import choose, record, tunable, tune
-from toolkit.tune.cached import Cache
+from toolkit.tune.cached import Judge, Work
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
 SPACE = {"a": Search(0.1, 0.9), "b": Search(1, 200, log=True, step=1), "c": Search(0, 30, step=5)}
@@ -167,14 +166,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     for name in ("good_plugin", "good_module", "fine_plugin"):
         sys.modules.pop(name, None)
-    pipeline.scene.cache_clear()
-    pipeline.predictor.cache_clear()
 
 
 def score(model: package.ModelPackage, data: str, key: str) -> float:
     """What an evaluation of a run on these images says."""
     found = io.open_dataset(data)
-    pairs = [Pair(i.name, found.truth(i), pipeline.segment(found.image(i), model, device="cpu")) for i in found.items]
+    pairs = [Pair(i.name, found.truth(i), segment(found.image(i), model, device="cpu")) for i in found.items]
     return float(evaluate(pairs, [S()], samples=0).summary[key]["mean"])
 
 
@@ -204,12 +201,12 @@ def test_objects_of_a_kept_prediction_are_those_of_a_run(run: Path, tmp_path: Pa
     tifffile.imwrite(flat, np.full((96, 110), 40000, np.uint16))
     model = package.load(str(run), plugins)
     model = model.with_recipe(model.recipe.changed([f"postprocess.{change}"], plugins, "good"))
-    cache = Cache(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50")
+    judge = Judge(Work(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50"))
     images = io.open_dataset(str(data))
     for index, item in enumerate(images.items):
-        cache.predict(index)
-        expected = pipeline.segment(images.image(item), model, device="cpu")
-        assert cache.objects(model.recipe.postprocess, index) == expected
+        judge.predict(index)
+        expected = segment(images.image(item), model, device="cpu")
+        assert judge.objects(model.recipe.postprocess, index) == expected
         assert len(expected) == 0 if item.name == "i0" else len(expected) > 3
 
 
@@ -222,8 +219,7 @@ def test_processes_find_what_one_finds_and_nothing_stays_behind(
     monkeypatch.setattr("tempfile.tempdir", str(kept))
     model = package.load(str(run), plugins)
     alone = tune(model, f"{data}:val", plugins, trials=12)
-    with processes(2) as pool:
-        together = tune(model, f"{data}:val", plugins, trials=12, run=pool)
+    together = tune(model, f"{data}:val", plugins, trials=12, processes=2)
     assert together.to_json() | {"seconds": 0} == alone.to_json() | {"seconds": 0}
     assert list(kept.iterdir()) == []
 

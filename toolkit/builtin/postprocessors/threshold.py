@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.builtin.postprocessors.foreground import Foreground
+from toolkit.builtin.postprocessors.components import connected, labelled
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
+from toolkit.values.voxels import Voxels
 
 
 class Threshold(FromForeground):
@@ -21,9 +21,5 @@ class Threshold(FromForeground):
 
     kind: Literal["threshold"] = "threshold"
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Foreground:
-        return Foreground.of(prediction, prediction["foreground"][0] > self.foreground, ["foreground"], backend)
-
-    def divide(self, foreground: Foreground) -> Instances:
-        label = np.repeat(foreground.component + 1, foreground.length)
-        return foreground.instances(label, self.min_size, "foreground")
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        return labelled(voxels, np.repeat(connected(voxels) + 1, voxels.length), self.min_size, "foreground")

@@ -11,7 +11,7 @@ from toolkit.builtin.packaged import Packaged, PackagedHeads
 from toolkit.errors import ModelError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.plugins.sections import Input, Tiling, Training
+from toolkit.plugins.sections import Input, Learning, Tiling
 from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
 from toolkit.steps.normalise import Normalise
@@ -122,7 +122,7 @@ def recipe(plan: Plan, catalogue: Catalogue) -> Recipe:
         loss=PackagedHeads(outputs=plan.heads),
         postprocess=catalogue.find("postprocessors", chosen["kind"], "builtin").model_validate(chosen),
         tiling=Tiling(window=window, overlap=overlap),
-        training=Training(crop=window),
+        training=Learning(crop=window),
     )
 
 
