@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from scipy.ndimage import label
 
 from tests.models import bright, see_through
@@ -56,6 +57,11 @@ class Said:
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
+
+    @property
+    def told(self) -> str:
+        """Standard error with single spaces, in one line."""
+        return " ".join(self.err.split())
 
     @property
     def error(self) -> str:
@@ -275,6 +281,72 @@ def test_values_that_are_no_numbers_are_background_and_said_once(model, here: Pa
     assert io.read_instances(here / "a.seg" / "a.zarr") == wanted(array)
 
 
+def test_what_is_seen_is_said_and_channels_that_differ_are_counted(model, here: Path, seg) -> None:
+    nuclei, dark = bright((40, 50)), np.zeros((40, 50), np.uint8)
+    for name, order in (("blue", (dark, dark, nuclei)), ("green", (dark, nuclei, dark))):
+        (here / "in").mkdir(exist_ok=True)
+        tifffile.imwrite(here / "in" / f"{name}.tif", np.stack(order, -1), photometric="rgb")
+    write(here / "in" / "grey.tif", nuclei, imagej=True, resolution=(2, 2), metadata={"unit": "um"})
+    said = seg("in/blue.tif", "--model", model, "-o", "one")
+    assert "image blue yx 40×50 channel 2 of 3, the only one that is not flat pixel size unknown" in said.told
+    assert io.read_instances(here / "one" / "blue.zarr") == wanted(nuclei)
+    said = seg("in", "--model", model, "-o", "all")
+    assert "not the same is seen of all images: 1 × channel 2 of 3" in said.told
+    assert all(io.read_instances(here / "all" / f"{n}.zarr") == wanted(nuclei) for n in ("blue", "green", "grey"))
+    assert "channel 0 of 1 pixel size 0.5 µm (ImageJ)" in seg("in/grey.tif", "--model", model, "-o", "grey").told
+    seen = [image["seen"] for image in json.loads((here / "all" / "run.json").read_text())["images"]]
+    assert seen[2] == "channel 0 of 1"
+
+
+def test_a_channel_can_be_named_and_no_object_gets_a_hint(model, here: Path, seg) -> None:
+    nuclei = bright((40, 50))
+    tifffile.imwrite(here / "a.ome.tif", np.stack([np.full_like(nuclei, 7), nuclei]),
+                     metadata={"axes": "CYX", "Channel": {"Name": ["empty", "cells"]}})  # fmt: skip
+    said = seg("a.ome.tif", "--model", model, "--channel", "Cells", "-o", "name")
+    assert "channel 1 (cells) of 2" in said.told
+    assert io.read_instances(here / "name" / "a.zarr") == wanted(nuclei)
+    said = seg("a.ome.tif", "--model", model, "--channel", "0", "-o", "number")
+    assert "this channel is flat, but channel 1 (cells) of 2 is not: say --channel 1" in said.told
+    assert "no object was found in channel 0 (empty) of 2; try another --channel" in said.told
+    again = seg("--from", "name/run.json", "-o", "again")
+    assert "channel 1 (cells) of 2" in again.told
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_time_series_is_run_frame_by_frame_with_one_scale(together: bool, model, here: Path, seg) -> None:
+    nuclei = bright((40, 50))
+    frames = np.stack([nuclei, nuclei // 4])
+    tifffile.imwrite(here / "a.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    said = seg("a.tif", "--model", model, "--set", f"normalise.together={together}".lower())
+    assert "2 frames, yx 40×50" in said.told
+    found = io.read_instances(here / "a.seg" / "a.zarr")
+    first = len(wanted(nuclei))
+    assert found.shape == frames.shape
+    assert len(found) == (first if together else 2 * first)
+    rows = list(csv.DictReader((here / "a.seg" / "a.objects.csv").read_text().splitlines()))
+    assert [row["frame"] for row in rows] == ["0"] * first + ["1"] * (0 if together else first)
+    assert tifffile.imread(here / "a.seg" / "a.labels.tif").shape == frames.shape
+
+
+def test_chunks_that_are_not_stored_are_counted_and_refused_where_that_is_asked(model, here: Path, seg) -> None:
+    array = bright((40, 50))
+    made = zarr.create_array(here / "a.zarr", shape=array.shape, chunks=(20, 25), dtype="u1", zarr_format=2)
+    made[...] = array
+    (here / "a.zarr" / "1.1").unlink()
+    assert "1 of 4 chunks are not stored and read as empty" in seg("a.zarr", "--model", model).told
+    said = seg("a.zarr", "--model", model, "--strict", "-o", "strict")
+    assert said.code == 5
+    assert "1 chunks are not stored" in said.error
+
+
+def test_files_that_are_not_read_are_named(model, here: Path, seg) -> None:
+    (here / "in").mkdir()
+    write(here / "in" / "a.tif", bright((40, 50)))
+    for name in ("x.czi", "notes.txt"):
+        (here / "in" / name).write_text("text")
+    assert "note 2 skipped: x.czi (pip install 'seg-toolkit[formats]'), notes.txt" in seg("in", "--model", model).told
+
+
 def test_more_objects_than_16_bits_get_wider_ids(here: Path, tmp_path: Path, seg) -> None:
     large = see_through(tmp_path / "large", tiling={"window": [520, 520], "overlap": 0}, training={"crop": [520, 520]})
     array = np.zeros((520, 520), np.uint8)
@@ -292,6 +364,7 @@ def spoil(folder: Path) -> None:
     write(folder / "nan.tif", np.full((20, 20), np.nan, np.float32))
     write(folder / "deep.tif", bright((6, 20, 20)))
     tifffile.imwrite(folder / "colour.tif", np.stack([bright((40, 40))] * 3, -1), photometric="rgb")
+    write(folder / "two.tif", np.stack([bright((40, 40))] * 2), metadata={"axes": "CYX"})
     (folder / "cut.tif").write_bytes(good[: len(good) // 2])
     (folder / "text.tif").write_text("no image")
     (folder / "empty").mkdir()
@@ -311,7 +384,8 @@ BAD = {
         5,
         "there is no channel 3, the image has 1 channel",
     ),
-    "colour wanted": (["good.tif", "--set", "input.channels=haematoxylin"], 5, "needs red, green and blue"),
+    "colour wanted": (["two.tif", "--channel", "haematoxylin"], 5, "needs red, green and blue"),
+    "no such name": (["good.tif", "--channel", "DAPI"], 5, "there is no channel called 'DAPI'"),
     "two channels": (["good.tif", "--set", "input.channels=[0,0]"], 2, "the model takes 1 channel"),
     "all channels": (["colour.tif", "--set", "input.channels=all"], 5, "takes 1 channel(s) and this image has 3"),
     "no input": ([], 5, "no image was given"),

@@ -26,6 +26,10 @@ def run(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of the results. [default: INPUT's stem + .seg]")
     ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|N|grey|haematoxylin", help="What is seen; once for each that the model takes."),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
@@ -37,6 +41,7 @@ def run(
     from_record: Annotated[
         Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
     as_json: console.Json = False,
@@ -53,6 +58,7 @@ def run(
         plugin=plugin,
         model=model,
         out=out,
+        channels=tuple(channel or ()),
         changes=tuple(changes or ()),
         named=recipe,
         device=device,
@@ -62,6 +68,7 @@ def run(
         block=block,
         resume=resume,
         overwrite=overwrite,
+        strict=strict,
         preview=not no_preview,
         dry_run=dry_run,
     )

@@ -19,8 +19,10 @@ from toolkit.running.workspace import check
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
+    from toolkit.io.inputs import named
 
-    found = io.find_inputs(wish.inputs)
+    looked = io.search(wish.inputs)
+    found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
         check(out, wish.overwrite)
@@ -30,11 +32,14 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.pipeline.session import Session
     from toolkit.pipeline.workers import cores
     from toolkit.running.plan import peak, plan
-    from toolkit.running.run import ZEROED, Options, run
+    from toolkit.running.run import Options, run
+    from toolkit.running.seen import counted
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
-    options = Options(out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite)
+    options = Options(
+        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict
+    )
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
@@ -45,6 +50,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)
+    screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
@@ -52,6 +58,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     )
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
+    if looked.skipped:
+        screen.print(f"note   {len(looked.skipped)} skipped: {named(looked.skipped)}", markup=False)
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))
@@ -60,9 +68,11 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
         outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
-    for one in good:
-        if one.nonfinite:
-            screen.print(f"note   {one.stem}: {ZEROED.format(one.nonfinite)}", markup=False)
+    for note, stems in _once(good, ahead).items():
+        where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
+        screen.print(f"note   {where}: {note}", markup=False)
+    if differ := counted([d.seen for d in good]):
+        screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
         markup=False,
@@ -81,6 +91,16 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             "the others are done",
         )
     return outcome.record
+
+
+def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
+    """Notes that were not said before the run, each with the images of which it is true."""
+    said: dict[str, list[str]] = {}
+    for one in done:
+        for note in one.notes:
+            if note not in ahead.notes:
+                said.setdefault(note, []).append(one.stem)
+    return said
 
 
 def _bar(count: int, screen: Any) -> Any:

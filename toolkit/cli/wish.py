@@ -31,8 +31,10 @@ class Wish:
     block: int | None = None
     resume: bool = False
     overwrite: bool = False
+    strict: bool = False
     preview: bool = True
     dry_run: bool = False
+    channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
     recipe: dict[str, Any] | None = None
@@ -71,10 +73,19 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
     if wish.named is not None:
         recipe, _ = resolve(wish.named, catalogue, (), owner or loaded.owner)
-    recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
+    recipe = recipe.changed((*wish.changes, *_channels(wish)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
     recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
     return loaded
+
+
+def _channels(wish: Wish) -> tuple[str, ...]:
+    """`--channel` as a change of the recipe: names and numbers, or one way of mixing all."""
+    if not wish.channels:
+        return ()
+    if len(wish.channels) == 1 and wish.channels[0].lower() in ("auto", "all", "grey", "haematoxylin"):
+        return (f"input.channels={wish.channels[0].lower()}",)
+    return (f"input.channels={json.dumps([int(c) if c.isdecimal() else c for c in wish.channels])}",)
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from toolkit.io.dataset import Item as Item
     from toolkit.io.dataset import open_dataset as open_dataset
     from toolkit.io.finite import count_nonfinite as count_nonfinite
+    from toolkit.io.image import frames as frames
     from toolkit.io.image import read as read
     from toolkit.io.inputs import Found as Found
     from toolkit.io.inputs import find_inputs as find_inputs
+    from toolkit.io.inputs import search as search
     from toolkit.io.labels import read_instances as read_instances
     from toolkit.io.labels import read_truth as read_truth
     from toolkit.io.output import write as write
@@ -24,10 +26,12 @@ _HOME = {
     "Item": "dataset",
     "count_nonfinite": "finite",
     "find_inputs": "inputs",
+    "frames": "image",
     "open_dataset": "dataset",
     "read": "image",
     "read_instances": "labels",
     "read_truth": "labels",
+    "search": "inputs",
     "stem": "paths",
     "write": "output",
 }

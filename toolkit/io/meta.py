@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
@@ -50,7 +51,8 @@ def read_splits(root: Path) -> dict[str, list[str]]:
     splits = _mapping(root / "splits.json")
     if not all(isinstance(v, list) and all(isinstance(n, str) for n in v) for v in splits.values()):
         raise InputError("a split is not a list of names", root / "splits.json", 'write {"train": ["a"], …}')
-    return splits
+    # A Mac may have written the names of files with accents as characters of their own.
+    return {split: [unicodedata.normalize("NFC", name) for name in names] for split, names in splits.items()}
 
 
 def read_weights(root: Path, names: Iterable[str] | None = None) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import StorageError, UsageError
 from toolkit.files import whole
+from toolkit.values.frames import frame
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -24,7 +25,8 @@ def write(
     preview: Image | None = None,
     points: Mapping[str, NDArray[Any]] | None = None,
 ) -> tuple[Path, ...]:
-    """Write the objects of `image` into `folder` (made if missing) and give the paths.
+    """Write the objects of `image` into `folder` (made if missing) and give the paths. If `instances` has an axis more,
+    it is that of time, and `image` is the first frame.
 
     `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
     the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.points.csv`: `points`, if given;
@@ -33,11 +35,10 @@ def write(
     Zarr that is none of ours, has the name of an output.
     """
     folder = Path(folder)
-    size = image.voxel_size if image.calibrated else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
-            made = _write_all(Path(scratch), stem, instances, size, {"objects": table, "points": points}, preview)
+            made = _write_all(Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview)
             for path in made:
                 _replaceable(folder / path.name)
             return tuple(_publish(path, folder) for path in made)
@@ -51,16 +52,19 @@ def _write_all(
     folder: Path,
     stem: str,
     instances: Instances,
-    voxel_size: tuple[float, ...] | None,
+    image: Image,
     tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
 ) -> list[Path]:
     from toolkit.io.tifflabels import write_tiff
     from toolkit.io.zarrlabels import write_zarr
 
+    size = image.voxel_size if image.calibrated else None
     made = [folder / f"{stem}.labels.tif", folder / f"{stem}.zarr"]
-    write_tiff(made[0], instances, voxel_size)
-    write_zarr(made[1], instances, voxel_size)
+    series = len(instances.shape) > image.ndim
+    axes = "T" * series + image.axes[1:]
+    write_tiff(made[0], instances, size, axes)
+    write_zarr(made[1], instances, size, axes)
     for name, table in tables.items():
         if table is not None:
             from toolkit.io.table import write_csv
@@ -71,7 +75,7 @@ def _write_all(
         from toolkit.io.overlay import write_overlay
 
         made.append(folder / f"{stem}.overlay.png")
-        write_overlay(made[-1], preview, instances)
+        write_overlay(made[-1], preview, frame(instances, 0) if series else instances)
     return made
 
 

@@ -59,9 +59,10 @@ class Source:
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     stamp: str = ""
+    frame: int = 0
 
     def read(self) -> Image:
-        return io.read(Path(self.path), self.axes, self.voxel_size)
+        return io.read(Path(self.path), self.axes, self.voxel_size, self.frame)
 
 
 class Bench:
@@ -77,11 +78,10 @@ class Bench:
     def of(cls, model: Model) -> Bench:
         return cls(model.session())
 
-    def prepared(self, source: Source, scale: Scale | None = None) -> Prepared:
-        """The image of `source`; with the `scale` that another process has fitted."""
+    def prepared(self, source: Source, scale: Scale | None = None, image: Image | None = None) -> Prepared:
+        """The image of `source`, if it was not read yet; with the `scale` that another process has fitted."""
         if self._prepared is None or self._source != source:
-            image = source.read()
-            self._prepared = self.session.prepare(image, scale)
+            self._prepared = self.session.prepare(image or source.read(), scale)
             self._source = source
         return self._prepared
 

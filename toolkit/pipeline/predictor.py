@@ -49,7 +49,7 @@ class Predictor:
             raise InputError(
                 f"the model takes {self._takes} channel(s) and this image has {image.channels}",
                 image.name,
-                "choose with --set input.channels='[0]'",
+                "choose with --channel",
             )
         whole = Box.whole(image.shape)
         left = iter(windows)

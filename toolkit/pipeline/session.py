@@ -19,7 +19,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import PostProcessor
 from toolkit.registry import package
 from toolkit.registry.package import ModelPackage
-from toolkit.steps import channels, normalise
+from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import enlarge, shrink
 from toolkit.values.image import Image
@@ -84,8 +84,11 @@ class Session:
     def prepare(self, image: Image, scale: Scale | None = None) -> Prepared:
         """What the network sees of a whole image, with the `scale` that was fitted to it, if one was; raises a sentence
         if image and recipe do not fit."""
-        seen = prepare(image, self.model.recipe)
-        return Prepared(seen, scale or normalise.fit(seen, self.model.recipe.normalise), image.shape)
+        recipe = self.model.recipe
+        seen = prepare(image, recipe)
+        series = image.series if recipe.normalise.together else None
+        fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
+        return Prepared(seen, fitted, image.shape)
 
     def lattice(self, prepared: Prepared) -> Lattice:
         """The windows of an image."""
@@ -161,4 +164,4 @@ def prepare(image: Image, recipe: Recipe) -> Image:
             image.name,
             f"choose a {image.ndim}-D model, or say --axes",
         )
-    return shrink(channels.select(image, recipe.input.channels), recipe.shrink)
+    return shrink(recipe.input.seen(image), recipe.shrink)

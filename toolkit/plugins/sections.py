@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from toolkit.steps.channels import select
+from toolkit.steps.choice import Learnt, choose
+from toolkit.values.image import Image
 
 Validate = Literal["S", "detection"]
 VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
@@ -20,12 +25,29 @@ class Section(BaseModel):
 class Input(Section):
     """What the network sees of an image."""
 
-    channels: tuple[Annotated[int, Field(ge=0)], ...] | Literal["all", "grey", "haematoxylin"] = (0,)
-    """Channel numbers, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark."""
+    channels: tuple[Annotated[int, Field(ge=0)] | str, ...] | Literal["auto", "all", "grey", "haematoxylin"] = "auto"
+    """Channels by number or name, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark;
+    `auto`: what a training learnt, else by the rule of docs/images.md."""
+    learnt: Learnt | None = None
+    """What a training took `auto` for; it says so itself."""
+    knows: tuple[Literal["haematoxylin"], ...] = ()
+    """What `auto` may take beside a channel."""
     spacing_um: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
     shrink: tuple[Annotated[int, Field(ge=1, le=16)], ...] | None = None
     """The network sees the means of so many voxels per axis, `(Z)YX`, and its objects are enlarged again; null: 1."""
+
+    @property
+    def count(self) -> int | None:
+        """How many channels the network sees; None if that depends on the image."""
+        chosen = self.learnt.channels if self.channels == "auto" and self.learnt else self.channels
+        return None if chosen == "all" else 1 if isinstance(chosen, str) else len(chosen)
+
+    def seen(self, image: Image) -> Image:
+        """What the network sees of an image, which says so. Raises `InputError` if the image does not have it."""
+        choice = choose(image.series or image, self.channels, self.learnt, self.knows)
+        notes = (*image.notes, choice.note) if choice.note else image.notes
+        return replace(select(image, choice.channels), notes=notes, seen=choice.said)
 
 
 class Tiling(Section):

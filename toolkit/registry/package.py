@@ -70,7 +70,7 @@ class ModelPackage:
                 "change only input, normalise, postprocess and tiling, or train anew",
             )
         chosen = recipe.input.channels
-        takes = self.takes or (None if own.input.channels == "all" else channels(own))
+        takes = self.takes or own.input.count
         if chosen != "all" and channels(recipe) != (takes or channels(recipe)):
             raise UsageError(
                 f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"
@@ -173,10 +173,10 @@ def _licence(card: Path) -> str:
 
 def channels(recipe: Recipe) -> int:
     """How many channels the network sees."""
-    chosen = recipe.input.channels
-    if chosen == "all":
+    count = recipe.input.count
+    if count is None:
         raise UsageError("the number of channels is unknown", "input.channels=all", "list them: input.channels=[0,1]")
-    return 1 if isinstance(chosen, str) else len(chosen)
+    return count
 
 
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:

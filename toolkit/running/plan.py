@@ -11,6 +11,7 @@ from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.session import Session
 from toolkit.running.run import Options, source
+from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
 
@@ -27,6 +28,8 @@ class Plan:
     seconds: float
     gigabytes: float
     first: str
+    image: str
+    """What is seen of the first image."""
     notes: tuple[str, ...]
 
 
@@ -47,6 +50,7 @@ def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
 
 def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
     here = session.prepare(source(one, options).read())
+    frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
     lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
@@ -64,9 +68,10 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * windows * pace / split,
+        seconds=images * frames * windows * pace / split,
         gigabytes=split * (peak() + 2 * heads / 2**30),
         first=one.stem,
+        image=described(here.image, here.shape, session.model.recipe.shrink, frames),
         notes=_notes(here.image, session.model.recipe.input.spacing_um),
     )
 

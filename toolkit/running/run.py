@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from toolkit.pipeline.session import Prepared, Session
 from toolkit.pipeline.workers import tools, workers
 from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.running.record import record, stamp, versions
+from toolkit.running.seen import nothing
 from toolkit.running.workspace import opened
-from toolkit.steps.measure import measure
+from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.shrink import enlarge
+from toolkit.values.frames import stack
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
-ZEROED = "{} values are not finite and were taken as 0"
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
 
@@ -44,6 +45,7 @@ class Options:
     preview: bool = True
     resume: bool = False
     overwrite: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class Done:
     seconds: float = 0.0
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    nonfinite: int = 0
-    """Values of the image that were taken as 0."""
+    seen: str = ""
     error: str | None = None
 
 
@@ -143,24 +144,32 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
     pieces = Path(folder).parent / f"pieces-{os.getpid()}"
     try:
         where = source(found, options)
-        here = bench.prepared(where)
-        work = blocks(session.lattice(here), options.block)
-        if processes > 1 and (len(work) > 1 or sum(1 for _ in session.lattice(here).windows()) >= MANY):
-            instances = _by_processes(session, model, where, here, options, processes, pieces)
-        else:
-            kept = session.pieces(here, folder=pieces)
-            instances = session.objects(kept, session.model.recipe.postprocess, options.block)
-        original = io.read(found.path, where.axes, where.voxel_size)
-        nonfinite = io.count_nonfinite(original)
-        preview = original if options.preview else None
-        table = measure(instances, original)
+        frames = io.frames(found.path, where.axes, where.voxel_size)
+        if options.strict and frames[0].absent:
+            raise InputError(f"{frames[0].absent} chunks are not stored", found.path, "copy it, or leave out --strict")
+        parts: list[Instances] = []
+        tables: list[Table] = []
+        seen: list[Prepared] = []
+        for number, original in enumerate(frames):
+            at = replace(where, frame=number)
+            here = bench.prepared(
+                at, seen[0].scale if seen and session.model.recipe.normalise.together else None, original
+            )
+            seen.append(here)
+            parts.append(_objects(session, model, at, here, options, processes, pieces))
+            tables.append(measure(parts[-1], original))
+        instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
+        nonfinite = sum(map(io.count_nonfinite, frames))
+        preview = frames[0] if options.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
-        files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
+        files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points)
     except InputError as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error))
     finally:
         shutil.rmtree(pieces, ignore_errors=True)
-    notes = original.notes + ((ZEROED.format(nonfinite),) if nonfinite else ())
+    notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    if not len(instances):
+        notes = (*notes, nothing(here.image, frames[0].channels))
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -171,8 +180,21 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         seconds=time.perf_counter() - began,
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
-        nonfinite=nonfinite,
+        seen=here.image.seen,
     )
+
+
+def _objects(
+    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, pieces: Path
+) -> Instances:
+    lattice = session.lattice(here)
+    many = len(blocks(lattice, options.block)) > 1 or sum(1 for _ in lattice.windows()) >= MANY
+    if processes > 1 and many:
+        return _by_processes(session, model, where, here, options, processes, pieces)
+    try:
+        return session.objects(session.pieces(here, folder=pieces), session.model.recipe.postprocess, options.block)
+    finally:
+        shutil.rmtree(pieces, ignore_errors=True)
 
 
 def _by_processes(
@@ -210,5 +232,6 @@ def _fingerprint(found: Sequence[Found], package: ModelPackage, options: Options
         "--voxel-size": options.voxel_size,
         "--block": None if package.recipe.postprocess.exact else options.block,
         "--no-preview": not options.preview,
+        "--strict": options.strict,
         "versions": versions(),
     }

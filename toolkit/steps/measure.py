@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -41,7 +41,17 @@ class Table(Mapping[str, Column]):
     def points(self) -> dict[str, Column]:
         """Only the centres of mass: `id`, `z`, `y`, `x` in voxels, and `score`, as a data set may have them."""
         places = {axis: self.columns[f"centroid_{axis}"] for axis in "zyx" if f"centroid_{axis}" in self.columns}
-        return {"id": self.columns["id"], **places, "score": self.columns["score"]}
+        frame = {"frame": self.columns["frame"]} if "frame" in self.columns else {}
+        return {"id": self.columns["id"], **frame, **places, "score": self.columns["score"]}
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """The tables of the frames of a time series as one, with a column `frame`; ids go on from frame to frame."""
+    frame = np.repeat(np.arange(len(tables)), [t.rows for t in tables])
+    columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    return Table(
+        {"id": np.arange(1, len(frame) + 1), "frame": frame, **{k: v for k, v in columns.items() if k != "id"}}
+    )
 
 
 def measure(instances: Instances, image: Image) -> Table:

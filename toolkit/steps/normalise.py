@@ -31,6 +31,8 @@ class Normalise(BaseModel):
     """Lower percentile, in percent."""
     high: Annotated[float, Field(gt=0, le=100)] = 99.8
     """Upper percentile, in percent."""
+    together: bool = True
+    """Whether the frames of a time series have one scale, so that what fades is seen to fade."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,9 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def _scene(self, recipe: Recipe, shape: tuple[int, ...]) -> Scene:
         wanted = recipe.input.channels
-        channels = 3 if isinstance(wanted, str) else max(wanted) + 1
+        one = wanted == "auto" and not recipe.input.learnt
+        numbers = [c for c in wanted if isinstance(c, int)] if isinstance(wanted, tuple) else []
+        channels = 1 if one else max(numbers) + 1 if numbers else 3
         return blobs(shape, count=5, radius=(5.0, 7.0), seed=1, channels=channels)
 
     def _trained(self, recipe: Recipe, steps: int = 12) -> tuple[torch.nn.Module, list[float]]:

@@ -16,7 +16,7 @@ from toolkit.gpu.memory import free
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
 from toolkit.plugins.recipe import Recipe
-from toolkit.steps import channels, normalise
+from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import shrink, shrink_truth
 from toolkit.training.augment import Sample, chosen
@@ -118,7 +118,7 @@ class Crops:
         return found
 
     def _read(self, item: Item) -> Held:
-        image = shrink(channels.select(self.data.image(item), self.recipe.input.channels), self.recipe.shrink)
+        image = shrink(self.recipe.input.seen(self.data.image(item)), self.recipe.shrink)
         if image.ndim != self.recipe.ndim:
             raise InputError(
                 f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D",

@@ -15,6 +15,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.training import record
+from toolkit.training.channels import resolved
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.closing import Score, close
 from toolkit.training.data import Crops
@@ -70,6 +71,7 @@ def train(
     recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
     Timetable.of(checked(recipe), recipe.training.steps)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
+    recipe, channels = resolved(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
@@ -78,6 +80,8 @@ def train(
     about |= {"recipe": recipe.plain(), "start": record.origin(model), "deduced": [asdict(d) for d in deductions]}
     try:
         with opened(out, recipe, about, catalogue, model=model, start=start, threads=threads, resume=resume) as run:
+            if channels and not run.going_on:
+                say(f"image  {channels}")
             if model is not None and not run.going_on:
                 anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
                 say(f"start  with {anew if new else f'all weights of {model.reference}'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class SeededWatershed(Gathering):
         values = self.needed(heads)
         inside = self.inside(values, loose)
         wanted = np.ones(seen.box.shape, bool) if self.everywhere else inside
-        chosen = {name: value[wanted] for name, value in values.items()}
+        chosen: dict[str, NDArray[Any]] = {name: value[wanted] for name, value in values.items()}
         if self.seeds == "votes":
             scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
             vectors = backend.to_numpy(seen.at("cpv", backend.asarray(wanted)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import imagecodecs
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.battery import kinds
 from tests.golden import FOLDER
 from toolkit import io
+from toolkit.check import diagnose
+from toolkit.check.inventory import inventory
 from toolkit.errors import InputError, UsageError
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -187,3 +191,33 @@ def test_weights_that_make_no_sense_are_a_sentence(tmp_path: Path, text: str | b
     (root / "weights.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(InputError, match=what):
         io.open_dataset(root)
+
+
+def test_names_pair_in_either_spelling_of_accents(tmp_path: Path) -> None:
+    for kind, form in (("images", "NFC"), ("masks", "NFD")):
+        (tmp_path / kind).mkdir()
+        for stem in ("é_a", "é_b"):
+            path = tmp_path / kind / (unicodedata.normalize(form, stem) + ".tif")
+            tifffile.imwrite(path, np.eye(8, dtype=np.uint8), photometric="minisblack")
+    (tmp_path / "splits.json").write_text(json.dumps({"val": [unicodedata.normalize("NFD", "é_a")]}))
+    assert len(io.open_dataset(tmp_path)) == 1
+    (item,) = io.open_dataset(f"{tmp_path}:val").items
+    assert item.mask is not None
+    assert not diagnose(inventory(str(tmp_path))).errors
+
+
+def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    tifffile.imwrite(tmp_path / "images" / "a.tif", kinds.PLANE)
+    kinds.geojson()(tmp_path / "masks")
+    data = io.open_dataset(tmp_path)
+    assert np.array_equal(data.truth(data.items[0]).layers[0], kinds.LABELS)
+    (facts,) = diagnose(inventory(str(tmp_path))).facts
+    assert facts.mask is not None
+    assert len(facts.mask.objects) == 6
+    (tmp_path / "masks" / "a.geojson").rename(tmp_path / "masks" / "a_seg.npy")
+    tifffile.imwrite(tmp_path / "images" / "b.tif", kinds.PLANE)
+    tifffile.imwrite(tmp_path / "masks" / "b.tif", kinds.LABELS)
+    with pytest.raises(InputError, match=r"an image has no mask: .*a\.tif; a_seg\.npy is not read"):
+        io.open_dataset(tmp_path)

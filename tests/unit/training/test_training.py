@@ -28,6 +28,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Learning
 from toolkit.registry import package
+from toolkit.steps.choice import Learnt
 from toolkit.training import checkpoint
 from toolkit.training import loop as module
 from toolkit.training import run as folder
@@ -332,7 +333,8 @@ def test_a_folder_is_begun_resumed_and_protected(data: Path, tmp_path: Path) -> 
     out, wanted = tmp_path / "deep" / "run", recipe(steps=2)
     done = train(wanted, data, out, device="cpu", threads=1, owner=None)
     assert (done.progress.step, done.progress.threads) == (2, 1)
-    assert recipe_of(out, Catalogue(allow=())) == (wanted, None)
+    learnt = wanted.input.model_copy(update={"learnt": Learnt(channels=(0,), of=1)})
+    assert recipe_of(out, Catalogue(allow=())) == (wanted.model_copy(update={"input": learnt}), None)
     record = json.loads((out / "training.json").read_text())
     assert (record["train"], record["val"], record["threads"]) == (2, 1, 1)
     with pytest.raises(UsageError, match=r"the output exists: .*; choose another -o, or say --resume"):

@@ -116,7 +116,7 @@ def recipe(plan: Plan, catalogue: Catalogue) -> Recipe:
     return Recipe(
         schema="toolkit.recipe/1",
         name=name,
-        input=Input(channels=tuple(range(plan.channels))),
+        input=Input(channels=tuple(range(plan.channels)) if plan.channels > 1 else "auto"),
         normalise=plan.normalise,
         network=Packaged(model=plan.description.name),
         loss=PackagedHeads(outputs=plan.heads),
