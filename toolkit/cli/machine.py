@@ -29,19 +29,13 @@ class Finding:
 
 def findings() -> Iterator[Finding]:
     """Everything there is to say about the machine."""
+    from toolkit.registry.store import usual_home
+
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _torch()
     yield _memory()
-    for name, path in {"home": home(), "working folder": Path.cwd()}.items():
+    for name, path in {"home": usual_home(), "working folder": Path.cwd()}.items():
         yield _disk(name, path)
-
-
-def home() -> Path:
-    """The folder of the model registry: `SEG_HOME`, or the platform's place for data of an application."""
-    from platformdirs import user_data_path
-
-    named = os.environ.get("SEG_HOME")
-    return Path(named) if named else user_data_path("seg-toolkit")
 
 
 def _torch() -> Iterator[Finding]:

@@ -47,6 +47,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     )
     if why:
         screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    for note in package.notes:
+        screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)

@@ -32,6 +32,7 @@ def record(
             "owner": model.owner,
             "name": package.name,
             "sha256": package.sha256,
+            "notes": list(package.notes),
         },
         "cite": list(package.recipe.citations),
         "recipe": package.recipe.plain(),

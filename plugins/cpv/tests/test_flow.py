@@ -129,7 +129,6 @@ def test_vectors_are_an_auxiliary_task_of_other_methods(
     tmp_path: Path,
     obtained: Callable[[Path, Path], tuple[float, float]],
 ) -> None:
-    pytest.importorskip(f"toolkit_{plugin}")
     run = tmp_path / "run"
     more = sets(*SMALL, *changes, "auxiliary=cpv")
     assert begin(data, run, "--plugin", plugin, "--steps", "3", *more) == 0

@@ -14,7 +14,7 @@ from toolkit_cpv.peaks import peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import NOWHERE, counted, targets
 
-from tests.beside import oracle
+from tests.golden import published
 from toolkit.api import Backend, Box, Head, Instances, Prediction, Truth
 from toolkit.testing import Catalogue, Lattice, assemble, blocks
 
@@ -23,7 +23,7 @@ SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 
 
 def test_points_are_the_markers_of_the_published_program() -> None:
-    data = oracle("cpv_label_gauss")
+    data = published("cpv_label_gauss")
     for distance in (2, 3):
         found = Points(threshold=0.25, distance=distance).assemble(whole({"gauss": data["gauss"][None]}), Backend())
         np.testing.assert_array_equal(found.start, np.flatnonzero(data["markers"]))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from tests.beside import oracle
+from tests.golden import published
 from toolkit.api import Backend, Box, Instances, Prediction
 from toolkit.testing import Lattice, assemble, blocks
 
@@ -89,7 +89,7 @@ PUBLISHED = (
 
 @pytest.mark.parametrize("case", PUBLISHED)
 def test_overwriting_clusters_are_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"embedseg_{case}")
+    data = published(f"embedseg_{case}")
     options = json.loads(str(data["params"]))
     raw = data["prediction"]
     ndim = raw.ndim - 1

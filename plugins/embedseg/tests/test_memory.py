@@ -33,7 +33,7 @@ print(json.dumps([before, peak(), len(scene.truth.ids)]))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+@pytest.mark.linux
 @pytest.mark.parametrize(("name", "most"), [("embedseg-paper", 1.0), ("embedseg-3d-paper", 7.0)])
 def test_a_crop_of_the_paper_trains_in_the_memory_that_was_promised(name: str, most: float) -> None:
     done = subprocess.run([sys.executable, "-c", STEPS, name], capture_output=True, text=True, check=True)

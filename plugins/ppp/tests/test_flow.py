@@ -223,7 +223,6 @@ def test_a_code_that_does_not_fit_is_refused(seg: Callable[..., Said], data: Pat
 
 
 def test_any_network_can_learn_vectors_beside_patches(seg: Callable[..., Said], data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_cpv", reason="the plugin cpv is not installed")
     for recipe, fields in (("ppp", UNET), ("ppp-dec-paper", (*CODER, "loss.foreground=foreground"))):
         assert seg(*train(data, recipe, recipe, (*fields, "auxiliary=cpv"))).code == 0
         assert "auxiliary.cpv" in (tmp_path / recipe / "log.csv").read_text().partition("\n")[0]

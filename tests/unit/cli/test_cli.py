@@ -16,6 +16,8 @@ from tests.battery.installed import install, install_bad, install_good
 from toolkit import errors
 from toolkit.cli import GROUPS, VERBS, failure, main
 from toolkit.cli.lazy import Verbs
+from toolkit.cli.machine import findings
+from toolkit.registry.store import Store
 
 
 def seg(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -224,6 +226,19 @@ def test_doctor_finds_the_machine_and_the_plugins(
     assert state["bad"] == "RuntimeError: bad on purpose"
     assert any("broken" in fix for fix in found["fix"])
     assert not (tmp_path / "home").exists(), "looking makes nothing"
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_doctor_looks_at_the_registry_that_models_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: bool
+) -> None:
+    monkeypatch.delenv("SEG_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    if chosen:
+        monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    (home,) = (f.value for f in findings() if f.what == "home")
+    assert home.startswith(f"{Store().home},")
+    assert str(tmp_path) in home
 
 
 def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
