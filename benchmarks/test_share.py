@@ -13,7 +13,7 @@ import torch
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.testing.scenes import blobs
 
 MUST = 1.0
@@ -28,7 +28,7 @@ MODELS = [
 @pytest.mark.parametrize(("name", "changes"), MODELS)
 def test_post_processing_takes_no_longer_than_the_network(name: str, changes: tuple[str, ...]) -> None:
     catalogue = Catalogue()
-    model = package.load(name, catalogue)
+    model = resolve.load(name, catalogue)
     model = model.with_recipe(model.recipe.changed(changes, catalogue, model.owner))
     session = Session(model, Backend(), catalogue)
     seen = session.prepare(blobs((1024, 1024), count=350, radius=(8.0, 14.0)).image)

@@ -39,7 +39,7 @@ class Mutual(Loss):
 
         return Annotated()
 
-    def members(self, network: Network, ndim: int) -> dict[str, Member]:
+    def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
         judge = UNet(maps=(2, 4), strides=(2,), units=0)
         return {
             "other": Member(network, (Head("background", 1, "sigmoid"),)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toolkit.pipeline.session import Session as Session
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
-    from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
+    from toolkit.registry.resolve import load as load_model  # noqa: F401  (public under this name)
     from toolkit.training.start import train as train
     from toolkit.values.image import Image as Image
     from toolkit.values.instances import Instances as Instances
@@ -26,7 +26,7 @@ _HOME = {
     "ModelPackage": ("toolkit.registry.package", "ModelPackage"),
     "Recipe": ("toolkit.plugins.recipe", "Recipe"),
     "evaluate": ("toolkit.evaluation.evaluate", "evaluate"),
-    "load_model": ("toolkit.registry.package", "load"),
+    "load_model": ("toolkit.registry.resolve", "load"),
     "Session": ("toolkit.pipeline.session", "Session"),
     "segment": ("toolkit.pipeline.segment", "segment"),
     "train": ("toolkit.training.start", "train"),

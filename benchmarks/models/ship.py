@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import OWN
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.training.checkpoint import LAST
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--last", action="store_true")
     parser.add_argument("--whole", action="store_true", help="32 bits, where 16 change the scores")
     said = parser.parse_args()
-    model = package.load(str(said.run), Catalogue())
+    model = resolve.load(str(said.run), Catalogue())
     module = model.build()
     if said.last:
         kept = load_file(said.run / LAST)

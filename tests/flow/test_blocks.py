@@ -12,7 +12,7 @@ from toolkit.io import open_dataset
 from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.session import prepare
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.steps import normalise
 from toolkit.values.tiles import Box, blocks
 
@@ -27,7 +27,7 @@ def images() -> list[Path]:
 @pytest.mark.slow
 def test_any_blocks_get_the_same_network_output_bit_for_bit() -> None:
     data = open_dataset(f"{beside('data/dsb2018')}:test")
-    model = package.load("embedseg", Catalogue(), "embedseg")
+    model = resolve.load("embedseg", Catalogue(), "embedseg")
     predictor = Predictor(model, Backend())
     several = 0
     for item in data.items[:COUNT]:

@@ -17,8 +17,8 @@ from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.example import Example
-    from toolkit.registry.check import Result
     from toolkit.registry.package import ModelPackage
+    from toolkit.registry.verify import Result
 
 
 def export(
@@ -48,12 +48,12 @@ def export(
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.pipeline.segment import segment
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About
     from toolkit.registry.export import export as write
 
     plugins = catalogue(context)
-    model = package.load(run, plugins)
+    model = resolve.load(run, plugins)
     about = About(
         name=name or model.name,
         description=description or f"Instances by the method {model.recipe.postprocess.kind}.",
@@ -86,7 +86,7 @@ def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
 
 def _verify(path: Path) -> list[Result]:
     """What `seg models test` finds in a process of its own."""
-    from toolkit.registry.check import Result
+    from toolkit.registry.verify import Result
 
     command = [sys.executable, "-m", "toolkit.cli", "models", "test", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from toolkit.cli import console
 from toolkit.cli.wish import Wish, chosen, default_out
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.running.workspace import check
+from toolkit.running.workspace import writable
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if not wish.dry_run:
-        check(out, wish.overwrite)
+        writable(out, wish.overwrite)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select

@@ -33,14 +33,14 @@ def show(
 
     Example: seg show unet --set postprocess.depth=1.5
     """
-    found, _ = resolve(recipe, catalogue(context), changes or ())
+    found, _ = recipe_named(recipe, catalogue(context), changes or ())
     if as_json:
         console.document(found.plain())
     else:
         console.results().print(found.dump().rstrip(), markup=False)
 
 
-def resolve(
+def recipe_named(
     name: str, plugins: Catalogue, changes: list[str] | tuple[str, ...] = (), owner: str | None = None
 ) -> tuple[Recipe, str | None]:
     """The recipe called `name` and the plugin that owns it (None for a file of the user's).

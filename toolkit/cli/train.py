@@ -11,7 +11,7 @@ import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
-from toolkit.cli.show import Changes, resolve
+from toolkit.cli.show import Changes, recipe_named
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,20 +57,20 @@ def train(
     owner = plugins.plugin(plugin).name if plugin else None
     begun = resume and (out / "recipe.yaml").is_file()
     if begun and (deduce or not (plugin or recipe)):
-        from toolkit.training.record import recipe_of
+        from toolkit.training.provenance import recipe_of
 
         chosen, owner = recipe_of(out, plugins, wanted)
     elif plugin or recipe:
-        chosen, owner = resolve(recipe or str(plugin), plugins, wanted, owner)
+        chosen, owner = recipe_named(recipe or str(plugin), plugins, wanted, owner)
     elif not model:
         raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
     from toolkit.cli.training import Bar, lines, show
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.training.start import fitted
     from toolkit.training.start import train as begin
 
-    start = package.load(model, plugins) if model else None
+    start = resolve.load(model, plugins) if model else None
     if start and not (begun or plugin or recipe):
         chosen, owner = start.recipe.changed(wanted, plugins, start.owner), start.owner
     screen = console.progress()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.show import resolve
+from toolkit.cli.show import recipe_named
 from toolkit.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
     from toolkit.plugins.recipe import Recipe
-    from toolkit.registry import package
+    from toolkit.registry import resolve
 
     if wish.plugin is None and wish.model is None:
         raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
     owner = None
     if wish.plugin is not None:
         owner = catalogue.plugin(wish.plugin).name
-    loaded = package.load(wish.model or str(wish.plugin), catalogue, owner)
+    loaded = resolve.load(wish.model or str(wish.plugin), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -72,10 +72,10 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         theirs = Recipe.load(path, catalogue, owner).postprocess
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
     if wish.named is not None:
-        recipe, _ = resolve(wish.named, catalogue, (), owner or loaded.owner)
+        recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
     recipe = recipe.changed((*wish.changes, *_channels(wish)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
-    recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
+    recipe.expects(loaded.heads)
     return loaded
 
 

@@ -76,7 +76,7 @@ def text(path: Path, content: str) -> None:
         made.write_text(content, encoding="utf8")
 
 
-def sweep(where: Path) -> None:
+def prune(where: Path) -> None:
     """Remove the drafts that killed processes left in a folder. Only for who holds it alone."""
     for path in where.iterdir():
         if _DRAFT.fullmatch(path.name) and path.is_file() and not path.is_symlink():

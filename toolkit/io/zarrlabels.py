@@ -14,6 +14,7 @@ from zarr.codecs import ZstdCodec
 from toolkit.io.render import Layers
 from toolkit.io.zarrinstances import write_zarr_instances
 from toolkit.values.instances import Instances
+from toolkit.values.tiles import slabs
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
 """Voxels per chunk: few files, each a few megabytes."""
@@ -100,9 +101,8 @@ def _write_levels(group: Any, layers: Layers, layer: int, axes: str, steps: list
     rows = prod(shape[1:-1])
     # A slab is whole chunks of level 0 and whole strides of every level.
     unit = max(chunk[0], steps[-1][0])
-    thick = unit * max(1, SLAB // (unit * prod(shape[1:])))
-    for low in range(0, shape[0], thick):
-        high = min(low + thick, shape[0])
+    for box in slabs(shape, SLAB, unit):
+        low, high = box.start[0], box.stop[0]
         slab = layers.rows(layer, low * rows, high * rows).reshape(high - low, *shape[1:])
         for array, step in zip(arrays, steps, strict=True):
             array[-(-low // step[0]) : -(-high // step[0])] = slab[tuple(slice(None, None, s) for s in step)]

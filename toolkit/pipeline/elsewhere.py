@@ -17,7 +17,7 @@ from toolkit.pipeline.session import Prepared, Session
 from toolkit.pipeline.workers import tools
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
 from toolkit.values.image import Image
@@ -25,7 +25,7 @@ from toolkit.values.image import Image
 
 @dataclass(frozen=True)
 class Model:
-    """Names a model so that any process can load it: what `package.load` takes, and the recipe to run it with.
+    """Names a model so that any process can load it: what `resolve.load` takes, and the recipe to run it with.
 
     `sha256` tells whether it is still the same model.
     """
@@ -44,7 +44,7 @@ class Model:
     def session(self) -> Session:
         """The model in this process; raises `ModelError` if it is another by now."""
         catalogue = Catalogue(self.allow)
-        loaded = package.load(self.reference, catalogue, self.owner)
+        loaded = resolve.load(self.reference, catalogue, self.owner)
         if loaded.sha256 != self.sha256:
             raise ModelError("the model has changed since it was chosen", self.reference, "start again")
         recipe = Recipe.parse(plain_yaml.load(self.recipe.encode()), catalogue, loaded.owner)

@@ -9,7 +9,7 @@ from typing import Any
 from toolkit import io
 from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -31,7 +31,7 @@ def segment(
     pieces that are worked on, rounded up to whole window cores; the result does not depend on it.
     """
     catalogue = catalogue or Catalogue()
-    loaded = package.load(model, catalogue) if isinstance(model, str) else model
+    loaded = resolve.load(model, catalogue) if isinstance(model, str) else model
     loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner)) if changes else loaded
     if isinstance(image, str | Path):
         image = io.read(Path(image))

@@ -17,7 +17,7 @@ from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import PostProcessor
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
@@ -39,7 +39,7 @@ class Prepared:
 class Session:
     """A model on a device.
 
-    >>> session = Session("embedseg")  # doctest: +SKIP
+    >>> session = Session("MODEL")  # doctest: +SKIP
     >>> pieces = session.predict(image)  # doctest: +SKIP
     >>> session.objects(pieces, ["postprocess.seed=0.6"])  # doctest: +SKIP
     """
@@ -49,7 +49,7 @@ class Session:
     ) -> None:
         """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N."""
         self.catalogue = catalogue or Catalogue()
-        self.model = package.load(model, self.catalogue) if isinstance(model, str) else model
+        self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
         self.backend = device if isinstance(device, Backend) else select(device)
 
     @cached_property

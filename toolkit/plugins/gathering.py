@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.values.instances import Instances
@@ -44,10 +43,11 @@ class Gathering(PostProcessor):
 
 
 def need(heads: Mapping[str, Head], wanted: Mapping[str, int | None], kind: str) -> None:
-    """Raise `UsageError` unless post-processor `kind` finds these heads, with so many channels (None: any number)."""
+    """Raise `ValueError` unless post-processor `kind` finds these heads, with so many channels (None: any number)."""
     for name, channels in wanted.items():
         if name not in heads or channels not in (None, heads[name].channels):
             size = "" if channels is None else f" of {channels} channel{'s'[: channels != 1]}"
             has = ", ".join(f"{head.name} ({head.channels})" for head in heads.values())
-            raise UsageError(f"post-processor {kind} needs a head {name}{size}", f"the model has {has}",
-                             "see --set postprocess.kind=…")  # fmt: skip
+            raise ValueError(
+                f"post-processor {kind} needs a head {name}{size}: the model has {has}; see --set postprocess.kind=…"
+            )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
 
-    from toolkit.plugins.specs import Network
-
+Network = TypeVar("Network", covariant=True)
 OWN = "network"
 """What the recipe's own network is called in a training."""
 DIFFER = ("optimiser", "learning_rate", "weight_decay", "schedule", "warmup", "average")
@@ -20,7 +19,7 @@ DIFFER = ("optimiser", "learning_rate", "weight_decay", "schedule", "warmup", "a
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(Generic[Network]):
     """A network that takes part in a training and is no part of the model that the training leaves.
 
     It gets the channels of the image and `more` after them.

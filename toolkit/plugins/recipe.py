@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
 from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.plugins.told import told
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
@@ -26,6 +27,8 @@ SPECS: dict[str, Family] = {
     "postprocess": "postprocessors",
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
+LOSSES = ("loss", "auxiliary")
+"""Those of `Recipe.losses`."""
 
 
 class Recipe(Section):
@@ -52,7 +55,10 @@ class Recipe(Section):
             raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
         if self.input.shrink is not None and len(self.input.shrink) != self.ndim:
             raise ValueError(f"input.shrink needs {self.ndim} numbers, one per axis of tiling.window")
-        stride = self.network.stride(self.ndim)
+        with told("network"):
+            stride = self.network.stride(self.ndim)
+        with told("postprocess"):
+            self.postprocess.halo(self.ndim)
         for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
             if any(n % s for n, s in zip(shape, stride, strict=True)):
                 raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
@@ -87,7 +93,16 @@ class Recipe(Section):
     @property
     def heads(self) -> tuple[Head, ...]:
         """The heads of the network, from all losses."""
-        return tuple(head for loss in self.losses for head in loss.heads(self.ndim))
+        found: list[Head] = []
+        for section, loss in zip(LOSSES, self.losses, strict=False):
+            with told(section):
+                found += loss.heads(self.ndim)
+        return tuple(found)
+
+    def expects(self, heads: Iterable[Head]) -> None:
+        """Raise `UsageError` unless the post-processor reads these heads."""
+        with told("postprocess"):
+            self.postprocess.check({head.name: head for head in heads}, self.ndim)
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:

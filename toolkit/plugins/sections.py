@@ -60,8 +60,8 @@ class Tiling(Section):
 
     augment: Literal["none", "turns", "turns_after"] = "none"
     """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
-    window, in so many times the time (EmbedSeg paper §2); `turns_after` averages what their activations make of them,
-    so that one turn that is wrongly sure cannot outvote the others."""
+    window, in so many times the time (Lalit et al. 2021, §2); `turns_after` averages what their activations make of
+    them, so that one turn that is wrongly sure cannot outvote the others."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
@@ -90,7 +90,7 @@ class Learning(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["poly", "constant", "cosine"] = "poly"
-    """`poly`: (1 − step/steps)^0.9, as in the EmbedSeg paper."""
+    """`poly`: (1 − step/steps)^0.9, as Lalit et al. 2021 have it."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0."""
     steps: Annotated[int, Field(ge=1)] = 20000

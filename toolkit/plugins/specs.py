@@ -2,6 +2,7 @@
 
 A spec is a frozen pydantic model with a `kind` and one verb. Its fields are YAML keys, Python keywords, `--set` paths
 and package metadata at once. Spec modules import nothing heavy: torch is imported inside `build()`.
+They refuse by `ValueError`, in a sentence that says what is wrong and what to do; the core adds the place.
 """
 
 from __future__ import annotations
@@ -88,14 +89,10 @@ class Network(Spec):
     def stride(self, ndim: int) -> tuple[int, ...]:
         """The window and the crop must be multiples of this, per axis."""
 
-    def borrows(self, other: Network) -> bool:
-        """Whether this network takes weights that `other` learnt."""
-        return self == other
-
-    def of_heads(self, tensor: str) -> bool:
-        """Whether the tensor of this name in the module's state belongs to heads. The others are the same for any
-        heads: a training of another method may start with them."""
-        return True
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        """The network whose weights this one has, another than itself if it only calls it; and how the names of those
+        tensors in the module's state begin that are the same for any heads: another method may start with them."""
+        return self, ()
 
 
 class Loss(Spec):
@@ -120,7 +117,7 @@ class Loss(Spec):
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
 
-    def members(self, network: Network, ndim: int) -> dict[str, Member]:
+    def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
         """Networks that take part in the training beside `network`, the recipe's own, by name."""
         return {}
 
@@ -193,7 +190,7 @@ class PostProcessor(Spec):
         return max(own, search.high) if up else min(own, search.low)
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
-        """Raise `UsageError` if these heads are not what this post-processor reads."""
+        """Raise `ValueError` if these heads are not what this post-processor reads."""
 
     def disagrees(self, loss: Loss) -> str | None:
         """What is wrong where this loss teaches what this post-processor does not read, if something is."""
@@ -216,7 +213,7 @@ class Metric(Spec):
 
     additive: ClassVar[bool] = False
     """True if the pooled values of many images are those of one `Counts` that holds their sums."""
-    errors: ClassVar[tuple[str, ...]] = ()
+    lower_is_better: ClassVar[tuple[str, ...]] = ()
     """Values that are better when they are smaller."""
 
     @abstractmethod

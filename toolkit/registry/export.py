@@ -14,8 +14,8 @@ from toolkit.io.overlay import write_overlay
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.beside import About, Test
 from toolkit.registry.bioimageio.example import Example
-from toolkit.registry.check import Result
 from toolkit.registry.package import ModelPackage
+from toolkit.registry.verify import Result
 from toolkit.steps import normalise
 from toolkit.values.instances import Instances
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from toolkit.errors import InputError, StorageError, UsageError
-from toolkit.registry.bioimageio import description
+from toolkit.registry.bioimageio import formats
 from toolkit.registry.bioimageio.description import Description, File
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import MOST_BYTES, open_package
@@ -69,7 +69,7 @@ def _described(
     with TemporaryDirectory(prefix=STAGED, dir=downloads) as temporary:
         folder = Path(temporary)
         download(address, sha256, downloads, tell).replace(folder / "rdf.yaml")
-        for file in _needed(description.read(open_package(folder))):
+        for file in _needed(formats.read(open_package(folder))):
             target = folder / file.name
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise InputError("the description names a file outside the package", file.name, "choose another model")

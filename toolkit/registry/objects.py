@@ -66,7 +66,7 @@ class Objects:
         stage.rename(target)
         sync(target.parent)
 
-    def sweep(self, used: Collection[str]) -> list[tuple[str, int]]:
+    def prune(self, used: Collection[str]) -> list[tuple[str, int]]:
         """Delete packages that are not in `used`, and what killed processes left: digests and bytes of the packages.
 
         Only for who holds the registry's write lock.

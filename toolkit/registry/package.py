@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import ModelError, UsageError, nearest
+from toolkit.errors import ModelError, UsageError
 from toolkit.files import whole
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Network
+from toolkit.plugins.told import told
 from toolkit.registry.gate import yaml
 from toolkit.values.prediction import Head
 
@@ -31,7 +34,7 @@ class ModelPackage:
 
     `owner` is the plugin whose names the recipe uses first; `sha256` is the digest of the weights; `build` gives the
     network in evaluation mode, `(B, C, *S) -> {head: (B, channels, *S)}` of raw outputs; `heads` are its outputs.
-    `reference` finds the same model again in another process: pass it to `load`.
+    `reference` finds the same model again in another process: pass it to `resolve.load`.
     """
 
     name: str
@@ -48,12 +51,12 @@ class ModelPackage:
     """Channels that the network takes, if it has been given another recipe."""
 
     def lends(self, recipe: Recipe) -> bool:
-        """Whether the recipe's network is another and borrows all weights of this model's."""
-        own = self.recipe
-        return recipe.network != own.network and recipe.network.borrows(own.network) and recipe.loss.means(own.loss)
+        """Whether the recipe's network is another one that has the weights of this model's."""
+        own, other = self.recipe, recipe.network
+        return other != own.network and other.shares()[0] == own.network.shares()[0] and recipe.loss.means(own.loss)
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
-        """The same network with another recipe around it, or its weights in a network that borrows them.
+        """The same network with another recipe around it, or its weights in a network that shares them.
 
         Raises `UsageError` if the network would differ otherwise.
         """
@@ -78,55 +81,22 @@ class ModelPackage:
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
     """The recipe's network with the weights of another."""
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module = network(recipe)
     module.load_state_dict(weights().state_dict(), strict=True)
     return module.eval()
-
-
-def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
-    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, a
-    bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
-
-    Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
-    trusts, `UsageError` if there is no such model.
-    """
-    from toolkit.registry import resolve
-
-    path = Path(reference)
-    if path.is_dir() and (path / RECIPE).is_file():
-        return from_run(path, catalogue, owner, reference)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return _from_files(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
-    if resolve.is_path(reference):
-        return resolve.at(path, catalogue)
-    installed = resolve.installed(reference, catalogue, owner)
-    if installed is not None:
-        return installed
-    try:
-        plugin, recipe = catalogue.locate("recipes", reference, owner)
-    except UsageError as error:
-        raise resolve.unknown(reference, catalogue, error) from error
-    weights = recipe.with_suffix(".safetensors")
-    if not weights.is_file():
-        shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
-        raise UsageError(
-            "this method ships no trained model",
-            reference,
-            f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}",
-        )
-    return _from_files(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
     """The model that a training run left in its folder; somebody else's folder, perhaps: its YAML is read with care."""
     if (folder / RECIPE).is_file():
         yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
-    return _from_files(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
+    return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
 
 
-def _from_files(
+def with_weights(
     recipe_file: Path, weights: Path, catalogue: Catalogue, owner: str | None, reference: str
 ) -> ModelPackage:
+    """The model of a recipe file and the weights beside it."""
     if not weights.is_file():
         raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
     return from_files(recipe_file, weights, Recipe.load(recipe_file, catalogue, owner), owner, reference)
@@ -164,6 +134,14 @@ def channels(recipe: Recipe) -> int:
     return count
 
 
+def network(recipe: Recipe, member: Member[Network] | None = None) -> torch.nn.Module:
+    """The recipe's network, or another one of its training, with fresh weights; raises `UsageError` if it cannot be
+    built."""
+    member = member or Member(recipe.network, recipe.heads)
+    with told("network"):
+        return member.network.build(channels(recipe) + member.more, member.heads, recipe.ndim)
+
+
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     """The recipe's network with these weights, in evaluation mode.
 
@@ -172,7 +150,7 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module = network(recipe)
     try:
         state = {name: tensor.float() for name, tensor in load_file(weights).items()}
         module.load_state_dict(state, strict=True)

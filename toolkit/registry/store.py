@@ -157,7 +157,7 @@ class Store:
     def gc(self) -> list[tuple[str, int]]:
         """Delete packages that no name refers to, and what killed processes left: their digests and bytes."""
         with self._writing() as db:
-            return self.objects.sweep({entry.sha256 for entry in _entries(db, "", ())})
+            return self.objects.prune({entry.sha256 for entry in _entries(db, "", ())})
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:

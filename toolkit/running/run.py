@@ -23,7 +23,8 @@ from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.running.record import record, stamp, versions
 from toolkit.running.seen import nothing
 from toolkit.running.workspace import opened
-from toolkit.steps.measure import joined, measure
+from toolkit.steps.measure import Table, joined, measure
+from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import enlarge
 from toolkit.values.frames import stack
 from toolkit.values.instances import Instances
@@ -147,7 +148,8 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         if options.strict and frames[0].absent:
             raise InputError(f"{frames[0].absent} chunks are not stored", found.path, "copy it, or leave out --strict")
         parts: list[Instances] = []
-        tables, scale = [], None
+        tables: list[Table] = []
+        scale: Scale | None = None
         for number, original in enumerate(frames):
             at = replace(where, frame=number)
             here = bench.prepared(at, scale, original)

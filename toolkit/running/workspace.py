@@ -75,7 +75,7 @@ class Workspace:
         """
         with _writing(self.folder):
             whole.text(self.work / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
-            check(self.out, self.overwrite)
+            writable(self.out, self.overwrite)
             if self.out.exists():
                 self.out.rename(self.former)
             try:
@@ -88,7 +88,7 @@ class Workspace:
             (self.folder / DONE).unlink(missing_ok=True)
 
 
-def check(out: Path, overwrite: bool) -> None:
+def writable(out: Path, overwrite: bool) -> None:
     """Raise `UsageError` if a run may not write `out` or work beside it, `StorageError` if its path is none.
 
     With `overwrite`, the output of a run is replaced if the run wrote every file in it.
@@ -114,7 +114,7 @@ def opened(out: Path, fingerprint: dict[str, Any], resume: bool, overwrite: bool
     or another process holds it. If the work ends in an error and nothing was finished, nothing stays behind.
     """
     space = Workspace(out, overwrite)
-    check(out, overwrite)
+    writable(out, overwrite)
     fingerprint = json.loads(json.dumps(fingerprint, default=str))
     with ExitStack() as stack:
         with _writing(space.folder):
@@ -123,7 +123,7 @@ def opened(out: Path, fingerprint: dict[str, Any], resume: bool, overwrite: bool
             marked(space.folder)
             stack.callback(_tidy, space)
             _restore(space)
-            check(out, overwrite)  # another run may have ended while this one came to hold the folder
+            writable(out, overwrite)  # another run may have ended while this one came to hold the folder
             _begin(space, fingerprint, resume)
         yield space
 

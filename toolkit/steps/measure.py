@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import slabs
 
 Column = NDArray[Any]
+SLAB, CHUNK = 2**25, 2**22
+"""Voxels of the image that are read, and of objects that are looked at, at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ def measure(instances: Instances, image: Image) -> Table:
     columns: dict[str, Column] = {"id": np.arange(1, len(instances) + 1), "score": instances.scores}
     for side, name in enumerate(("min", "max")):
         columns |= {f"{name}_{axis}": instances.boxes[:, side, d] for d, axis in enumerate(axes)}
-    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, _centroids(instances).T, strict=True)}
+    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, instances.centroids.T, strict=True)}
     what, power = ("area", 2) if image.ndim == 2 else ("volume", 3)
     columns[f"{what}_px"] = instances.sizes
     columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
@@ -77,15 +79,6 @@ def measure(instances: Instances, image: Image) -> Table:
     return Table(columns)
 
 
-def _centroids(instances: Instances) -> NDArray[np.float64]:
-    """Centres of mass `(N, D)` in voxels."""
-    length = instances.length.astype(np.float64)
-    where = np.stack(np.unravel_index(instances.start, instances.shape), axis=1).astype(np.float64)
-    where[:, -1] += (length - 1) / 2
-    sums = [np.bincount(instances.owner, weights=axis * length, minlength=len(instances)) for axis in where.T]
-    return np.stack(sums, axis=1) / np.maximum(instances.sizes, 1)[:, None]
-
-
 def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Column, Column]]:
     """Mean, smallest and largest finite value of each object, per channel; the image is read once, in slabs."""
     n = len(instances)
@@ -94,10 +87,13 @@ def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Colum
     order = np.argsort(instances.start, kind="stable")
     start, owner = instances.start[order], instances.owner[order]
     length = instances.length[order].astype(np.int64)
-    for box, first, last in _slabs(image, start):
-        voxels = image.read(box).reshape(image.channels, -1)
-        offset = box.start[0] * prod(image.shape[1:])
-        for part in _parts(length[first:last]):
+    row = prod(image.shape[1:])
+    for box in slabs(image.shape, SLAB):
+        first, last = (int(i) for i in np.searchsorted(start, (box.start[0] * row, box.stop[0] * row)))
+        if first == last:
+            continue
+        voxels, offset = image.read(box).reshape(image.channels, -1), box.start[0] * row
+        for part in runs.chunks(length[first:last], CHUNK):
             span = slice(first + part.start, first + part.stop)
             index, here = runs.voxels(start[span] - offset, length[span]), owner[span]
             begin = np.cumsum(length[span]) - length[span]
@@ -111,25 +107,3 @@ def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Colum
     none = count == 0
     mean = np.where(none, np.nan, total / np.maximum(count, 1))
     return list(zip(mean, np.where(none, np.nan, low), np.where(none, np.nan, high), strict=True))
-
-
-def _slabs(image: Image, start: NDArray[np.int64], voxels: int = 2**25) -> Iterator[tuple[Box, int, int]]:
-    """Slabs of the first axis that hold runs, and the first and last of the sorted runs in each."""
-    depth, *rest = image.shape
-    row = prod(rest)
-    thick = max(1, voxels // max(1, row))
-    for low in range(0, depth, thick):
-        high = min(low + thick, depth)
-        first, last = (int(i) for i in np.searchsorted(start, (low * row, high * row)))
-        if last > first:
-            yield Box((low, *[0] * len(rest)), (high, *rest)), first, last
-
-
-def _parts(length: NDArray[np.int64], voxels: int = 2**22) -> Iterator[slice]:
-    """Consecutive runs of about `voxels` voxels, at least one run each."""
-    ends, at = np.cumsum(length), 0
-    while at < len(length):
-        before = int(ends[at - 1]) if at else 0
-        stop = max(at + 1, int(np.searchsorted(ends, before + voxels, side="right")))
-        yield slice(at, stop)
-        at = stop

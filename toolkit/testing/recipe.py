@@ -42,15 +42,15 @@ class RecipeFormTests:
         assert again == self.recipe, "writing and reading changed it"
 
     def test_the_postprocessor_accepts_the_heads(self) -> None:
-        self.recipe.postprocess.check({head.name: head for head in self.recipe.heads}, self.recipe.ndim)
+        self.recipe.expects(self.recipe.heads)
 
     def test_the_network_can_be_built(self) -> None:
         import torch
 
-        from toolkit.registry.package import channels
+        from toolkit.registry import package
 
         with torch.device("meta"):
-            self.recipe.network.build(channels(self.recipe), self.recipe.heads, self.recipe.ndim)
+            package.network(self.recipe)
 
 
 class RecipeTests(RecipeFormTests, PostProcessorTests):
@@ -84,14 +84,14 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def test_a_saved_model_gives_the_same_instances(self) -> None:
         from toolkit.pipeline.segment import segment
-        from toolkit.registry import package
+        from toolkit.registry import resolve
 
         small = self._small()
         module, _ = self._trained(small)
         image = self._scene(small, SHAPES[small.ndim]).image
         with TemporaryDirectory() as folder:
             found = [segment(image, self._saved(small, module, Path(folder)), device="cpu")]
-            loaded = package.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
+            loaded = resolve.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
             found += [segment(image, loaded, device="cpu")]
             if self.spec.exact:
                 found += [segment(image, loaded, device="cpu", block=min(small.tiling.window))]
@@ -119,7 +119,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         import torch
 
         from toolkit.pipeline.session import prepare
-        from toolkit.registry.package import channels
+        from toolkit.registry import package
         from toolkit.steps import normalise
 
         scene = self._scene(recipe, recipe.training.crop)
@@ -128,7 +128,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         criteria = [(loss.build(), tensors(loss.targets(scene.truth))) for loss in recipe.losses]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim).train()
+            module = package.network(recipe).train()
             optimiser = torch.optim.Adam(module.parameters(), lr=recipe.training.learning_rate)
             seen = []
             for _ in range(steps):

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.sections import VALUES
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.training.checkpoint import Progress
 from toolkit.training.run import Run
-from toolkit.tune import Tell, record, tune
+from toolkit.tune import Tell, kept, tune
 from toolkit.tune.tuned import change
 
 TRIALS = 60
@@ -72,7 +72,7 @@ def close(
     if progress.best < 0:
         return None
     known = run.about.get("closing")
-    model = package.load(str(run.folder), catalogue, run.about.get("owner"))
+    model = resolve.load(str(run.folder), catalogue, run.about.get("owner"))
     before = model.recipe.plain()["postprocess"]
     if known:
         score = Score(**{**known, "changes": tuple(known["changes"])})
@@ -88,6 +88,6 @@ def close(
     changes = tuple(change(name, value) for name, value in after.items() if value != before[name])
     score = Score(found.metric, found.after, found.images, changes, len(found.trials), clock() - began, after)
     if changes:
-        record.keep(found, run.folder)
+        kept.keep(found, run.folder)
     run.note(closing=asdict(score))
     return score

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
-from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.recipe import LOSSES, Recipe
+from toolkit.plugins.told import told
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import shrink, shrink_truth
@@ -76,7 +77,9 @@ class Crops:
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
             for at, loss in enumerate(self.recipe.losses):
-                for name, target in loss.targets(sample.truth).items():
+                with told(LOSSES[at]):
+                    targets = loss.targets(sample.truth)
+                for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
         return {name: _stack(arrays) for name, arrays in columns.items()}
 

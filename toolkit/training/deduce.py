@@ -26,7 +26,7 @@ VIEW = 4
 PART = 0.4
 """Windows share at most this part of their extent."""
 GPU_BATCH = 8
-"""Crops per step on a GPU (the virtual batch of the EmbedSeg paper)."""
+"""Crops per step on a GPU (the virtual batch of Lalit et al. 2021)."""
 
 
 @dataclass(frozen=True)

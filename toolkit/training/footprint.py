@@ -7,6 +7,7 @@ from math import prod
 
 from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Network
 from toolkit.registry import package
 
 WORK = 2.0
@@ -37,11 +38,11 @@ def footprint(recipe: Recipe) -> Footprint:
     return Footprint(sum(f.fixed for f in found), sum(f.voxel for f in found))
 
 
-def _of(recipe: Recipe, member: Member) -> Footprint:
+def _of(recipe: Recipe, member: Member[Network]) -> Footprint:
     import torch
 
     channels, stride = package.channels(recipe) + member.more, member.network.stride(recipe.ndim)
-    module = member.network.build(channels, member.heads, recipe.ndim).train()
+    module = package.network(recipe, member).train()
     small = tuple(4 * s for s in stride)
     large = (*small[:-1], 2 * small[-1])
     weights = sum(p.numel() for p in module.parameters())

@@ -18,7 +18,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.registry.package import ModelPackage
-from toolkit.training import checkpoint, record
+from toolkit.training import checkpoint, provenance
 from toolkit.training.checkpoint import LAST, Progress
 from toolkit.training.deduce import smaller
 from toolkit.training.log import CSV, PNG, Log, draw
@@ -114,7 +114,7 @@ class Run:
         """Write the record; `more` is said from now on."""
         self.about.update(more)
         with writing(self.folder):
-            record.write(self.folder, self.about)
+            provenance.write(self.folder, self.about)
 
     def smaller(self, catalogue: Catalogue) -> Run | None:
         """The same run with a recipe that takes about half the memory, which is written; None if there is none."""
@@ -158,11 +158,11 @@ def opened(
             stack.enter_context(held(folder))
         going_on = resume and (folder / LAST).is_file()
         if resume:
-            record.same_start(folder, model, going_on)
+            provenance.same_start(folder, model, going_on)
         if going_on:
-            record.same_recipe(folder, recipe, about["sha256"])
+            provenance.same_recipe(folder, recipe, about["sha256"])
             threads = threads or checkpoint.read_progress(folder / LAST).threads
-            before = record.read(folder)
+            before = provenance.read(folder)
             # A record that is older than a field does not say it, nor does this run know it.
             about = {**about, **{name: before.get(name) for name in ("start", "deduced")}}
             about |= {name: before[name] for name in ("smaller", "closing") if name in before}
@@ -170,11 +170,11 @@ def opened(
         elif not resume and any(folder.glob("*.safetensors")):
             raise UsageError("the output exists", folder, "choose another -o, or say --resume")
         kept = [path.name for path in folder.glob(KEPT.format("*"))]
-        record.only_ours(folder, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG, *kept), going_on)
+        provenance.only_ours(folder, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG, *kept), going_on)
         threads = threads or cores()
         run = Run(folder, recipe, start, threads, resume, about | {"threads": threads})
         with writing(folder):
-            whole.sweep(folder)
+            whole.prune(folder)
         # The record first: where it is, what lies beside it under the names of a training is a training's.
         run.note()
         if not going_on:

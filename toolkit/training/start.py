@@ -14,7 +14,7 @@ from toolkit.gpu.memory import free
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training import record
+from toolkit.training import provenance
 from toolkit.training.channels import resolved
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.closing import Score, close
@@ -68,7 +68,7 @@ def train(
     """
     out, catalogue = Path(out), catalogue or Catalogue()
     # What validation would refuse only after the first steps.
-    recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
+    recipe.expects(recipe.heads)
     Timetable.of(checked(recipe), recipe.training.steps)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     recipe, channels = resolved(recipe, learnt)
@@ -76,8 +76,8 @@ def train(
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
-    about = record.fresh(str(data), learnt, validation.data, owner)
-    about |= {"recipe": recipe.plain(), "start": record.origin(model), "deduced": [asdict(d) for d in deductions]}
+    about = provenance.fresh(str(data), learnt, validation.data, owner)
+    about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
     try:
         with opened(out, recipe, about, catalogue, model=model, start=start, threads=threads, resume=resume) as run:
             if channels and not run.going_on:

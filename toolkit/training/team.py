@@ -25,7 +25,6 @@ class Team:
     """
 
     def __init__(self, recipe: Recipe, backend: Backend, start: package.ModelPackage | None = None) -> None:
-        channels = package.channels(recipe)
         own = Member(recipe.network, recipe.heads)
         members = {OWN: own, **recipe.loss.members(recipe.network, recipe.ndim)}
         self.step = self.steps = 0
@@ -35,8 +34,7 @@ class Team:
         self._modules: dict[str, torch.nn.Module] = {}
         for name, member in members.items():
             lent = start is not None and name == OWN
-            module = start.build() if start and lent else member.network.build(channels + member.more, member.heads,
-                                                                               recipe.ndim)  # fmt: skip
+            module = start.build() if start and lent else package.network(recipe, member)
             self._modules[name] = module.to(self._device, memory_format=layout(recipe.ndim))  # type: ignore[call-overload]
             if not any(p.requires_grad for p in module.parameters()):
                 kind = type(member.network)

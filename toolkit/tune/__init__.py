@@ -93,7 +93,7 @@ def tune(
     """
     began = time.monotonic()
     measured, name = find_value(metric, catalogue)
-    falls = name.removesuffix(POOLED) in measured.errors
+    falls = name.removesuffix(POOLED) in measured.lower_is_better
     images = len(_annotated(data))
     space = tunable(model) if space is None else space
     plain = model.recipe.postprocess.model_dump(mode="json")

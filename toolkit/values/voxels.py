@@ -109,10 +109,8 @@ class Voxels:
         """The voxels where `keep` `(P,)` is true."""
         known = {name: v[keep] for name, v in self.values.items()}
         index = self.index[keep]
-        fresh = np.ones(len(index), bool)
-        fresh[1:] = (np.diff(index) != 1) | (index[1:] % max(1, self.shape[-1]) == 0)
-        first = np.flatnonzero(fresh)
-        return replace(self, start=index[first], length=np.diff(first, append=len(index)), values=known)
+        start, length, _ = runs.of_voxels(index, np.zeros_like(index), max(1, self.shape[-1]))
+        return replace(self, start=start, length=length, values=known)
 
     def crop(self, box: Box) -> Voxels:
         """The voxels inside `box`, which lies in `self.box`, and nothing else."""

@@ -117,7 +117,7 @@ def test_an_offset_beyond_the_crop_teaches_only_that_background_has_no_affinity(
         ("[[0, -1], [0, 0]]", r"offsets has \[0, 0\], which pairs each voxel with itself"),
         ("[[0, -1], [0, -1]]", r"offsets has \[0, -1\] twice"),
         ("[[0, -1], [0, 0, -1]]", "of unequal numbers of axes"),
-        ("[[0, 0, -1]]", r"loss.offsets has \[0, 0, -1\], which needs 2 numbers, one per axis"),
+        ("[[0, 0, -1]]", r"loss: offsets has \[0, 0, -1\], which needs 2 numbers, one per axis"),
     ],
 )
 def test_impossible_offsets_are_refused_with_a_sentence(said: str, why: str) -> None:

@@ -12,7 +12,7 @@ import tifffile
 
 from toolkit.cli import main
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.testing.scenes import blobs
 
 SMALL = ("training.crop=[64,64]", "tiling.window=[64,64]", "tiling.overlap=16", "training.batch=1")
@@ -121,7 +121,7 @@ def test_vectors_are_an_auxiliary_task_of_other_methods(
     with (run / "log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert all(float(row["auxiliary.cpv"]) > 0 for row in rows)
-    heads = {head.name: head.channels for head in package.load(str(run), Catalogue()).heads}
+    heads = {head.name: head.channels for head in resolve.load(str(run), Catalogue()).heads}
     assert heads["cpv"] == 2
     image = str(data / "images" / "d.tif")
     for out, with_votes in (("own", ()), ("votes", ("postprocess=cpv:points", "postprocess.source=votes"))):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, labels, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from toolkit_cpv.peaks import peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import NOWHERE, counted, targets
 
+from tests.beside import oracle
 from toolkit.builtin.metrics.points import Detection
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import assemble
@@ -157,7 +157,5 @@ def test_nothing_to_see_gives_no_points() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
-
-    with pytest.raises(UsageError, match="points needs a head cpv of 3 channels"):
+    with pytest.raises(ValueError, match="points needs a head cpv of 3 channels"):
         Points(source="votes").check({"gauss": Head("gauss", 1)}, 3)

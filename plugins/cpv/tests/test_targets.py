@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from toolkit_cpv.gauss import GaussLoss
 from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 
+from tests.beside import oracle
 from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 

@@ -4,7 +4,6 @@ import heapq
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from scipy import ndimage
 from toolkit_cpv.vote import counted
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
-from toolkit.errors import UsageError
+from tests.beside import oracle
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import assemble
 from toolkit.values.instances import Instances
@@ -232,6 +231,6 @@ def test_foreground_without_a_seed_is_dropped() -> None:
 
 
 def test_missing_heads_are_refused_with_a_sentence() -> None:
-    with pytest.raises(UsageError, match="three-label needs a head cpv of 2 channels"):
+    with pytest.raises(ValueError, match="three-label needs a head cpv of 2 channels"):
         ThreeLabelWatershed(seeds="votes").check({"three_label": Head("three_label", 3)}, 2)
     ThreeLabelWatershed().check({"three_label": Head("three_label", 3)}, 2)

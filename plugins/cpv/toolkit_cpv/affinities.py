@@ -13,7 +13,7 @@ from toolkit.values.offsets import Offset, ends
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
 from toolkit_cpv.erosion import erode
-from toolkit_cpv.three_label import UNKNOWN, Balance
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
@@ -78,14 +78,14 @@ class AffinitiesLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import AffinitiesCriterion
 
-        return AffinitiesCriterion(self)
+        return AffinitiesCriterion(self.weight, self.balance)
 
     def _offsets(self, ndim: int) -> tuple[Offset, ...]:
         """Raises `ValueError` if they are of another number of axes."""
         if self.offsets is None:
             return neighbours(ndim)
         if len(self.offsets[0]) != ndim:
-            raise ValueError(f"loss.offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
+            raise ValueError(f"offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
         return self.offsets
 
     def _eroded(self, truth: Truth) -> tuple[NDArray[np.int32], Bools]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit_cpv.jit import jit
+from toolkit.gpu.jit import jit
 
 Ints = NDArray[np.int64]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.values import runs
 from toolkit.values.instances import Instances
 from toolkit.values.voxels import Voxels
 
@@ -54,8 +55,4 @@ def dilate(index: Ints, label: NDArray[np.int32], shape: tuple[int, ...]) -> tup
 def objects(index: Ints, label: NDArray[Any], shape: tuple[int, ...], scores: NDArray[Any], min_size: int) -> Instances:
     """Instances of voxels `index`, ascending, with labels > 0; `scores` by label. Smaller ones are dropped."""
     kept = np.bincount(label, minlength=len(scores))[label] >= min_size
-    index, label = index[kept], label[kept]
-    fresh = np.ones(len(index), bool)
-    fresh[1:] = (label[1:] != label[:-1]) | (np.diff(index) != 1) | (index[1:] % shape[-1] == 0)
-    first = np.flatnonzero(fresh)
-    return Instances.from_runs(shape, index[first], np.diff(first, append=len(index)), label[first], scores)
+    return Instances.from_runs(shape, *runs.of_voxels(index[kept], label[kept], shape[-1]), scores)

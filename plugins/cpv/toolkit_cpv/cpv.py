@@ -12,7 +12,7 @@ from toolkit.plugins.specs import Loss
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
 from toolkit_cpv.gauss import around, near
-from toolkit_cpv.three_label import UNKNOWN, Balance
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class CpvLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import CpvCriterion
 
-        return CpvCriterion(self)
+        return CpvCriterion(self.weight, self.balance)
 
 
 def _to_objects(truth: Truth) -> Vectors:

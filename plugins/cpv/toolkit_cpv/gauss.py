@@ -43,7 +43,7 @@ class GaussLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import GaussCriterion
 
-        return GaussCriterion(self)
+        return GaussCriterion(self.weight)
 
     def _blobs(self, truth: Truth) -> NDArray[np.float32]:
         found = np.zeros(truth.shape, np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import OutOfMemory
-from toolkit_cpv.jit import jit
+from toolkit.gpu.jit import jit
 
 Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]

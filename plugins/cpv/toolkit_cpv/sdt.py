@@ -45,7 +45,7 @@ class SdtLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import SdtCriterion
 
-        return SdtCriterion(self)
+        return SdtCriterion(self.weight)
 
 
 def interval(truth: Truth, scale: float) -> Floats:

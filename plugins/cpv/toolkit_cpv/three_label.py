@@ -12,14 +12,12 @@ from toolkit.plugins.specs import Loss
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
 from toolkit_cpv.erosion import erode
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
-UNKNOWN = -1
-
-Balance = Literal["none", "reference"]
 
 
 class ThreeLabelLoss(Loss):
@@ -46,7 +44,7 @@ class ThreeLabelLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import ThreeLabelCriterion
 
-        return ThreeLabelCriterion(self)
+        return ThreeLabelCriterion(self.weight, self.balance)
 
 
 def classes(truth: Truth) -> NDArray[np.int8]:

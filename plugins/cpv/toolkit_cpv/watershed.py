@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.specs import Search
@@ -80,7 +79,7 @@ class SeededWatershed(Gathering):
         values = self.needed(heads)
         inside = self.inside(values, loose)
         wanted = np.ones(seen.box.shape, bool) if self.everywhere else inside
-        chosen = {name: value[wanted] for name, value in values.items()}
+        chosen: dict[str, NDArray[Any]] = {name: value[wanted] for name, value in values.items()}
         if self.seeds == "votes":
             scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
             vectors = backend.to_numpy(seen.at("cpv", backend.asarray(wanted)))
@@ -195,9 +194,10 @@ class AffinitiesWatershed(SeededWatershed):
         super().check(heads, ndim)
         offsets = heads["affinities"].offsets or ()
         if any(sum(map(abs, offset)) != 1 for offset in offsets):
-            raise UsageError(f"post-processor {self.kind} reads affinities of face neighbours alone",
-                             f"the model has {[list(offset) for offset in offsets]}",
-                             "see --set postprocess.kind=mutex_watershed")  # fmt: skip
+            raise ValueError(
+                f"post-processor {self.kind} reads affinities of face neighbours alone: the model has "
+                f"{[list(offset) for offset in offsets]}; see --set postprocess.kind=mutex_watershed"
+            )
 
     def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
         """`enough`: the least of those affinities that must be high where there is a seed."""

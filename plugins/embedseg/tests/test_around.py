@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 
+from tests.beside import oracle
 from toolkit.steps.matching import compare
 from toolkit.steps.normalise import Normalise, fit
 from toolkit.values.image import Image

@@ -4,11 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg import centres
 from toolkit_embedseg.centres import centre
+
+from tests.beside import oracle
 
 
 @pytest.mark.parametrize("rule", ["medoid", "centroid", "approximate_medoid"])

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
+from tests.beside import oracle
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import assemble
 from toolkit.values.instances import Instances
@@ -120,8 +120,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
     from toolkit.values.prediction import Head
 
-    with pytest.raises(UsageError, match="needs a head offsets of 2 channels"):
+    with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from embedseg_oracles import oracle
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
 
+from tests.beside import oracle
 from toolkit.values.truth import Truth
 
 REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}

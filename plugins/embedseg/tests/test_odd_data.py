@@ -16,7 +16,7 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.training.start import train
 
 SMALL = ["training.steps=2", "training.batch=2"]
@@ -64,7 +64,7 @@ def test_volumes_thinner_than_the_stride_train_and_are_segmented(tmp_path: Path)
     shape = ("tiling.window=[8,32,32]", "tiling.overlap=[0,8,8]", "training.crop=[8,32,32]")
     flat = ("loss.anisotropy=[]", "postprocess.anisotropy=[]")
     trained(data(tmp_path / "data", volume), tmp_path / "run", "embedseg-3d", *shape, *flat)
-    model = package.load(str(tmp_path / "run"), Catalogue(), "embedseg")
+    model = resolve.load(str(tmp_path / "run"), Catalogue(), "embedseg")
     image = (volume > 0).astype(np.float32)
     assert segment(image, model, device="cpu").shape == volume.shape
 

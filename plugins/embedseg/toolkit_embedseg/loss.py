@@ -91,4 +91,7 @@ class EmbedSegLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_embedseg.lovasz import EmbeddingLoss
 
-        return EmbeddingLoss(self)
+        weights = self.instance_weight, self.var_weight, self.seed_weight
+        return EmbeddingLoss(
+            self.grid, self.anisotropy, self.lovasz, self.var_axes, self.bandwidth_mean, self.foreground_weight, weights
+        )

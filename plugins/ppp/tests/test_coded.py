@@ -17,7 +17,8 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.predictor import Predictor
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.package import load, save
+from toolkit.registry.package import save
+from toolkit.registry.resolve import load
 from toolkit.steps import normalise
 from toolkit.testing.scenes import blobs
 from toolkit.values.tiles import Box
@@ -96,9 +97,9 @@ def test_windows_are_what_lies_around_a_pixel_and_zero_beyond_the_border() -> No
 
 def test_a_code_that_does_not_fit_the_patch_and_a_window_that_does_not_hold_it_are_refused() -> None:
     heads = PatchLoss(patch=(25, 25)).heads(2)
-    with pytest.raises(UsageError, match=r"multiple of its 4×4 places: network.code=252; choose 256"):
+    with pytest.raises(ValueError, match=r"multiple of its 4×4 places: code=252; choose 256"):
         PatchCoder().build(1, heads, 2)
-    with pytest.raises(UsageError, match="a window of 9 pixels does not hold a patch of 25×25"):
+    with pytest.raises(ValueError, match="a window of 9 pixels does not hold a patch of 25×25"):
         PatchWindow(poolings=1).build(1, heads, 2)
 
 

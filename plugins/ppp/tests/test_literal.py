@@ -5,8 +5,9 @@ import json
 import numpy as np
 import ppp_literal as literal
 import pytest
-from ppp_oracles import oracle
 from toolkit_ppp.patchperpix import PatchPerPix
+
+from tests.beside import oracle
 
 PAPER = ["ppp_paper_2d_t05_sparse", "ppp_paper_2d_t05_dense", "ppp_paper_3d_t05_sparse"]
 REFERENCE = [

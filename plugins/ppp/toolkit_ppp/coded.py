@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.errors import UsageError
 from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
-from toolkit_ppp.unet import UNet, begin, everywhere, level, linear, together
+from toolkit_ppp.unet import everywhere, linear, together
 
 FEW = 128
 """Patches that are decoded at once where some are asked for."""
@@ -41,15 +42,16 @@ class Coder(nn.Module):
         sizes = [maps * 2**at for at in range(levels + 1)]
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
+        how = (ndim, number, False, True)
         self.code = nn.Linear(features, code)
-        down: list[nn.Module] = [level(1, sizes[0], ndim, number)]
-        up: list[nn.Module] = [level(self.depth, sizes[-1], ndim, number)]
+        down: list[nn.Module] = [level(1, sizes[0], *how)]
+        up: list[nn.Module] = [level(self.depth, sizes[-1], *how)]
         for fine, coarse in pairwise(sizes):
-            down += [pooling(2), level(fine, coarse, ndim, number)]
+            down += [pooling(2), level(fine, coarse, *how)]
         for coarse, fine in pairwise(sizes[::-1]):
-            up += [nn.Upsample(scale_factor=2), level(coarse, fine, ndim, number)]
+            up += [nn.Upsample(scale_factor=2), level(coarse, fine, *how)]
         last = convolution(maps, 1, 1)
-        begin(last, head)
+        begin([replace(head, channels=1)], last)
         self.decoder = nn.Sequential(*up, last)
         self.encoder = nn.Sequential(*down, convolution(sizes[-1], self.depth, 1)) if autoencoder else None
         # Maps of the finest level before and after a layer, and what the allocator keeps.
@@ -114,7 +116,7 @@ class CodedModule(nn.Module):
     """
 
     def __init__(
-        self, features: UNet, heads: tuple[Head, ...], above: float, coder: Callable[[int, Head], Coder]
+        self, features: Trunk, heads: tuple[Head, ...], above: float, coder: Callable[[int, Head], Coder]
     ) -> None:
         super().__init__()
         self.above, self.features = above, features
@@ -125,7 +127,7 @@ class CodedModule(nn.Module):
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
-        maps = self.features(image)
+        maps = self.features.maps(image)
         if not self.training:
             maps = together(maps)
         plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
@@ -138,7 +140,7 @@ class CodedModule(nn.Module):
 
     def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
         """As `forward`, with patches decoded where somebody asks."""
-        maps = together(self.features(image))
+        maps = together(self.features.maps(image))
         found: dict[str, Tensor | Rows] = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         for name, coder in self.coders.items():
             assert isinstance(coder, Coder)
@@ -151,9 +153,8 @@ def _depth(code: int, places: tuple[int, ...], patch: tuple[int, ...]) -> int:
     number = prod(places)
     if code % number:
         whole, small = "×".join(map(str, patch)), "×".join(map(str, places))
-        raise UsageError(
-            f"the code of a patch of {whole} is a multiple of its {small} places",
-            f"network.code={code}",
-            f"choose {max(1, round(code / number)) * number}, or another network.coder_levels",
+        raise ValueError(
+            f"the code of a patch of {whole} is a multiple of its {small} places: code={code}; "
+            f"choose {max(1, round(code / number)) * number}, or another coder_levels"
         )
     return code // number

@@ -77,7 +77,7 @@ def cuda(patches: Patches, box: Box, origin: Triple, selection: Selection, optio
     def work(own: Box) -> None:
         found.append(_cuda(patches, own, origin, selection, options, backend))
 
-    kernels.in_pieces(work, [box], _halves)
+    kernels.in_parts(work, [box], _halves)
     return Edges.merge(found)
 
 

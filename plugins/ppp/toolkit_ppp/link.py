@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.gpu.jit import jit
 from toolkit_ppp.consensus import TILE, Windows, fill
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 from toolkit_ppp.voters import Voters
 

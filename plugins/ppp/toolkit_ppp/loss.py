@@ -47,7 +47,7 @@ class OfPatches(Loss):
 
     def heads(self, ndim: int) -> tuple[Head, ...]:
         if len(self.patch) != ndim:
-            raise ValueError(f"loss.patch {self._shape} has {len(self.patch)} axes and the images have {ndim}")
+            raise ValueError(f"patch {self._shape} has {len(self.patch)} axes and the images have {ndim}")
         patches = Head("patches", prod(self.patch), "sigmoid", "patch", self.patch)
         match self.foreground:
             case "none":

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from toolkit.builtin.networks.plain_unet import Plain
 from toolkit.plugins.specs import Network
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
 
-    from toolkit_ppp.unet import UNet
+    from toolkit.builtin.networks.plain_unet_module import Trunk
 
 
-class Backbone(Network):
+class Backbone(Plain):
     """U-Net whose way up keeps its number of maps, because hundreds of outputs need more than tens of maps (paper,
     2.2). Levels halve the resolution; convolutions are padded to `same`."""
 
@@ -26,38 +27,24 @@ class Backbone(Network):
     """Factor of the maps from level to level (paper: 2, in 3-D 3)."""
     levels: Annotated[int, Field(ge=1, le=7)] = 4
     """Resolutions (paper: 4, in 3-D 3)."""
-    convolutions: Annotated[int, Field(ge=1, le=4)] = 2
-    """Convolutions of 3^D of each level, on the way down and on the way up."""
+    norm: Literal["none", "batch"] = "none"
+    """Batch normalisation before each ReLU (paper: none)."""
     upward: Literal["constant", "decreasing"] = "constant"
     """Maps on the way up: as many on each level (paper), or those of the way down (standard U-Net, paper Table 2)."""
     upward_maps: Annotated[int, Field(ge=1)] | None = None
     """Number of maps of a constant way up; null: those of the coarsest level (paper)."""
-    pooling: tuple[tuple[Annotated[int, Field(ge=1, le=8)], ...], ...] | None = None
-    """Steps between neighbouring levels, per axis; null is 2 everywhere (paper)."""
-    norm: Literal["none", "batch"] = "none"
-    """Batch normalisation before each ReLU (paper: none)."""
 
-    def steps(self, ndim: int) -> tuple[tuple[int, ...], ...]:
-        """The pooling of each step, per axis."""
-        steps = self.pooling if self.pooling is not None else ((2,) * ndim,) * (self.levels - 1)
-        if len(steps) != self.levels - 1 or any(len(step) != ndim for step in steps):
-            raise ValueError(f"network.pooling needs {self.levels - 1} steps of {ndim} numbers, it is {list(steps)}")
-        return steps
+    def up(self, down: list[int]) -> list[int]:
+        return [self.upward_maps or down[-1]] * (self.levels - 1) if self.upward == "constant" else super().up(down)
 
-    def stride(self, ndim: int) -> tuple[int, ...]:
-        product = [1] * ndim
-        for step in self.steps(ndim):
-            product = [p * s for p, s in zip(product, step, strict=True)]
-        return tuple(product)
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ()
 
-    def features(self, channels: int, ndim: int) -> UNet:
+    def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
-        from toolkit_ppp.unet import UNet
+        from toolkit.builtin.networks.plain_unet_module import Trunk
 
-        down = [self.maps * self.growth**level for level in range(self.levels)]
-        constant = self.upward_maps or down[-1]
-        up = [constant if self.upward == "constant" else maps for maps in down[-2::-1]]
-        return UNet(channels, down, up, self.steps(ndim), ndim, self.convolutions, self.norm == "batch")
+        return Trunk(**self.trunk(channels, ndim), he=True)
 
 
 class PatchUNet(Backbone):
@@ -68,8 +55,8 @@ class PatchUNet(Backbone):
 
     kind: Literal["ppp_unet"] = "ppp_unet"
 
-    def of_heads(self, tensor: str) -> bool:
-        return not tensor.startswith("features.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("features.",)
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule

@@ -76,7 +76,7 @@ def fill(
     def halve(pane: Box) -> list[Box]:
         return cut(there, pane, int(there[pane.slices].sum()) // 2)
 
-    kernels.in_pieces(work, cut(there, Box.whole(there.shape), BUDGET // (4 * TILE * width)), halve)
+    kernels.in_parts(work, cut(there, Box.whole(there.shape), BUDGET // (4 * TILE * width)), halve)
 
 
 def cut(there: NDArray[np.bool_], pane: Box, most: int) -> list[Box]:

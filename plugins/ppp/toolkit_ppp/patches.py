@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
+from toolkit.gpu.jit import jit
 from toolkit.values.voxels import Voxels
 from toolkit_ppp.bits import Words, pack
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple
 from toolkit_ppp.options import Options
 from toolkit_ppp.threads import default_threads, run

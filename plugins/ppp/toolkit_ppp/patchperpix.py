@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.values.instances import Instances
@@ -31,21 +30,22 @@ class PatchPerPix(Options, PostProcessor):
         self._same_axes(ndim)
         shape = "×".join(map(str, self.patch))
         if "patches" not in heads:
-            raise UsageError("a head is missing", "patches", "train with loss.kind=ppp, or choose another postprocess")
+            raise ValueError("the head patches is missing; train with loss.kind=ppp, or choose another postprocess")
         head = heads["patches"]
         if head.channels != self.voxels or (head.patch is not None and head.patch != self.patch):
             has = f"{head.channels} channels" if head.patch is None else "×".join(map(str, head.patch))
-            raise UsageError(f"the head patches has {has}, not {shape} = {self.voxels} channels", "postprocess.patch",
-                             "set it to the patch that the network was trained with")  # fmt: skip
+            raise ValueError(
+                f"the head patches has {has}, not {shape} = {self.voxels} channels; set patch to the one that the "
+                "network was trained with"
+            )
         if "numinst" in heads and heads["numinst"].channels != 3:
-            raise UsageError("the head numinst must have 3 channels: 0, 1 and more instances", "numinst",
-                             f"this one has {heads['numinst'].channels}")  # fmt: skip
+            found = heads["numinst"].channels
+            raise ValueError(f"the head numinst must have 3 channels, 0, 1 and more instances: this one has {found}")
 
     def _same_axes(self, ndim: int) -> None:
         if ndim != len(self.patch):
             shape = "×".join(map(str, self.patch))
-            raise UsageError(f"the patch {shape} has {len(self.patch)} axes and the image {ndim}", "postprocess.patch",
-                             "give one extent per axis")  # fmt: skip
+            raise ValueError(f"patch {shape} has {len(self.patch)} axes and the image {ndim}; give one extent per axis")
 
     def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
         from toolkit_ppp import kept

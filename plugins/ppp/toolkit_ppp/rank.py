@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
+from toolkit.gpu.jit import jit
 from toolkit.values.tiles import Box
 from toolkit_ppp import panes
 from toolkit_ppp.consensus import TILE, Windows, fill, windows
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 from toolkit_ppp.options import Options
 from toolkit_ppp.pane import load, split

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import prod
 
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.errors import UsageError
+from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
 from toolkit.values.prediction import Head
 from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
 from toolkit_ppp.members import places, strides
-from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
+from toolkit_ppp.unet import everywhere, linear
 
 FEW = 64
 """Windows that are looked at at once where some are asked for."""
@@ -37,22 +37,23 @@ class EncoderDecoder(nn.Module):
         self.patch, ndim, self.window = head.patch, len(head.patch), bottleneck * int(pool**poolings)
         if max(self.patch) > self.window or self.window % 2 == 0:
             shape = "×".join(map(str, self.patch))
-            raise UsageError(
-                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle",
-                f"network.pool={pool}, network.poolings={poolings}, network.bottleneck={bottleneck}",
-                "choose more poolings, a larger odd bottleneck, or a smaller patch",
+            raise ValueError(
+                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle: pool={pool}, "
+                f"poolings={poolings}, bottleneck={bottleneck}; choose more poolings, a larger odd bottleneck, or a "
+                "smaller patch"
             )
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
         sizes = [maps * 2**at for at in range(poolings + 1)]
+        how = (ndim, number, norm, True)
         layers: list[nn.Module] = []
         for before, here in zip([channels, *sizes], sizes[:-1], strict=False):
-            layers += [level(before, here, ndim, number, norm), pooling(pool)]
-        layers.append(level(sizes[-2], sizes[-1], ndim, number, norm, extent=1))
+            layers += [level(before, here, *how), pooling(pool)]
+        layers.append(level(sizes[-2], sizes[-1], *how, extent=1))
         for coarse, fine in pairwise(sizes[::-1]):
-            layers += [nn.Upsample(scale_factor=pool), level(coarse, fine, ndim, number, norm)]
+            layers += [nn.Upsample(scale_factor=pool), level(coarse, fine, *how)]
         last = convolution(maps, 1, 1)
-        begin(last, head)
+        begin([replace(head, channels=1)], last)
         self.layers = nn.Sequential(*layers, last)
         self.chunk = max(1, BUDGET // (16 * maps * self.window**ndim))
 
@@ -97,7 +98,7 @@ class WindowModule(nn.Module):
     """
 
     def __init__(
-        self, features: UNet | None, heads: tuple[Head, ...], above: float, window: Callable[[Head], EncoderDecoder]
+        self, features: Trunk | None, heads: tuple[Head, ...], above: float, window: Callable[[Head], EncoderDecoder]
     ) -> None:
         super().__init__()
         self.above, self.order = above, [head.name for head in heads]
@@ -109,7 +110,7 @@ class WindowModule(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         plain = {}
         if self.features is not None:
-            maps = self.features(image)
+            maps = self.features.maps(image)
             plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, network in self.windows.items():
@@ -123,7 +124,7 @@ class WindowModule(nn.Module):
         """As `forward`, with windows looked at where somebody asks."""
         found: dict[str, Tensor | Rows] = {}
         if self.features is not None:
-            maps = self.features(image)
+            maps = self.features.maps(image)
             found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         for name, network in self.windows.items():
             assert isinstance(network, EncoderDecoder)

@@ -51,7 +51,7 @@ def test_a_prediction_equal_to_the_truth_is_perfect(metric: Metric, seed: int) -
             continue  # a rendering without overlap may cut an object that another one hides
         if "det" in key:
             continue  # the centre of a bent or hidden object need not be its own
-        perfect = 0.0 if key.removesuffix(" pooled") in metric.errors else 1.0
+        perfect = 0.0 if key.removesuffix(" pooled") in metric.lower_is_better else 1.0
         assert math.isnan(value) or value == pytest.approx(perfect), key
 
 
@@ -109,7 +109,7 @@ def test_nothing_at_all_and_nothing_on_one_side_have_a_value_or_are_undefined(me
     both, lost, spurious = plain(metric, blank, blank), plain(metric, some, blank), plain(metric, blank, some)
     assert set(both) == set(lost) == set(spurious)
     for key, value in both.items():
-        assert math.isnan(value) or value == (0 if key.removesuffix(" pooled") in metric.errors else 1), key
+        assert math.isnan(value) or value == (0 if key.removesuffix(" pooled") in metric.lower_is_better else 1), key
     for name in ("S@0.50", "F1@0.50", "PQ", "AJI", "AJI+", "SBD", "AP_det", "clDice", "avF1"):
         if name in both:
             assert (both[name], lost[name], spurious[name]) == (1, 0, 0)

@@ -14,7 +14,6 @@ from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import Heads, assemble, grid, prediction
 from toolkit.testing.strategies import labels, partitions, shapes
@@ -195,11 +194,11 @@ def test_without_a_foreground_head_the_nearest_affinities_are_the_foreground() -
 def test_offsets_that_are_not_those_of_the_model_are_refused() -> None:
     own = usual_offsets(2)
     MutexWatershed().check({"affinities": Head("affinities", 8, "sigmoid", "affinity", offsets=own)}, 2)
-    with pytest.raises(UsageError, match="offsets are not those"):
+    with pytest.raises(ValueError, match="offsets are not those"):
         MutexWatershed().check({"affinities": Head("affinities", 2, "sigmoid", "affinity", offsets=own[:2])}, 2)
-    with pytest.raises(UsageError, match="mutex_watershed needs a head affinities"):
+    with pytest.raises(ValueError, match="mutex_watershed needs a head affinities"):
         MutexWatershed().check({"foreground": Head("foreground", 1)}, 2)
-    with pytest.raises(UsageError, match="needs a head foreground"):
+    with pytest.raises(ValueError, match="needs a head foreground"):
         Watershed().check({"seediness": Head("seediness", 1)}, 2)
 
 

@@ -86,7 +86,7 @@ def test_only_drafts_are_swept(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     (tmp_path / whole.draft()).mkdir()
     (tmp_path / whole.draft()).symlink_to("nowhere")
-    whole.sweep(tmp_path)
+    whole.prune(tmp_path)
     left = {p.name for p in tmp_path.iterdir() if p.is_file()}
     assert left == set(kept)
     assert len(list(tmp_path.iterdir())) == len(kept) + 2
@@ -114,5 +114,5 @@ def test_the_sweep_of_the_registry_leaves_what_no_registry_named(tmp_path: Path)
     past = time.time() - STALE - 60
     for path in tmp_path.rglob("*"):
         os.utime(path, (past, past), follow_symlinks=False)
-    assert Objects(tmp_path).sweep(()) == [("1" * 64, 5)]
+    assert Objects(tmp_path).prune(()) == [("1" * 64, 5)]
     assert everything(tmp_path) == before

@@ -168,6 +168,34 @@ def test_every_shared_data_set_can_be_read(name: str) -> None:
     assert {f.axes for f in found} == {dataset.axes}
 
 
+def test_weights_belong_to_images(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells", splits={"train": ["c", "a"], "test": ["b"]})
+    assert [item.weight for item in io.open_dataset(root).items] == [1, 1, 1]
+    (root / "weights.csv").write_text("name,note,weight\na,hard,4\nb,,0\n")
+    assert {item.name: item.weight for item in io.open_dataset(root).items} == {"a": 4, "b": 0, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("name,weight\nx,1\n", r"there is no image 'x': .*line 2"),
+        ("name,weight\na,1\na,2\n", r"an image has two weights: .*line 3: a"),
+        ("name,weight\na,-1\n", r"a weight is not a number from 0 on: .*line 2: '-1'"),
+        ("name,weight\na,nan\n", "a weight is not a number"),
+        ("name,weight\na,inf\n", "a weight is not a number"),
+        ("name,weight\na,much\n", "a weight is not a number"),
+        ("name,weight\na\n", "a row has not the columns name and weight"),
+        ("a,4\nb,2\n", r"a row has not the columns name and weight: .*begin: name,weight"),
+        (b"name,weight\na,\xff\n", "this table cannot be read"),
+    ],
+)
+def test_weights_that_make_no_sense_are_a_sentence(tmp_path: Path, text: str | bytes, what: str) -> None:
+    root = make(tmp_path / "cells")
+    (root / "weights.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(InputError, match=what):
+        io.open_dataset(root)
+
+
 def test_names_pair_in_either_spelling_of_accents(tmp_path: Path) -> None:
     for kind, form in (("images", "NFC"), ("masks", "NFD")):
         (tmp_path / kind).mkdir()
@@ -196,31 +224,3 @@ def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path)
     tifffile.imwrite(tmp_path / "masks" / "b.tif", kinds.LABELS)
     with pytest.raises(InputError, match=r"an image has no mask: .*a\.tif; a_seg\.npy is not read"):
         io.open_dataset(tmp_path)
-
-
-def test_weights_belong_to_images(tmp_path: Path) -> None:
-    root = make(tmp_path / "cells", splits={"train": ["c", "a"], "test": ["b"]})
-    assert [item.weight for item in io.open_dataset(root).items] == [1, 1, 1]
-    (root / "weights.csv").write_text("name,note,weight\na,hard,4\nb,,0\n")
-    assert {item.name: item.weight for item in io.open_dataset(root).items} == {"a": 4, "b": 0, "c": 1}
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("name,weight\nx,1\n", r"there is no image 'x': .*line 2"),
-        ("name,weight\na,1\na,2\n", r"an image has two weights: .*line 3: a"),
-        ("name,weight\na,-1\n", r"a weight is not a number from 0 on: .*line 2: '-1'"),
-        ("name,weight\na,nan\n", "a weight is not a number"),
-        ("name,weight\na,inf\n", "a weight is not a number"),
-        ("name,weight\na,much\n", "a weight is not a number"),
-        ("name,weight\na\n", "a row has not the columns name and weight"),
-        ("a,4\nb,2\n", r"a row has not the columns name and weight: .*begin: name,weight"),
-        (b"name,weight\na,\xff\n", "this table cannot be read"),
-    ],
-)
-def test_weights_that_make_no_sense_are_a_sentence(tmp_path: Path, text: str | bytes, what: str) -> None:
-    root = make(tmp_path / "cells")
-    (root / "weights.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(InputError, match=what):
-        io.open_dataset(root)

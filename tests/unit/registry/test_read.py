@@ -16,11 +16,11 @@ from tests.beside import beside
 from toolkit.errors import ModelError, NotTrusted
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
-from toolkit.registry.bioimageio.check import reproduce
+from toolkit.registry import resolve
 from toolkit.registry.bioimageio.description import Axis, Tensor
 from toolkit.registry.bioimageio.module import from_model, to_model
 from toolkit.registry.bioimageio.read import Opened
+from toolkit.registry.bioimageio.reproduce import reproduce
 from toolkit.registry.gate import code
 from toolkit.registry.store import Store
 from toolkit.values.image import Image
@@ -48,7 +48,7 @@ def test_a_real_package_finds_the_nuclei_of_a_real_image(version: str) -> None:
     import tifffile
 
     path = str(beside(f"data/zoo/nuclei-broad-onnx-v{version}.zip"))
-    model = package.load(path, Catalogue())
+    model = resolve.load(path, Catalogue())
     folder = beside("data/dsb2018/images")
     image = tifffile.imread(sorted(folder.glob("*.tif"))[3])
     assert len(pipeline.segment(Image.from_array(image, "YX"), model, device="cpu")) > 5
@@ -60,7 +60,7 @@ def test_a_real_package_finds_the_nuclei_of_a_real_image(version: str) -> None:
 
 def test_a_package_becomes_a_model_that_the_pipeline_runs(tmp_path: Path) -> None:
     packages.zipped(tmp_path / "m.zip", packages.good())
-    model = package.load(str(tmp_path / "m.zip"), Catalogue())
+    model = resolve.load(str(tmp_path / "m.zip"), Catalogue())
     assert model.recipe.normalise.kind == "mean_std"
     assert model.recipe.tiling.window == (256, 256)
     assert [h.name for h in model.heads] == ["foreground"]
@@ -77,7 +77,7 @@ def test_a_recipe_of_a_foreign_model_survives_as_text(tmp_path: Path) -> None:
     from toolkit.plugins.recipe import Recipe
 
     packages.zipped(tmp_path / "m.zip", packages.good())
-    model = package.load(str(tmp_path / "m.zip"), Catalogue())
+    model = resolve.load(str(tmp_path / "m.zip"), Catalogue())
     again = Recipe.parse(yaml.safe_load(model.recipe.dump()), Catalogue(), model.owner)
     assert again == model.recipe
     assert model.with_recipe(again).recipe == again
@@ -158,7 +158,7 @@ def test_a_network_of_a_known_library_is_data_and_any_other_import_never_runs(tm
 
 def predicted(path: Path) -> Any:
     with torch.inference_mode():
-        return package.load(str(path), Catalogue()).build()(torch.zeros(1, 1, 256, 256))
+        return resolve.load(str(path), Catalogue()).build()(torch.zeros(1, 1, 256, 256))
 
 
 def edited(change: Callable[[dict[str, Any]], Any]) -> dict[str, bytes]:
@@ -201,7 +201,7 @@ def test_a_model_without_padding_gets_the_border_that_it_cuts_off(tmp_path: Path
         del plain["inputs"][0]["preprocessing"], plain["outputs"][0]["postprocessing"]
 
     packages.zipped(tmp_path / "m.zip", packages.altered(files, change))
-    model = package.load(str(tmp_path / "m.zip"), Catalogue())
+    model = resolve.load(str(tmp_path / "m.zip"), Catalogue())
     assert model.recipe.tiling.window == (264, 264)
     x = torch.rand(2, 1, 264, 264)
     with torch.inference_mode():
@@ -212,7 +212,7 @@ def test_a_model_without_padding_gets_the_border_that_it_cuts_off(tmp_path: Path
 
 def test_a_window_that_the_model_does_not_take_is_a_sentence(tmp_path: Path) -> None:
     packages.zipped(tmp_path / "m.zip", packages.good())
-    model = package.load(str(tmp_path / "m.zip"), Catalogue())
+    model = resolve.load(str(tmp_path / "m.zip"), Catalogue())
     with pytest.raises(ModelError, match=r"wants 16 \+ n·16"):
         model.build()(torch.zeros(1, 1, 24, 32))
 
@@ -266,7 +266,7 @@ def test_statistics_that_one_fit_per_image_can_do_leave_the_windows(tmp_path: Pa
             plain["inputs"][0]["axes"][1]["channel_names"] = list(channels)
 
         made = opened(tmp_path, edited(change))
-        return made.plan.normalise.kind, len(made.plan.operations), len(made.plan.notes)
+        return made.adapter.normalise.kind, len(made.adapter.operations), len(made.adapter.notes)
 
     zero = {"id": "zero_mean_unit_variance", "kwargs": {"axes": ["channel", "y", "x"]}}
     spread = {"id": "scale_range", "kwargs": {"axes": ["y", "x"], "min_percentile": 2, "max_percentile": 98}}

@@ -8,7 +8,7 @@ import pytest
 from tests import packages
 from toolkit.errors import InputError, ModelError, StorageError, UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.registry.gate.archive import Files, open_package
 from toolkit.registry.install import Wanted, install
 from toolkit.registry.store import Entry, Store
@@ -116,7 +116,7 @@ def test_an_installed_package_runs_by_its_name(store: Store, tmp_path: Path) -> 
     there = install(str(path), Wanted(aliases=("best",), notes="n"), store)
     assert (there.name, there.version, there.licence, there.source) == ("tiny-net", "1.2", "MIT", str(path))
     path.unlink()
-    model = package.load("tiny-net@best", Catalogue())
+    model = resolve.load("tiny-net@best", Catalogue())
     assert (model.reference, model.sha256) == ("tiny-net@1.2", there.sha256)
 
 
@@ -132,8 +132,8 @@ def test_a_training_run_can_be_installed(store: Store, tmp_path: Path) -> None:
     (run / "last.safetensors").write_bytes(b"not kept")
     there = install(str(run), Wanted(name="mine"), store)
     assert sorted(p.name for p in store.folder(there).iterdir()) == ["best.safetensors", "recipe.yaml"]
-    assert package.load("mine", plugins).recipe == recipe
-    package.load("mine", plugins).build()
+    assert resolve.load("mine", plugins).recipe == recipe
+    resolve.load("mine", plugins).build()
 
 
 def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp
     ]
     (tmp_path / "recipe.yaml").write_text("\n".join(lines))
     with pytest.raises(ModelError, match="aliases"):
-        package.load(str(tmp_path), Catalogue(allow=()))
+        resolve.load(str(tmp_path), Catalogue(allow=()))
 
 
 @pytest.mark.parametrize("damage", ["weights", "test"])
@@ -164,9 +164,9 @@ def test_a_name_that_nobody_has_says_what_would_add_it(store: Store, tmp_path: P
         ("qqqqqqq", "seg models search"),
     ):
         with pytest.raises(UsageError, match=said):
-            package.load(name, plugins)
+            resolve.load(name, plugins)
     with pytest.raises(InputError, match="no such model package"):
-        package.load(str(tmp_path / "none.zip"), plugins)
+        resolve.load(str(tmp_path / "none.zip"), plugins)
     with pytest.raises(UsageError, match="collection"):
         install("qqqqqqq", Wanted(), store)
 
@@ -177,4 +177,4 @@ def test_a_folder_of_a_plugins_name_does_not_hide_the_plugin(
     (tmp_path / "unet").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="ships no trained model"):
-        package.load("unet", Catalogue(allow=()))
+        resolve.load("unet", Catalogue(allow=()))

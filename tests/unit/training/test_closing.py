@@ -19,7 +19,7 @@ from toolkit.io import open_dataset
 from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.testing.scenes import Scene
 from toolkit.training import closing
 from toolkit.training.checkpoint import Progress
@@ -51,7 +51,7 @@ def obtained(folder: Path, data: str) -> float:
     """What a run of the model that lies in the folder reaches."""
     found = open_dataset(data)
     measure, name = find_value("S@0.50", CATALOGUE)
-    model = package.load(str(folder), CATALOGUE)
+    model = resolve.load(str(folder), CATALOGUE)
     counts = [measure.count(found.truth(i), segment(found.image(i), model, device="cpu")) for i in found.items]
     return measure.summarise(counts)[name]
 

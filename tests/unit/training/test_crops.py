@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.samples import crossing, nuclei, write
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UsageError
 from toolkit.io import open_dataset
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
@@ -237,3 +237,9 @@ def test_a_data_set_that_does_not_fit_is_refused_with_a_sentence(tmp_path: Path)
         crops(folder, recipe()).batch(0)
     with pytest.raises(InputError, match="no images to train on"):
         Crops(replace(open_dataset(folder), items=()), recipe())
+
+
+def test_what_a_loss_refuses_of_a_crop_is_said_with_its_place(tmp_path: Path) -> None:
+    refused = recipe({"kind": "embedseg:embedseg", "anisotropy": [1, 1, 1]})
+    with pytest.raises(UsageError, match=r"^loss: anisotropy needs one number per spatial axis"):
+        crops(nuclei(tmp_path / "data"), refused).batch(0)

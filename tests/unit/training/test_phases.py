@@ -209,7 +209,7 @@ def declaring(phases: tuple[Phase, ...] = (Phase("a"),), members: tuple[str, ...
         def phases(self) -> tuple[Phase, ...]:
             return phases
 
-        def members(self, network: Network, ndim: int) -> dict[str, Member]:
+        def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
             return {name: Member(network, self.heads(ndim)) for name in members}
 
     return recipe(Declares())

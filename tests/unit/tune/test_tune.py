@@ -27,8 +27,8 @@ from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Search
-from toolkit.registry import package
-from toolkit.tune import choose, record, tunable, tune
+from toolkit.registry import package, resolve
+from toolkit.tune import choose, kept, tunable, tune
 from toolkit.tune.cached import Judge, Work
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
@@ -180,7 +180,7 @@ def test_the_right_thresholds_are_found_and_a_run_with_them_scores_what_was_said
     run: Path, tmp_path: Path, sampler: str, trials: int
 ) -> None:
     data, plugins = dataset(tmp_path / "data"), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:val", plugins, metric="S@0.80", sampler=sampler, trials=trials)
     assert found.before is not None
     assert found.after is not None
@@ -199,7 +199,7 @@ def test_objects_of_a_kept_prediction_are_those_of_a_run(run: Path, tmp_path: Pa
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
     flat = tmp_path / "data" / "images" / "i0.tif"
     tifffile.imwrite(flat, np.full((96, 110), 40000, np.uint16))
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     model = model.with_recipe(model.recipe.changed([f"postprocess.{change}"], plugins, "good"))
     judge = Judge(Work(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50"))
     images = io.open_dataset(str(data))
@@ -217,7 +217,7 @@ def test_processes_find_what_one_finds_and_nothing_stays_behind(
     kept = tmp_path / "temporary"
     kept.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(kept))
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     alone = tune(model, f"{data}:val", plugins, trials=12)
     together = tune(model, f"{data}:val", plugins, trials=12, processes=2)
     assert together.to_json() | {"seconds": 0} == alone.to_json() | {"seconds": 0}
@@ -226,7 +226,7 @@ def test_processes_find_what_one_finds_and_nothing_stays_behind(
 
 def test_a_value_that_is_an_error_is_made_smaller(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:train", plugins, metric="|DiC|", trials=25)
     assert found.before is not None
     assert found.after is not None
@@ -236,7 +236,7 @@ def test_a_value_that_is_an_error_is_made_smaller(run: Path, tmp_path: Path) -> 
 
 def test_impossible_settings_are_passed_over(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     space = {"foreground": Search(0.1, 1.3)}
     found = tune(model, f"{data}:train", plugins, space=space, trials=12)
     impossible = [t for t in found.trials if t.score is None]
@@ -262,7 +262,7 @@ def test_a_test_split_is_refused_unless_forced(tmp_path: Path) -> None:
 
 
 def test_fields_can_be_chosen_and_held(run: Path) -> None:
-    model = package.load(str(run), Catalogue())
+    model = resolve.load(str(run), Catalogue())
     assert list(tunable(model)) == ["foreground", "min_size"]
     assert list(tunable(model, only=["min_size"])) == ["min_size"]
     assert list(tunable(model, held=["min_size"])) == ["foreground"]
@@ -279,21 +279,21 @@ def test_images_without_masks_cannot_be_tuned_on(run: Path, tmp_path: Path) -> N
     data = dataset(tmp_path / "data", 3)
     shutil.rmtree(data / "masks")
     with pytest.raises(InputError, match="no mask"):
-        tune(package.load(str(run), Catalogue()), f"{data}:val", Catalogue())
+        tune(resolve.load(str(run), Catalogue()), f"{data}:val", Catalogue())
 
 
 def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     before = (run / "recipe.yaml").read_text()
     found = tune(model, f"{data}:val", plugins, trials=20)
-    record.keep(found, run)
-    again = package.load(str(run), plugins)
+    kept.keep(found, run)
+    again = resolve.load(str(run), plugins)
     assert again.recipe == found.recipe != model.recipe
     assert again.recipe.postprocess.model_dump()["foreground"] == found.best["foreground"]
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before]
-    record.keep(found, run)
+    kept.keep(found, run)
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before, found.recipe.dump()]
     assert sorted(p.name for p in run.iterdir()) == ["best.safetensors", "recipe.yaml", "tuned.json"]
@@ -301,26 +301,26 @@ def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Pat
 
 def test_a_tuned_model_in_a_folder_of_its_own_can_be_run(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:val", plugins, trials=20)
     out = tmp_path / "tuned"
     (tmp_path / "tuned.partial").mkdir()
     (tmp_path / "tuned.partial" / "thesis.txt").write_text("precious")
-    record.save(found, model, out)
+    kept.save(found, model, out)
     assert [p.name for p in (tmp_path / "tuned.partial").iterdir()] == ["thesis.txt"]
-    loaded = package.load(str(out), plugins)
+    loaded = resolve.load(str(out), plugins)
     assert loaded.recipe == found.recipe
     assert loaded.sha256 == model.sha256
     assert Recipe.load(run / "recipe.yaml", plugins) == model.recipe
     with pytest.raises(UsageError, match="exists"):
-        record.free(out)
+        kept.free(out)
 
 
 def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
     (run / "tuned.json").write_text("{")
     before = (run / "recipe.yaml").read_text()
-    found = tune(package.load(str(run), plugins), f"{data}:val", plugins, trials=3)
+    found = tune(resolve.load(str(run), plugins), f"{data}:val", plugins, trials=3)
     with pytest.raises(InputError, match="damaged"):
-        record.keep(found, run)
+        kept.keep(found, run)
     assert (run / "recipe.yaml").read_text() == before

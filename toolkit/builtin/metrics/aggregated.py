@@ -89,7 +89,7 @@ class SBD(Metric):
 
     kind: Literal["SBD"] = "SBD"
     additive: ClassVar[bool] = True
-    errors: ClassVar[tuple[str, ...]] = ("|DiC|",)
+    lower_is_better: ClassVar[tuple[str, ...]] = ("|DiC|",)
 
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         overlaps = compare(truth, predicted)

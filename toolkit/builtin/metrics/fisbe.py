@@ -33,7 +33,7 @@ class FISBe(Metric):
 
     kind: Literal["FISBe"] = "FISBe"
     additive: ClassVar[bool] = True
-    errors: ClassVar[tuple[str, ...]] = ("false splits", "false merges")
+    lower_is_better: ClassVar[tuple[str, ...]] = ("false splits", "false merges")
 
     thresholds: Percents = percents(".1:.1:.9")
     """clDice thresholds of avF1."""

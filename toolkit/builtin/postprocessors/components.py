@@ -116,14 +116,10 @@ def divide(
 
 def labelled(voxels: Voxels, label: Ints, min_size: int, scored_by: str) -> Instances:
     """Objects of equal positive `label` `(P,)`, scored by the mean of the first channel of `scored_by`."""
-    where = voxels.index
-    fresh = np.ones(len(label), bool)
-    fresh[1:] = (label[1:] != label[:-1]) | (np.diff(where) != 1) | (where[1:] % voxels.shape[-1] == 0)
-    first = np.flatnonzero(fresh)
-    length = np.diff(first, append=len(label))
+    start, length, owner = runs.of_voxels(voxels.index, label, voxels.shape[-1])
     size = np.bincount(label, minlength=1)
     total = np.bincount(label, weights=voxels[scored_by][:, 0], minlength=1)
     kept = (size >= min_size) & (np.arange(len(size)) > 0)
-    run = np.flatnonzero(kept[label[first]])
+    run = kept[owner]
     scores = total / (STEPS * np.maximum(size, 1))
-    return Instances.from_runs(voxels.shape, where[first[run]], length[run], label[first[run]], scores)
+    return Instances.from_runs(voxels.shape, start[run], length[run], owner[run], scores)

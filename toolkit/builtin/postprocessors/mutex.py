@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 
 from toolkit.builtin.postprocessors.components import STEPS, Component, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
@@ -60,9 +59,10 @@ class MutexWatershed(FromForeground):
         head, offsets = heads["affinities"], self.offsets or usual_offsets(ndim)
         if head.channels != len(offsets) or (head.offsets is not None and head.offsets != offsets):
             has = [list(offset) for offset in head.offsets] if head.offsets else f"{head.channels} channels"
-            raise UsageError("the offsets are not those of the model's head affinities",
-                             f"postprocess.offsets={[list(offset) for offset in offsets]}",
-                             f"the model has {has}")  # fmt: skip
+            raise ValueError(
+                f"the offsets are not those of the model's head affinities, which has {has}: "
+                f"offsets={[list(offset) for offset in offsets]}"
+            )
 
     def probability(self, prediction: Prediction) -> Any:
         if "foreground" in prediction:

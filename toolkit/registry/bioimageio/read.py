@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import ModelError, UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.bioimageio import description, synthesis, weights
+from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
-from toolkit.registry.package import ModelPackage, channels
+from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
     import torch
@@ -40,12 +40,12 @@ class Opened:
     def at(cls, path: Path) -> Opened:
         """The package in a zip or folder; raises `ModelError` if it is damaged or no model package."""
         files = open_package(path)
-        return cls(files, description.read(files))
+        return cls(files, formats.read(files))
 
     @cached_property
-    def plan(self) -> synthesis.Plan:
+    def adapter(self) -> synthesis.Adapter:
         """How to run it on windows, where it brings no recipe."""
-        return synthesis.plan(self.description)
+        return synthesis.adapter(self.description)
 
     def load(self, catalogue: Catalogue, reference: str, trusted: Trusted = nobody) -> ModelPackage:
         """The model; `reference` finds it again. Raises `NotTrusted` for code that nobody reviewed or trusts."""
@@ -54,14 +54,14 @@ class Opened:
 
     def _foreign(self, catalogue: Catalogue, reference: str, trusted: Trusted) -> ModelPackage:
         choice = weights.choose(self.description, self.files, trusted)
-        plan = self.plan
+        adapter = self.adapter
 
         def build() -> torch.nn.Module:
             from toolkit.registry.bioimageio.module import Foreign
 
-            return Foreign(self.description, plan, weights.network(choice, self.files)).eval()
+            return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
 
-        recipe = synthesis.recipe(plan, catalogue)
+        recipe = synthesis.recipe(adapter, catalogue)
         return self._package(recipe, "builtin", reference, build)
 
     def _own(self, own: Mapping[str, Any], catalogue: Catalogue, reference: str) -> ModelPackage:
@@ -80,7 +80,7 @@ class Opened:
                              f"it was written with {_versions(plugins)}") from error  # fmt: skip
 
         def build() -> torch.nn.Module:
-            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+            module = network(recipe)
             name = str(source["source"])
             weights.load_state(module, self.files.read(name, str(source["sha256"])), f"{self.files.where}: {name}")
             return module.eval()

@@ -32,7 +32,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Adapter:
     """How windows go through a foreign model.
 
     `operations` are what is left of the preprocessing once the recipe's `normalise` has done its part; `margin` is what
@@ -79,7 +79,7 @@ class Plan:
         )
 
 
-def plan(description: Description) -> Plan:
+def adapter(description: Description) -> Adapter:
     """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
     source = _only_input(description)
     outputs = tuple(_outputs(description, source))
@@ -90,7 +90,7 @@ def plan(description: Description) -> Plan:
     margin = tuple(max(o.margin[d] for o in outputs) for d in range(len(source.space)))
     halo = tuple(max(description.outputs[o.index].axis(axis).halo for o in outputs) for axis in source.space)
     batch = [axis for axis in source.axes if axis.kind == "batch"]
-    return Plan(
+    return Adapter(
         description=description,
         channels=max(1, len(source.channels)),
         normalise=normalise,
@@ -103,23 +103,23 @@ def plan(description: Description) -> Plan:
     )
 
 
-def recipe(plan: Plan, catalogue: Catalogue) -> Recipe:
+def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     """A recipe that runs the model; its post-processor is the built-in one that reads such heads."""
-    window = plan.window()
+    window = adapter.window()
     usual = [n // 4 for n in window]
-    overlap = tuple(min(n - 1, 2 * h or u) for n, h, u in zip(window, plan.halo, usual, strict=True))
-    name = re.sub(r"[^a-z0-9]+", "-", plan.description.name.lower()).strip("-") or "model"
-    affinities = next((h for h in plan.heads if h.name == "affinities"), None)
+    overlap = tuple(min(n - 1, 2 * h or u) for n, h, u in zip(window, adapter.halo, usual, strict=True))
+    name = re.sub(r"[^a-z0-9]+", "-", adapter.description.name.lower()).strip("-") or "model"
+    affinities = next((h for h in adapter.heads if h.name == "affinities"), None)
     chosen: dict[str, Any] = {"kind": "watershed"}
     if affinities is not None:
         chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
     return Recipe(
         schema="toolkit.recipe/1",
         name=name,
-        input=Input(channels=tuple(range(plan.channels)) if plan.channels > 1 else "auto"),
-        normalise=plan.normalise,
-        network=Packaged(model=plan.description.name),
-        loss=PackagedHeads(outputs=plan.heads),
+        input=Input(channels=tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"),
+        normalise=adapter.normalise,
+        network=Packaged(model=adapter.description.name),
+        loss=PackagedHeads(outputs=adapter.heads),
         postprocess=catalogue.find("postprocessors", chosen["kind"], "builtin").model_validate(chosen),
         tiling=Tiling(window=window, overlap=overlap),
         training=Learning(crop=window),

@@ -1,6 +1,6 @@
 """Compile a function to machine code: cached on disk, without the interpreter's lock, one signature per use."""
 # ruff: noqa: TID253
-# Imported by modules that only a running assembly imports.
+# Imported by modules that only a worker imports.
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 from toolkit.errors import ModelError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
-from toolkit.registry.bioimageio import check as tensors
+from toolkit.registry.bioimageio import reproduce as tensors
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.package import ModelPackage
 from toolkit.registry.store import Store
@@ -30,7 +30,7 @@ class Result:
     passed: bool
 
 
-def check(reference: str, catalogue: Catalogue, segment: Segment) -> list[Result]:
+def verify(reference: str, catalogue: Catalogue, segment: Segment) -> list[Result]:
     """Run a package (a path or an installed name) on its own test data.
 
     Raises `ModelError` if it has none or does not run, `NotTrusted` if it is code that nobody reviewed or trusts.
@@ -38,14 +38,14 @@ def check(reference: str, catalogue: Catalogue, segment: Segment) -> list[Result
     store = Store()
     path = Path(reference) if resolve.is_path(reference) else store.folder(store.get(reference))
     if not (path / "recipe.yaml").is_file():
-        return check_package(Opened.at(path), catalogue, segment, store.trusts)
+        return verify_package(Opened.at(path), catalogue, segment, store.trusts)
     raise ModelError("a training run brings no test data", reference, "seg export makes a package of it that does")
 
 
-def check_package(
+def verify_package(
     opened: Opened, catalogue: Catalogue, segment: Segment, trusted: Callable[[str], bool]
 ) -> list[Result]:
-    """What `check` does, for a package that is open."""
+    """What `verify` does, for a package that is open."""
     found = [
         Result(f"output {r.output} ({r.weights})", f"largest difference {r.difference:.2g}", r.passed)
         for r in tensors.reproduce(opened, catalogue, trusted)
