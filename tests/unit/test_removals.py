@@ -18,7 +18,7 @@ SAFE = {
     "whole.folder: rename": "a folder's rename replaces nothing but an empty folder",
     "whole.folder: rmtree": "the draft, whose random name mkdir has just made",
     "whole.text: write_text": "the draft that `file` made",
-    "whole.sweep: unlink": "regular files with the names of drafts, in a folder that is held",
+    "whole.prune: unlink": "regular files with the names of drafts, in a folder that is held",
     # the lock
     "lock.held: unlink": "the lock that this process holds: same inode; what was no lock was refused",
     "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
@@ -49,8 +49,8 @@ SAFE = {
     "run.Run.tried: replace": "weights of this training: a folder with those of another is refused, links too",
     "run.Run.tried: unlink": "now.safetensors, which this training wrote",
     # tuning
-    "record.save: copyfile": "into the new folder that `whole.folder` made",
-    "record.save: write_text ×2": "into the new folder that `whole.folder` made",
+    "kept.save: copyfile": "into the new folder that `whole.folder` made",
+    "kept.save: write_text ×2": "into the new folder that `whole.folder` made",
     # a repaired data set
     "repair.repair: write_text": "into the new folder that `whole.folder` made",
     "repair._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
@@ -67,8 +67,8 @@ SAFE = {
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",
     "objects.Objects.place: rename": "a folder's rename replaces nothing but an empty folder",
-    "objects.Objects.sweep: rmtree ×2": "folders, not links, named by a digest or by mkdtemp with our prefix",
-    "objects.Objects.sweep: unlink": "files named by the hash of an address, a day old",
+    "objects.Objects.prune: rmtree ×2": "folders, not links, named by a digest or by mkdtemp with our prefix",
+    "objects.Objects.prune: unlink": "files named by the hash of an address, a day old",
     "objects.copy: open": "into a new folder: mkdir fails where one is",
     "fetch.package: unlink": "the download of this process, named by the hash of its address and its number",
     "fetch._described: replace ×2": "into a temporary folder; names that lead out of it were refused",
