@@ -36,7 +36,9 @@ def train(
     deduce: Annotated[
         bool, typer.Option("--deduce", help="Set sizes and weights from the objects in DIR and the free memory.")
     ] = False,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Stop after about so long.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after about so long; tuning takes up to a quarter more.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps. [default: the recipe's]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     threads: Annotated[
@@ -46,6 +48,7 @@ def train(
 ) -> None:
     """Train a method on your data; the best weights are those with the best instances on the split `val`.
 
+    At the end the post-processor is tuned on `val`. The score that is printed is what `seg run` gives there.
     --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own.
 
     Example: seg train --plugin embedseg --data data/ -o run --minutes 30

@@ -150,7 +150,8 @@ class Pieces:
             # All of them or none: the windows of an image are of one size.
             whole = piece.nbytes // max(1, piece.box.size) * prod(self.shape)
             return self._canvas is not None or whole <= self._room
-        return self._bytes + piece.nbytes <= self._room
+        # Without room not even an empty piece stays, so that all of them can be opened elsewhere.
+        return self._room > 0 and self._bytes + piece.nbytes <= self._room
 
     def _drawn(self, piece: Prediction) -> Prediction:
         """The piece as a part of the array of the whole image."""

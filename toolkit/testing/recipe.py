@@ -11,6 +11,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.descent import descend, tensors
+from toolkit.testing.phases import phases_go_on_exactly
 from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.scenes import SHAPES, Scene, blobs
 
@@ -81,6 +82,10 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
     def test_training_lowers_the_loss(self) -> None:
         _, seen = self._trained(self._small())
         assert min(seen[-3:]) < seen[0], f"{len(seen)} steps led from {seen[0]} to {seen[-1]}"
+
+    def test_a_training_goes_on_exactly_in_every_phase(self) -> None:
+        small = self._small()
+        phases_go_on_exactly(small, self._scene(small, small.training.crop))
 
     def test_a_saved_model_gives_the_same_instances(self) -> None:
         from toolkit.pipeline.segment import segment

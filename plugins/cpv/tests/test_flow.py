@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +67,21 @@ def judged(data: Path, run: Path, out: Path, capsys: pytest.CaptureFixture[str],
 
 
 def test_points_teach_blobs_and_a_run_writes_points(
-    points: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    points: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    obtained: Callable[[Path, Path], tuple[float, float]],
 ) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
     assert main(["check", str(points)]) == 0
     assert "begin with gauss" in capsys.readouterr().out
     assert begin(points, run, "--recipe", "gauss", "--steps", "150", *sets(*SMALL, *UNET)) == 0
-    assert "best AP_det" in capsys.readouterr().err
-    assert judged(points, run, out, capsys) > 0.5
+    printed = capsys.readouterr().out
+    score = judged(points, run, out, capsys)
+    assert score > 0.5
+    assert f"score  AP_det {score:.3f} on 1 images of {points}:val" in printed
+    assert obtained(run, points) == (score, score)
     with (out / "d.points.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     with (out / "d.objects.csv").open() as stream:
@@ -97,11 +105,16 @@ def test_points_teach_blobs_and_a_run_writes_points(
 
 
 def test_points_teach_vectors_and_votes_find_them(
-    points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    points: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    obtained: Callable[[Path, Path], tuple[float, float]],
 ) -> None:
     changes = ("loss=cpv", "loss.radius_um=4", "postprocess.source=votes", "postprocess.votes=8")
     assert begin(points, tmp_path / "run", "--recipe", "gauss", "--steps", "200", *sets(*SMALL, *UNET, *changes)) == 0
-    assert judged(points, tmp_path / "run", tmp_path / "out", capsys) > 0
+    score = judged(points, tmp_path / "run", tmp_path / "out", capsys)
+    assert score > 0
+    assert obtained(tmp_path / "run", points) == (score, score)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +125,11 @@ def test_points_teach_vectors_and_votes_find_them(
     ],
 )
 def test_vectors_are_an_auxiliary_task_of_other_methods(
-    plugin: str, changes: tuple[str, ...], data: Path, tmp_path: Path
+    plugin: str,
+    changes: tuple[str, ...],
+    data: Path,
+    tmp_path: Path,
+    obtained: Callable[[Path, Path], tuple[float, float]],
 ) -> None:
     pytest.importorskip(f"toolkit_{plugin}")
     run = tmp_path / "run"
@@ -121,6 +138,8 @@ def test_vectors_are_an_auxiliary_task_of_other_methods(
     with (run / "log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert all(float(row["auxiliary.cpv"]) > 0 for row in rows)
+    said, found = obtained(run, data)
+    assert said == found
     heads = {head.name: head.channels for head in resolve.load(str(run), Catalogue()).heads}
     assert heads["cpv"] == 2
     image = str(data / "images" / "d.tif")

@@ -188,6 +188,19 @@ def stored(folder: Path) -> tuple[Session, Pieces]:
     return session, kept
 
 
+def test_windows_that_show_nothing_are_stored_like_the_others(tmp_path: Path) -> None:
+    session = Session(load(see_through(tmp_path / "m")), "cpu")
+    array = np.zeros((60, 50), np.uint8)
+    array[50:58, 40:48] = 255
+    seen = session.prepare(Image.from_array(array))
+    kept = session.pieces(seen, folder=tmp_path / "kept", room=0)
+    kept.save()
+    assert len(list((tmp_path / "kept").glob("*.piece"))) == len(kept.windows)
+    again = Pieces.open(tmp_path / "kept", Backend(), session.model.recipe.postprocess)
+    assert session.objects(again) == session.objects(session.pieces(seen))
+    assert len(session.objects(again)) == 1
+
+
 def test_a_damaged_piece_is_noticed(tmp_path: Path) -> None:
     session, kept = stored(tmp_path)
     path = tmp_path / "kept" / "1.piece"
