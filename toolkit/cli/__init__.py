@@ -79,6 +79,9 @@ def seg(
     no_plugin: Annotated[
         list[str] | None, typer.Option("--no-plugin", metavar="NAME", help="Leave this plugin out; may be repeated.")
     ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the stack of an error, for authors of plugins.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -91,13 +94,14 @@ def seg(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:
         from toolkit.cli.failure import report
 
-        return report(error)
+        return report(error, "--traceback" in given)
     if code == 130:
         sys.stderr.write("error: interrupted\n")
     return code if isinstance(code, int) else 0

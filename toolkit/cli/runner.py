@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from toolkit.cli import console
 from toolkit.cli.wish import Wish, chosen, default_out
-from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 
@@ -83,7 +82,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if outcome.failed:
         for one in outcome.failed:
             screen.print(f"failed {one.error}", markup=False)
-        raise InputError(
+        raise outcome.failure(
             f"{len(outcome.failed)} of {len(found)} images could not be used",
             ", ".join(d.stem for d in outcome.failed[:5]),
             "the others are done",

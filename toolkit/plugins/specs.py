@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
 from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
@@ -200,7 +201,8 @@ class PostProcessor(Spec):
         """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""
 
         def local(piece: Prediction, state: None, backend: Backend) -> Fragment:
-            return Fragment(self.assemble(piece, backend), piece.box, piece.core, piece.shape)
+            found = seams.instances(self.assemble(piece, backend), piece.box.shape, self, "assemble")
+            return Fragment(found, piece.box, piece.core, piece.shape)
 
         def reduce(fragments: Iterator[Fragment], state: None, backend: Backend) -> Instances:
             return stitch(list(fragments))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import io
-from toolkit.errors import InputError, Interrupted, ToolkitError
+from toolkit.errors import InputError, Interrupted, PluginError, ToolkitError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.passes import sweep
@@ -64,6 +64,8 @@ class Done:
     notes: tuple[str, ...] = ()
     seen: str = ""
     error: str | None = None
+    code: int = 0
+    """Exit code of the error."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class Outcome:
 
     done: tuple[Done, ...]
     record: dict[str, Any] = field(repr=False)
+
+    @property
+    def failure(self) -> type[InputError | PluginError]:
+        """Whose fault it is that images failed: a plugin's, if one of them is."""
+        return PluginError if any(d.code == PluginError.exit_code for d in self.done) else InputError
 
     @property
     def failed(self) -> tuple[Done, ...]:
@@ -111,7 +118,7 @@ def run(
                 tell(done)
         outcome = tuple(results[_key(f)] for f in found)
         if all(d.error for d in outcome):
-            raise InputError(
+            raise Outcome(outcome, {}).failure(
                 f"no image could be segmented ({len(found)} tried)" if len(found) > 1 else str(outcome[0].error),
                 outcome[0].error if len(found) > 1 else "",
             )
@@ -161,8 +168,8 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         preview = frames[0] if options.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
         files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points)
-    except InputError as error:
-        return Done(found.stem, str(found.path.absolute()), error=str(error))
+    except (InputError, PluginError) as error:
+        return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
     if not len(instances):
         notes = (*notes, nothing(here.image, frames[0].channels))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
+from toolkit.plugins import seams
 from toolkit.plugins.recipe import LOSSES, Recipe
 from toolkit.plugins.told import told
 from toolkit.steps import normalise
@@ -77,8 +78,8 @@ class Crops:
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
             for at, loss in enumerate(self.recipe.losses):
-                with told(LOSSES[at]):
-                    targets = loss.targets(sample.truth)
+                with seams.calling(loss, "targets"), told(LOSSES[at]):
+                    targets = seams.targets(loss.targets(sample.truth), loss)
                 for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
         return {name: _stack(arrays) for name, arrays in columns.items()}
