@@ -59,7 +59,7 @@ SAFE = {
     "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
     # commands
-    "demo._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
+    "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",

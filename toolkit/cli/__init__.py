@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.lazy import Verbs
+from toolkit.errors import UsageError
 
 VERBS = {
     "run": ("toolkit.cli.run:run", "Segment images: objects, table, overlay and a record of the run."),
@@ -96,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
+        if sys.platform == "win32":
+            raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:

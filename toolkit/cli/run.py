@@ -53,7 +53,10 @@ def run(
 ) -> None:
     """Segment images: objects, table, overlay and a record of the run.
 
-    Example: seg run nuclei.tif --plugin embedseg
+    Without --plugin and --model, the installed methods are asked, and of the models that they ship the one runs that
+    suits the first image best.
+
+    Example: seg run nuclei.tif
     """
     from toolkit.cli.runner import execute
     from toolkit.cli.wish import Wish, repeated

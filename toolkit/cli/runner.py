@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.cli.wish import Wish, chosen, default_out
+from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 
@@ -28,11 +28,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         need_parquet()
     if not wish.dry_run:
         writable(out, wish.overwrite)
+    wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.session import Session
-    from toolkit.pipeline.workers import cores
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
@@ -49,6 +50,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
+    if why:
+        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    for note in package.notes:
+        screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from toolkit.steps.survey import Deduced, Survey
+    from toolkit.steps.survey import Deduced, Fit, Survey
 
 Counts = dict[str, Any]
 
@@ -62,6 +62,9 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     kind: str
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
 
     @classmethod
     def named(cls) -> str:
@@ -77,6 +80,11 @@ class Spec(BaseModel):
     def deduced(self, survey: Survey) -> Deduced:
         """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
         return {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        """How well this suits the objects of a survey, or its images where it has none; None: nothing to say. A recipe
+        suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot."""
+        return None
 
 
 class Network(Spec):
@@ -158,6 +166,8 @@ class PostProcessor(Spec):
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
     detects: ClassVar[bool] = False
     """True if objects stand for their centres: a run writes those as points, too."""
+    overlaps: ClassVar[bool] = False
+    """True if objects may share voxels."""
     shaping: ClassVar[tuple[str, ...]] = ()
     """Fields without `Search` that change what `keep` keeps: pieces made with one value cannot serve another."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -80,6 +79,8 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
 
 def peak() -> float:
     """Most main memory that this process has held, in GiB."""
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

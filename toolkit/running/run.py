@@ -92,7 +92,8 @@ def _resumable(results: dict[str, Done], total: int, out: Path) -> Iterator[None
         kept = f"{finished} of {total} images are done and kept for --resume" if finished else ""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted("interrupted", out, kept) from error
-        raise type(error)(error.what, error.where, "; ".join(filter(None, (error.do, kept)))) from error
+        error.add(kept)
+        raise
 
 
 def _key(found: Found) -> str:

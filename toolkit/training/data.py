@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import free
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
 from toolkit.plugins import seams
@@ -25,7 +27,8 @@ from toolkit.training.warp import crop_box, margin, warp
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
-CACHE_BYTES = 4 * 2**30
+SHARE = 0.5
+"""Of the memory that is free when a training begins, what images may be kept in."""
 
 Batch = dict[str, NDArray[Any]]
 Held = tuple[Image, Scale, Truth, NDArray[np.int64]]
@@ -53,7 +56,7 @@ class Crops:
         self._augment = chosen(recipe.training.augment)
         self._cache: OrderedDict[int, Held] = OrderedDict()
         self._bytes = 0
-        self._room = CACHE_BYTES // sharers
+        self._room = SHARE * free(Backend()) / sharers
         self._weights = weights
 
     def weights(self) -> NDArray[np.float64]:
@@ -147,7 +150,8 @@ def reading(item: Item) -> Iterator[None]:
 
 
 def _size(held: Held) -> int:
-    return int(held[0].source.nbytes + held[2].layers.nbytes)
+    image, _, truth, crowded = held
+    return int(image.source.nbytes + truth.layers.nbytes + crowded.nbytes)
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -93,13 +93,14 @@ class Training:
         average = self.team.average[OWN]
         if not self.phase.scored:
             self.run.weights(average)
-            self.progress = replace(self.progress, best_step=self.progress.step)
+            self.progress = replace(self.progress, best_step=self.progress.step, seconds=self.elapsed())
             return None
         with self.run.tried(average) as (model, keep):
             score, setting = validation.score(model, self.backend)
             if score > self.progress.best:
                 keep()
                 self.progress = replace(self.progress, best=score, best_step=self.progress.step, setting=setting)
+        self.progress = replace(self.progress, seconds=self.elapsed())
         return score
 
     def store(self) -> None:
