@@ -25,7 +25,7 @@ PART = 0.25
 
 
 class Validation:
-    """Mean over images of S at IoU .5, or of detection AP (METHODS §5), on at most `limit` images, evenly spread over
+    """Mean over images of S at IoU .5, or of AP_det (docs/auxiliary.md), on at most `limit` images, evenly spread over
     the split.
 
     What a network says of the same voxel drifts while it trains, so fixed thresholds would choose weights that suit the
