@@ -22,8 +22,8 @@ def jit(function: F) -> F:
     """`function`, compiled. Divisions by zero give infinities as in NumPy, so that loops with divisions vectorise.
 
     What was compiled is good for the sources of the whole package: a function has the code of those that it calls in
-    it, from whatever file, and the library looks at the function's own file alone. Where no folder can be written, as in
-    a container that is read-only, each process compiles anew.
+    it, from whatever file, and the library looks at the function's own file alone. Where no folder can be written, as
+    in a container that is read-only, each process compiles anew.
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # there is no place for the cache
