@@ -670,3 +670,42 @@ def test_processes_over_images_and_over_blocks_give_the_bytes_of_one(model, here
     one = content(here / "one")
     assert content(here / "images") == one
     assert content(here / "blocks") == {name: data for name, data in one.items() if name.startswith("0.")}
+
+
+def test_more_columns_and_a_lowest_score_are_asked_for(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 50)))
+    usual = seg("a.tif", "--model", model, "-o", "usual")
+    assert usual.code == 0
+    assert "perimeter_px" not in (here / "usual" / "a.objects.csv").read_text()
+    assert seg("a.tif", "--model", model, "-o", "more", "--features", "shape,intensity").code == 0
+    rows = list(csv.DictReader((here / "more" / "a.objects.csv").read_text().splitlines()))
+    assert {"perimeter_px", "solidity", "deviation_0"} <= {*rows[0]}
+    least = sorted(float(row["score"]) for row in rows)[1]
+    assert seg("a.tif", "--model", model, "-o", "sure", "--min-score", least).code == 0
+    found = io.read_instances(here / "sure" / "a.zarr")
+    assert len(found) == sum(float(row["score"]) >= least for row in rows)
+    assert (found.scores >= least).all()
+    wrong = seg("a.tif", "--model", model, "-o", "wrong", "--features", "shap")
+    assert (wrong.code, "did you mean 'shape'" in wrong.error) == (2, True)
+    again = seg("--from", "more/run.json", "-o", "again")
+    assert (here / "again" / "a.objects.csv").read_bytes() == (here / "more" / "a.objects.csv").read_bytes()
+    assert again.code == 0
+
+
+def test_without_pyarrow_parquet_is_a_sentence_with_what_to_install(model, here: Path, seg, monkeypatch) -> None:
+    write(here / "a.tif", bright((40, 50)))
+    monkeypatch.setattr("toolkit.io.table.find_spec", lambda name: None)
+    said = seg("a.tif", "--model", model, "--parquet")
+    assert said.code == 2
+    assert "pip install 'seg-toolkit[tables]'" in said.error
+
+
+def test_a_table_is_written_as_parquet_too(model, here: Path, seg) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `tables` is not installed")
+    write(here / "a.tif", bright((40, 50)))
+    assert seg("a.tif", "--model", model, "--parquet").code == 0
+    table = parquet.read_table(here / "a.seg" / "a.objects.parquet").to_pydict()
+    rows = list(csv.DictReader((here / "a.seg" / "a.objects.csv").read_text().splitlines()))
+    assert table["id"] == [int(row["id"]) for row in rows]
+    assert table["area_um2"] == [None] * len(rows)
+    assert table["mean_0"] == pytest.approx([float(row["mean_0"]) for row in rows])

@@ -38,7 +38,7 @@ SAFE = {
     # what the network said of an image
     "arrays.write: write_bytes": "the draft that `whole.file` made",
     "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
-    "run._objects: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
+    "one._objects: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",

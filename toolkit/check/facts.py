@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.check.fingerprint import Fingerprint, fingerprint
 from toolkit.check.inventory import Entry
-from toolkit.check.pieces import pieces
+from toolkit.check.parts import parts
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.io.labels import has_instances, stored
 from toolkit.io.points import is_points
@@ -207,5 +207,5 @@ def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
     stack = stack.astype(np.uint8) if stack.dtype == bool else stack
     unknown = float((stack == UNANNOTATED).any(0).mean()) if low < 0 else 0.0
     planes = kind == "Q"
-    objects, parts = describe(stack, planes), pieces(stack, planes)
-    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, objects, parts), stack
+    objects = describe(stack, planes)
+    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, objects, parts(stack, planes)), stack

@@ -19,10 +19,13 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
     from toolkit.io.inputs import named
+    from toolkit.io.table import need_parquet
 
     looked = io.search(wish.inputs)
     found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
+    if wish.parquet:
+        need_parquet()
     if not wish.dry_run:
         writable(out, wish.overwrite)
     wish, why = fitted(wish, found[0], catalogue)
@@ -31,15 +34,17 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
     from toolkit.pipeline.session import Session
+    from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
-    from toolkit.running.run import Options, run
+    from toolkit.running.run import run
     from toolkit.running.seen import counted
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
-        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict
-    )
+        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
+        wish.features, wish.parquet, wish.min_score,
+    )  # fmt: skip
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",

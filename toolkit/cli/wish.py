@@ -32,6 +32,9 @@ class Wish:
     resume: bool = False
     overwrite: bool = False
     strict: bool = False
+    features: tuple[str, ...] = ()
+    parquet: bool = False
+    min_score: float = 0.0
     preview: bool = True
     dry_run: bool = False
     channels: tuple[str, ...] = ()
@@ -119,6 +122,9 @@ def repeated(wish: Wish, record: Path) -> Wish:
             voxel_size=wish.voxel_size or (tuple(size) if size else None),
             block=wish.block or options["block"],
             preview=wish.preview and options["preview"],
+            features=wish.features or tuple(options.get("features", ())),
+            parquet=wish.parquet or bool(options.get("parquet")),
+            min_score=wish.min_score or float(options.get("min_score", 0.0)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error

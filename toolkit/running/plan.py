@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.session import Session
-from toolkit.running.run import Options, source
+from toolkit.running.one import source
+from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks

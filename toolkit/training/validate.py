@@ -12,8 +12,9 @@ from toolkit.gpu.backend import Backend
 from toolkit.io import Dataset
 from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.metric import Counts
 from toolkit.plugins.sections import VALUES, Validate
-from toolkit.plugins.specs import Counts, PostProcessor
+from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import ModelPackage
 from toolkit.training.data import reading
 

@@ -18,7 +18,7 @@ from tests.unit import scenes
 from toolkit import io
 from toolkit.check import Diagnosis, check
 from toolkit.check.fingerprint import fingerprint
-from toolkit.check.pieces import pieces
+from toolkit.check.parts import parts
 from toolkit.check.repair import apart, repair, target
 from toolkit.check.twins import twins
 from toolkit.errors import InputError, UsageError
@@ -302,10 +302,10 @@ def test_pieces_are_those_that_scipy_counts(seed: int, shape: tuple[int, ...]) -
     labels = scenes.disturbed(scenes.labels(seed, shape), seed)
     expected = {}
     for name in np.unique(labels[labels > 0]).tolist():
-        parts, number = ndimage.label(labels == name)
+        alone, number = ndimage.label(labels == name)
         if number > 1:
-            expected[name] = tuple(sorted(np.bincount(parts.ravel())[1:].tolist(), reverse=True))
-    assert pieces(labels[None], planes=False) == expected
+            expected[name] = tuple(sorted(np.bincount(alone.ravel())[1:].tolist(), reverse=True))
+    assert parts(labels[None], planes=False) == expected
 
 
 @pytest.mark.parametrize("shape", [(60, 70), (30, 34, 38)])
@@ -366,10 +366,10 @@ def test_images_of_several_numbers_of_axes_get_no_advice(tmp_path: Path) -> None
 def test_pieces_that_were_split_are_objects_and_everything_else_stays(seed: int) -> None:
     labels = scenes.disturbed(scenes.labels(seed), seed)
     mended = apart(labels, labels.shape)
-    left = pieces(mended[None], planes=False)
+    left = parts(mended[None], planes=False)
     assert all(10 * sizes[1] < sizes[0] for sizes in left.values())
     assert ((mended > 0) == (labels > 0)).all()
-    whole = [k for k in np.unique(labels[labels > 0]) if k not in pieces(labels[None], planes=False)]
+    whole = [k for k in np.unique(labels[labels > 0]) if k not in parts(labels[None], planes=False)]
     assert all(((mended == k) == (labels == k)).all() for k in whole)
     assert {*np.unique(labels).tolist()} <= {*np.unique(mended).tolist()}
 

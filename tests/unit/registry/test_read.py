@@ -309,3 +309,19 @@ def test_the_index_holds_the_facts_of_the_collection() -> None:
         assert model.licence == facts["licence"]
     assert len(zoo.models()) == 136
     assert "affable-shark" in [m.id for m in zoo.search(["nucleus", "fluorescence"])]
+
+
+SIZES = [("micrometer", 0.2, (0.2, 0.2)), ("nanometer", 200.0, (0.2, 0.2)), ("pixel", 0.2, None), (None, None, None)]
+
+
+@pytest.mark.parametrize(("unit", "scale", "wanted"), SIZES)
+def test_the_pixel_size_on_the_axes_of_a_model_is_that_of_its_recipe(
+    unit: str | None, scale: float | None, wanted: tuple[float, ...] | None, tmp_path: Path
+) -> None:
+    def sized(plain: dict[str, Any]) -> None:
+        for tensor in (plain["inputs"][0], plain["outputs"][0]):
+            for axis in tensor["axes"][2:]:
+                axis |= {"unit": unit, "scale": scale} if unit else {}
+
+    path = packages.zipped(tmp_path / "sized.zip", packages.altered(packages.good(), sized))
+    assert resolve.load(str(path), Catalogue()).recipe.input.spacing_um == (wanted and pytest.approx(wanted))

@@ -29,7 +29,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Learning
 from toolkit.registry import package, resolve
 from toolkit.steps.choice import Learnt
-from toolkit.training import checkpoint
+from toolkit.training import checkpoint, team
 from toolkit.training import loop as module
 from toolkit.training import run as folder
 from toolkit.training.checkpoint import LAST, Progress, read_progress
@@ -44,6 +44,12 @@ from toolkit.training.training import Training
 from toolkit.training.validate import Validation
 
 STEPS = 9
+
+
+def seeing(recipe: Recipe) -> Recipe:
+    """With the channel that a training on images of one channel stores."""
+    learnt = recipe.input.model_copy(update={"learnt": Learnt(channels=(0,), of=1)})
+    return recipe.model_copy(update={"input": learnt})
 
 
 def recipe(**training: Any) -> Recipe:
@@ -140,6 +146,25 @@ def test_it_may_be_stopped_again_and_again(data: Path, tmp_path: Path, undisturb
             begin(data, tmp_path / "run", recipe(), tell=stop_after(at), resume=True)
     begin(data, tmp_path / "run", recipe(), resume=True)
     assert_same(tmp_path / "run", undisturbed)
+
+
+def test_it_goes_on_in_the_numbers_in_which_it_was_begun(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint may come from a machine that computes 16 bits faster than this one, or the other way round."""
+    ends = []
+    for half in (True, False):
+        monkeypatch.setattr(team, "short", lambda _, half=half: half)
+        begin(data, tmp_path / f"whole {half}", recipe(steps=5))
+        out = tmp_path / f"parts {half}"
+        with pytest.raises(Stopped):
+            begin(data, out, recipe(steps=5), tell=stop_after(3))
+        monkeypatch.setattr(team, "short", lambda _, half=half: not half)
+        begin(data, out, recipe(steps=5), resume=True)
+        assert_same(out, tmp_path / f"whole {half}")
+        assert read_progress(out / LAST).half == half
+        ends.append(load_file(out / LAST))
+    assert any(not torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
@@ -333,8 +358,7 @@ def test_a_folder_is_begun_resumed_and_protected(data: Path, tmp_path: Path) -> 
     out, wanted = tmp_path / "deep" / "run", recipe(steps=2)
     done = train(wanted, data, out, device="cpu", threads=1, owner=None)
     assert (done.progress.step, done.progress.threads) == (2, 1)
-    learnt = wanted.input.model_copy(update={"learnt": Learnt(channels=(0,), of=1)})
-    assert recipe_of(out, Catalogue(allow=())) == (wanted.model_copy(update={"input": learnt}), None)
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
     record = json.loads((out / "training.json").read_text())
     assert (record["train"], record["val"], record["threads"]) == (2, 1, 1)
     with pytest.raises(UsageError, match=r"the output exists: .*; choose another -o, or say --resume"):
@@ -433,7 +457,7 @@ def test_a_run_that_was_tuned_is_resumed_with_the_recipe_that_it_was_begun_with(
     done = train(wanted, data, out, device="cpu", threads=1)
     tuned = wanted.changed(["postprocess.foreground=0.7"], Catalogue(allow=()))
     (out / package.RECIPE).write_text(tuned.dump())
-    assert recipe_of(out, Catalogue(allow=())) == (wanted, None)
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
     again = train(wanted, data, out, device="cpu", resume=True)
     assert again.progress == done.progress
     assert again.score is None  # what was said then is not what the recipe gives now
@@ -472,3 +496,10 @@ def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_pa
     assert body
     assert all(np.allclose(one[name], other[name], atol=1e-6) for name in body)
     assert (len(one["out.weight"]), len(other["out.weight"])) == (1, 2)
+
+
+def test_of_equal_scores_the_first_weights_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validation, "score", lambda *_: (0.5, {}))
+    assert begin(data, tmp_path / "run", recipe(steps=3), every=1).best_step == 1

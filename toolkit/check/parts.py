@@ -1,4 +1,4 @@
-"""Objects that lie in several pieces."""
+"""Objects that lie in several parts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from toolkit.values import runs
 
 
-def pieces(stack: NDArray[Any], planes: bool) -> dict[int, tuple[int, ...]]:
-    """Sizes of the pieces, largest first, of the objects that have several (connected over faces), by id.
+def parts(stack: NDArray[Any], planes: bool) -> dict[int, tuple[int, ...]]:
+    """Sizes of the parts, largest first, of the objects that have several (connected over faces), by id.
 
     `stack` holds label layers `(L, *shape)`, or planes `(Q, *shape)` where id q + 1 is plane q.
     """
@@ -23,11 +23,11 @@ def pieces(stack: NDArray[Any], planes: bool) -> dict[int, tuple[int, ...]]:
 
 
 def _of(labels: NDArray[Any], name: int | None) -> dict[int, tuple[int, ...]]:
-    """Sizes of the pieces of each label (or of all, called `name`) that has several, largest first."""
+    """Sizes of the parts of each label (or of all, called `name`) that has several, largest first."""
     import cc3d
 
-    parts = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=4 if labels.ndim == 2 else 6)
-    start, length, part = runs.of_labels(parts)
+    every = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=4 if labels.ndim == 2 else 6)
+    start, length, part = runs.of_labels(every)
     if not len(start):
         return {}
     sizes = np.bincount(part, weights=length).astype(np.int64)
