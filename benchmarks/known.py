@@ -67,8 +67,7 @@ def test_pieces_and_twins_of_the_nuclei_are_found() -> None:
 def test_worms_overlap_and_lead_to_the_method_that_knows_it() -> None:
     worms = check(DATA / "bbbc010")
     assert len(found(worms, "overlap")) == 61
-    assert worms.advice is not None
-    assert worms.advice.plugin == "ppp"
+    assert worms.advice[0].name == "ppp"
 
 
 def test_published_worm_masks_score_as_published() -> None:
