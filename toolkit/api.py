@@ -18,6 +18,7 @@ from toolkit.gpu.backend import Backend
 from toolkit.gpu.cores import cores
 from toolkit.plugins import hookimpl
 from toolkit.plugins.gathering import Gathering, need
+from toolkit.plugins.phases import Member, Phase, Team
 from toolkit.plugins.specs import Counts, Loss, Metric, Network, Pass, PostProcessor, Search, Spec
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
@@ -62,12 +63,14 @@ __all__ = [
     "InputError",
     "Instances",
     "Loss",
+    "Member",
     "Metric",
     "ModelError",
     "Network",
     "Offset",
     "OutOfMemory",
     "Pass",
+    "Phase",
     "Piece",
     "Plain",
     "PlainUNet",
@@ -77,6 +80,7 @@ __all__ = [
     "Search",
     "Spec",
     "Survey",
+    "Team",
     "ToolkitError",
     "Trunk",
     "Truth",
