@@ -26,12 +26,13 @@ class Progress:
 
     `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
     was reached with. `minutes` were asked for, unless steps were. `kept` names the weights that phases kept, the oldest
-    first.
+    first. `half`: networks compute in 16 bits where they may, which a machine that cannot do so fast goes on with.
     """
 
     step: int
     table: Timetable
     threads: int
+    half: bool = False
     best: float = -1.0
     best_step: int = 0
     setting: dict[str, Any] = field(default_factory=dict)

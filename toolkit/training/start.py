@@ -136,7 +136,7 @@ def fitted(
     if not seen.objects:
         raise InputError("there are no objects to deduce sizes from", data, "train without --deduce, or see seg check")
     backend = select(device)
-    return deduce(recipe, seen, footprint(recipe), free(backend), catalogue, owner, fixed, backend.on_gpu)
+    return deduce(recipe, seen, footprint(recipe, backend), free(backend), catalogue, owner, fixed, backend.on_gpu)
 
 
 def epochs(crops: Crops, steps: int) -> float:

@@ -10,7 +10,7 @@ from toolkit.gpu.backend import Backend
 from toolkit.plugins.phases import OWN, Member, Phase
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training.step import layout, mixed
+from toolkit.training.step import layout, mixed, short
 
 if TYPE_CHECKING:
     import torch
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 class Team:
     """What `toolkit.plugins.phases.Team` promises, with the last and the averaged weights of each network.
 
-    A network that rests holds its averaged weights; its last ones lie in `last` until it learns again.
+    A network that rests holds its averaged weights; its last ones lie in `last` until it learns again. `half`:
+    networks compute in 16 bits, if they may; default: where that is faster.
     """
 
-    def __init__(self, recipe: Recipe, backend: Backend, start: package.ModelPackage | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        backend: Backend,
+        start: package.ModelPackage | None = None,
+        half: bool | None = None,
+    ) -> None:
         own = Member(recipe.network, recipe.heads)
         members = {OWN: own, **recipe.loss.members(recipe.network, recipe.ndim)}
         self.step = self.steps = 0
         self.learning: tuple[str, ...] = ()
         self._device = backend.device
-        self._mixed = {name: mixed(m.network, recipe.training.crop, backend) for name, m in members.items()}
+        self.half = short(backend) if half is None else half
+        crop = recipe.training.crop
+        self._mixed = {name: self.half and mixed(m.network, crop, backend) for name, m in members.items()}
         self._modules: dict[str, torch.nn.Module] = {}
         for name, member in members.items():
             lent = start is not None and name == OWN

@@ -45,11 +45,12 @@ class Training:
         torch.manual_seed(run.recipe.training.seed)
         self.run, self.backend, self.clock = run, backend, clock
         self.phases = checked(run.recipe)
-        self.team = Team(run.recipe, backend, run.start)
-        self.progress = Progress(0, Timetable.of(self.phases, steps, minutes is not None), run.threads, minutes=minutes)
+        before = run.progress() if run.going_on else None
+        self.team = Team(run.recipe, backend, run.start, before.half if before else None)
+        table = Timetable.of(self.phases, steps, minutes is not None)
+        self.progress = before or Progress(0, table, run.threads, self.team.half, minutes=minutes)
         self._number = -1
-        if run.going_on:
-            self.progress = run.progress()
+        if before:
             tensors = run.checkpoint()
             self.team.restore(tensors)
             number, done = self.progress.table.at(self.progress.step)

@@ -55,16 +55,16 @@ class Many(Protocol):
 class Shown:
     """What `Instances` can do for people."""
 
-    def __repr__(self: Many) -> str:  # type: ignore[misc]
+    def __repr__(self: Many) -> str:
         return f"{type(self).__name__}: {counted(self)}"
 
-    def _repr_html_(self: Many) -> str:  # type: ignore[misc]
+    def _repr_html_(self: Many) -> str:
         pairs = len(self.overlapping_pairs()[0])
         said = counted(self) + (f", {pairs} overlapping pairs" if pairs else "")
         data = base64.b64encode(thumbnail(self)).decode()
         return f'<div>{said}<br><img src="data:image/png;base64,{data}" style="image-rendering: pixelated"></div>'
 
-    def __getitem__(self: Many, index: int) -> Object:  # type: ignore[misc]
+    def __getitem__(self: Many, index: int) -> Object:
         """Object `index`, from 0 on; its id is one more."""
         count = len(self)
         if not -count <= index < count:
@@ -73,7 +73,7 @@ class Shown:
         box, mask = self.mask(index)
         return Object(index + 1, float(self.scores[index]), box, mask)
 
-    def __iter__(self: Many) -> Iterator[Object]:  # type: ignore[misc]
+    def __iter__(self: Many) -> Iterator[Object]:
         return (self[index] for index in range(len(self)))
 
 

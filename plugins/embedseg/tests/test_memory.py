@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from toolkit.api import Backend
 from toolkit.testing import Catalogue, Recipe, footprint
 
 STEPS = """
@@ -41,7 +42,7 @@ def test_a_crop_of_the_paper_trains_in_the_memory_that_was_promised(name: str, m
     catalogue = Catalogue()
     owner, path = catalogue.locate("recipes", name, "embedseg")
     recipe = Recipe.load(path, catalogue, owner)
-    told = footprint(recipe).bytes(recipe.training.crop, 1)
+    told = footprint(recipe, Backend()).bytes(recipe.training.crop, 1)
     sys.stderr.write(f"{name}: peak {peak / 2**20:.2f} GiB, {objects} objects, told {told / 2**30:.2f} GiB\n")
     assert objects > 5
     assert peak * 1024 < most * 1e9

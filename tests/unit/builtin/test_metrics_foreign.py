@@ -15,7 +15,7 @@ from toolkit.builtin.metrics.coco import APCoco
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.panoptic import PQ
 from toolkit.builtin.metrics.partitions import ARAND, VOI
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 
 

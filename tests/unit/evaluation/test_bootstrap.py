@@ -6,7 +6,7 @@ import pytest
 from tests.unit.scenes import scene
 from toolkit.builtin.metrics import METRICS
 from toolkit.evaluation.bootstrap import draw, interval, resample
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 
 
 @pytest.mark.parametrize("cls", METRICS)

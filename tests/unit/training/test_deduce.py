@@ -116,10 +116,18 @@ def test_a_smaller_batch_leaves_no_crop_of_a_step_out(batch: int, accumulate: in
 
 
 def test_the_footprint_grows_with_the_network() -> None:
-    few, many = (footprint(recipe().changed([f"network.maps={m}"], CATALOGUE)) for m in ([4, 8], [16, 32]))
+    wanted = (recipe().changed([f"network.maps={m}"], CATALOGUE) for m in ([4, 8], [16, 32]))
+    few, many = (footprint(one, Backend()) for one in wanted)
     assert 2 * few.voxel < many.voxel
     assert 2 * few.fixed < many.fixed
     assert few.bytes((8, 8), 2) == int(few.fixed + 128 * few.voxel)
+
+
+def test_maps_of_16_bits_take_less_memory_where_they_are_computed() -> None:
+    wanted = recipe().changed(["network.maps=[32, 64]"], CATALOGUE)
+    on_gpu, here = footprint(wanted, Backend("cuda:0")), footprint(wanted, Backend())
+    assert on_gpu.fixed == here.fixed
+    assert on_gpu.voxel == here.voxel if steps.short(Backend()) else on_gpu.voxel < 0.8 * here.voxel
 
 
 def test_free_memory_heeds_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

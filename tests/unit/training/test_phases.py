@@ -289,7 +289,7 @@ def test_a_loss_that_depends_on_nothing_that_learns_is_said(data: Path, tmp_path
 
 
 def test_each_network_counts_into_the_memory_of_a_step() -> None:
-    alone, three = footprint(recipe(BceDice())), footprint(recipe())
+    alone, three = footprint(recipe(BceDice()), Backend()), footprint(recipe(), Backend())
     assert three.fixed > 2 * alone.fixed
     assert three.voxel > 2 * alone.voxel
 

@@ -29,7 +29,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Learning
 from toolkit.registry import package, resolve
 from toolkit.steps.choice import Learnt
-from toolkit.training import checkpoint
+from toolkit.training import checkpoint, team
 from toolkit.training import loop as module
 from toolkit.training import run as folder
 from toolkit.training.checkpoint import LAST, Progress, read_progress
@@ -146,6 +146,25 @@ def test_it_may_be_stopped_again_and_again(data: Path, tmp_path: Path, undisturb
             begin(data, tmp_path / "run", recipe(), tell=stop_after(at), resume=True)
     begin(data, tmp_path / "run", recipe(), resume=True)
     assert_same(tmp_path / "run", undisturbed)
+
+
+def test_it_goes_on_in_the_numbers_in_which_it_was_begun(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint may come from a machine that computes 16 bits faster than this one, or the other way round."""
+    ends = []
+    for half in (True, False):
+        monkeypatch.setattr(team, "short", lambda _, half=half: half)
+        begin(data, tmp_path / f"whole {half}", recipe(steps=5))
+        out = tmp_path / f"parts {half}"
+        with pytest.raises(Stopped):
+            begin(data, out, recipe(steps=5), tell=stop_after(3))
+        monkeypatch.setattr(team, "short", lambda _, half=half: not half)
+        begin(data, out, recipe(steps=5), resume=True)
+        assert_same(out, tmp_path / f"whole {half}")
+        assert read_progress(out / LAST).half == half
+        ends.append(load_file(out / LAST))
+    assert any(not torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
