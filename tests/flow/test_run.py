@@ -709,3 +709,11 @@ def test_a_table_is_written_as_parquet_too(model, here: Path, seg) -> None:
     assert table["id"] == [int(row["id"]) for row in rows]
     assert table["area_um2"] == [None] * len(rows)
     assert table["mean_0"] == pytest.approx([float(row["mean_0"]) for row in rows])
+
+
+def test_of_many_images_the_first_get_a_picture(model, here: Path, seg, monkeypatch) -> None:
+    monkeypatch.setattr("toolkit.running.run.PREVIEWS", 2)
+    for name in "abcd":
+        write(here / "in" / f"{name}.tif", bright((40, 50)))
+    assert seg("in", "--model", model).code == 0
+    assert sorted(p.name for p in (here / "in.seg").glob("*.png")) == ["a.overlay.png", "b.overlay.png"]
