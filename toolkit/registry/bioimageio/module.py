@@ -15,8 +15,8 @@ from toolkit.registry.bioimageio import operations
 from toolkit.registry.bioimageio.description import Description, Operation, Tensor
 from toolkit.registry.bioimageio.synthesis import Plan
 from toolkit.registry.gate import refusing
-from toolkit.registry.gate.code import Child
 from toolkit.registry.gate.graph import Graph
+from toolkit.registry.gate.process import Child
 
 log = logging.getLogger(__name__)
 

@@ -129,6 +129,7 @@ def _graph(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.
 
 def _child(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.Module:
     from toolkit.registry.bioimageio.module import Remote
+    from toolkit.registry.gate.process import Child
 
     task: dict[str, Any] = {"kind": weights.kind, "name": weights.file.name}
     blobs = [data]
@@ -137,7 +138,7 @@ def _child(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.
         source = about.file or File("")
         blobs = [files.read(source.name, source.sha256), data]
         task |= {"callable": about.callable, "kwargs": dict(about.kwargs), "strict": weights.strict}
-    return Remote(code.Child(task, blobs, where))
+    return Remote(Child(task, blobs, where))
 
 
 def listing(description: Description, files: Files) -> list[tuple[str, str, bool]]:
