@@ -91,6 +91,13 @@ def seg(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
+    import logging
+
+    from toolkit.cli.console import Remarks
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Remarks())
+    logging.captureWarnings(True)
     try:
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.

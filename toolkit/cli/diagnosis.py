@@ -19,8 +19,8 @@ def show(found: Diagnosis, most: int) -> None:
     """Findings, sizes and advice on the terminal."""
     out = console.results()
     for one in found.findings:
-        out.print(f"{SIGNS[one.severity]} ", end="")
-        out.print(f"{one.what}{'; ' + one.do if one.do else ''}", markup=False)
+        out.print(f"{SIGNS[one.severity]} ", end="", markup=True)
+        out.print(f"{one.what}{'; ' + one.do if one.do else ''}")
         _examples(one, most)
     if not found.findings:
         out.print("nothing to remark")
@@ -40,15 +40,15 @@ def show(found: Diagnosis, most: int) -> None:
         advice = found.advice
         others = f"; {' or '.join(advice.others)} may do too (seg train --recipe NAME)" if advice.others else ""
         out.print()
-        out.print(f"begin with {advice.recipe or advice.plugin}: {advice.reason}{others}", markup=False)
+        out.print(f"begin with {advice.recipe or advice.plugin}: {advice.reason}{others}")
         changes = " ".join(f"--set '{change}'" if "[" in change else f"--set {change}" for change in advice.changes)
         method = f"--recipe {advice.recipe}" if advice.recipe else f"--plugin {advice.plugin}"
-        out.print(f"seg train {method} --data {found.inventory.root} -o run {changes}", markup=False)
+        out.print(f"seg train {method} --data {found.inventory.root} -o run {changes}")
 
 
 def _examples(one: Finding, most: int) -> None:
     out = console.results()
     for place in one.where[:most]:
-        out.print(f"          {place}", markup=False)
+        out.print(f"          {place}")
     if 0 < most < len(one.where):
-        out.print(f"          … and {len(one.where) - most} more (--show {len(one.where)})", markup=False)
+        out.print(f"          … and {len(one.where) - most} more (--show {len(one.where)})")

@@ -38,7 +38,6 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
-        markup=False,
     )
     allow = tuple(p.name for p in catalogue.plugins)
     ahead = plan(found, Model.of(package, backend, allow), options)
@@ -48,7 +47,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
     )
     for note in ahead.notes:
-        screen.print(f"note   {ahead.first}: {note}", markup=False)
+        screen.print(f"note   {ahead.first}: {note}")
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))
@@ -60,19 +59,18 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for one in good:
         for note in one.notes:
             if "not finite" in note and (one.stem != ahead.first or note not in ahead.notes):
-                screen.print(f"note   {one.stem}: {note}", markup=False)
+                screen.print(f"note   {one.stem}: {note}")
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
-        markup=False,
     )
     if as_json:
         console.document(outcome.record)
     else:
         names = [name for d in good for name in d.files] if len(good) == 1 else [f"results of {len(good)} images"]
-        console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}", markup=False)
+        console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}")
     if outcome.failed:
         for one in outcome.failed:
-            screen.print(f"failed {one.error}", markup=False)
+            screen.print(f"failed {one.error}")
         raise InputError(
             f"{len(outcome.failed)} of {len(found)} images could not be used",
             ", ".join(d.stem for d in outcome.failed[:5]),

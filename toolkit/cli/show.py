@@ -37,7 +37,7 @@ def show(
     if as_json:
         console.document(found.plain())
     else:
-        console.results().print(found.dump().rstrip(), markup=False)
+        console.paragraph(console.results(), found.dump().rstrip())
 
 
 def resolve(

@@ -11,6 +11,7 @@ import numpy as np
 from toolkit.errors import StorageError
 from toolkit.evaluation.attribution import KINDS, Fates
 from toolkit.evaluation.evaluate import Evaluation, Judged
+from toolkit.files.plain_text import cell
 
 
 def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
@@ -29,7 +30,7 @@ def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
 def _write(path: Path, rows: Iterable[list[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        csv.writer(file).writerows([cell(value) for value in row] for row in rows)
 
 
 def _image_rows(evaluation: Evaluation) -> Iterator[list[object]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import ModelError, UsageError, nearest
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
+from toolkit.registry.bioimageio.description import NAMES
 from toolkit.registry.gate import yaml
 from toolkit.values.prediction import Head
 
@@ -45,6 +46,8 @@ class ModelPackage:
     licence: str = "unknown"
     takes: int | None = None
     """Channels that the network takes, if it has been given another recipe."""
+    trusted: bool = False
+    """Whether it is code that runs because the user trusts it."""
 
     def lends(self, recipe: Recipe) -> bool:
         """Whether the recipe's network is another and borrows all weights of this model's."""
@@ -77,7 +80,7 @@ class ModelPackage:
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
     """The recipe's network with the weights of another."""
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
+    module = network(recipe)
     module.load_state_dict(weights().state_dict(), strict=True)
     return module.eval()
 
@@ -92,7 +95,7 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
     from toolkit.registry import resolve
 
     path = Path(reference)
-    if path.is_dir() and (path / RECIPE).is_file():
+    if is_run(path):
         return from_run(path, catalogue, owner, reference)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return _from_files(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
@@ -114,6 +117,12 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
             f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}",
         )
     return _from_files(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether this is the folder of a training run. A description beside a recipe makes it a package: what is tested,
+    installed and run is then that."""
+    return (folder / RECIPE).is_file() and not any((folder / name).is_file() for name in NAMES)
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
@@ -168,20 +177,20 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
 
     Raises `ModelError` if a tensor is absent, left over or of another shape: wrong weights never pass in silence.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from toolkit.registry.gate import tensors
+    from toolkit.registry.gate.fitted import fitted
 
-    module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
     try:
-        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
-        module.load_state_dict(state, strict=True)
-    except (SafetensorError, OSError) as error:
-        raise ModelError("the weights are damaged", weights, str(error)) from error
-    except RuntimeError as error:
-        raise ModelError(
-            "the weights do not fit the recipe's network", weights, " ".join(str(error).split())[:300]
-        ) from error
-    return module.eval()
+        data = weights.read_bytes()
+    except OSError as error:
+        raise ModelError("the weights cannot be read", f"{weights} ({error.strerror})", "check the file") from error
+    state = {name: tensor.float() for name, tensor in tensors.safetensors(data, weights).items()}
+    return fitted(lambda: network(recipe), state, weights).eval()
+
+
+def network(recipe: Recipe) -> torch.nn.Module:
+    """The recipe's network with fresh weights."""
+    return recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
 
 
 def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:

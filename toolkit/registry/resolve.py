@@ -11,7 +11,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import zoo
 from toolkit.registry.bioimageio.description import NAMES
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.package import RECIPE, ModelPackage, from_run, stored_names
+from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names
 from toolkit.registry.store import Entry, Store
 
 
@@ -36,7 +36,7 @@ def installed(reference: str, catalogue: Catalogue, owner: str | None = None) ->
 def of_entry(store: Store, entry: Entry, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
     """An installed model, as it was when it was installed."""
     folder = store.folder(entry)
-    if (folder / RECIPE).is_file():
+    if is_run(folder):
         return from_run(folder, catalogue, owner, entry.reference)
     return Opened.at(folder).load(catalogue, entry.reference, store.trusts)
 

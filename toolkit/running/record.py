@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.pipeline.segment import Model
+from toolkit.registry.gate.process import walls
 from toolkit.registry.package import ModelPackage
 
 SCHEMA = "toolkit.run/1"
@@ -32,6 +33,7 @@ def record(
             "owner": model.owner,
             "name": package.name,
             "sha256": package.sha256,
+            **({"sandbox": walls().plain()} if package.trusted else {}),
         },
         "recipe": package.recipe.plain(),
         "options": dict(options),

@@ -128,7 +128,8 @@ class Description:
     @property
     def toolkit(self) -> Mapping[str, Any] | None:
         """What this toolkit wrote into the package, if it did."""
-        found = (self.plain.get("config") or {}).get("toolkit")
+        config = self.plain.get("config")
+        found = config.get("toolkit") if isinstance(config, Mapping) else None
         return found if isinstance(found, Mapping) else None
 
     def files(self) -> tuple[File, ...]:
@@ -152,27 +153,17 @@ def read(files: Files) -> Description:
     plain = yaml.parse(files.read(name), where)
     version = str(plain.get("format_version", ""))
     if plain.get("type", "model") != "model":
-        raise ModelError(f"this describes no model but a {plain['type']}", where, "choose a model")
-    from toolkit.registry.bioimageio import format_0_4, format_0_5
+        raise ModelError(f"this describes no model but a {str(plain['type'])[:80]}", where, "choose a model")
+    from toolkit.registry.bioimageio import bounds, format_0_4, format_0_5
 
     reader = {"0.4": format_0_4.read, "0.5": format_0_5.read}.get(version[:3])
     if reader is None:
-        raise ModelError("this format is not supported", f"{where}: format_version {version or 'missing'}",
+        raise ModelError("this format is not supported", f"{where}: format_version {version[:80] or 'missing'}",
                          "formats 0.4 and 0.5 are")  # fmt: skip
     with refusing("this model description is not valid", where):
-        return _checked(reader(plain), where)
-
-
-def _checked(description: Description, where: str) -> Description:
-    """Refuse names that would confuse: every tensor and every axis of a tensor has one of its own."""
-    tensors = (*description.inputs, *description.outputs)
-    if len({t.id for t in tensors}) < len(tensors) or not description.inputs or not description.outputs:
-        raise ModelError("inputs and outputs need a name of their own each", where, "ask the model's author")
-    for tensor in tensors:
-        if len(set(tensor.ids)) < len(tensor.ids) or not 0 < len(tensor.ids) <= 8:
-            raise ModelError("the axes of a tensor need a name of their own each", f"{where}: {tensor.id}",
-                             "ask the model's author")  # fmt: skip
-    return description
+        found = reader(plain)
+        bounds.check(found, where)
+    return found
 
 
 def file(source: object, sha256: object = None) -> File:

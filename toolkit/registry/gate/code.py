@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError
-from toolkit.registry.gate import refusing
 
 if TYPE_CHECKING:
     import torch
@@ -40,16 +39,14 @@ def from_library(module: str, name: str, kwargs: Mapping[str, Any]) -> torch.nn.
     if (module, name) not in LIBRARY:
         raise ModelError("the model asks to import what is not a known network", f"{module}.{name}",
                          "such a model is not run, and trust does not change that")  # fmt: skip
-    with refusing("the network cannot be built", f"{module}.{name}"):
-        return _module(getattr(import_module(module), name)(**kwargs), name)
+    return _module(getattr(import_module(module), name)(**kwargs), name)
 
 
 def from_reviewed(source: bytes, name: str, kwargs: Mapping[str, Any], where: object) -> torch.nn.Module:
     """A network from the bytes of a reviewed file."""
     if sha256(source).hexdigest() not in reviewed():
         raise ModelError("this network file was not reviewed", where, "see seg models trust")
-    with refusing("the network cannot be built", where):
-        return _module(getattr(execute(source, str(where)), name)(**kwargs), name)
+    return _module(getattr(execute(source, str(where)), name)(**kwargs), name)
 
 
 def execute(source: bytes, where: str) -> ModuleType:

@@ -43,8 +43,8 @@ class _Program(ctypes.Structure):
 def restrict(writes: bool) -> bool:
     """From now on this thread, and those that it starts, can do nothing that `FORBIDDEN` names.
 
-    `writes` leaves it to somebody else which files are written, made and removed. Cannot be undone. Returns False, and restricts
-    nothing, where the system or the machine has no such filter.
+    `writes` leaves it to somebody else which files are written, made and removed. Cannot be undone. Returns False, and
+    restricts nothing, where the system or the machine has no such filter.
     """
     machine = MACHINES.get(platform.machine())
     if machine is None or not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
@@ -54,7 +54,7 @@ def restrict(writes: bool) -> bool:
 
 def install(lines: list[Line]) -> bool:
     """Put a filter before all system calls of this thread; False if the kernel takes none."""
-    made = (_Instruction * len(lines))(*lines)
+    made = (_Instruction * len(lines))(*(_Instruction(*line) for line in lines))
     whole = _Program(len(lines), ctypes.cast(made, ctypes.POINTER(_Instruction)))
     libc = ctypes.CDLL(None, use_errno=True)
     return not libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) and not libc.prctl(
@@ -71,11 +71,12 @@ def program(column: int, architecture: int, process: int, writes: bool) -> Itera
     # New calls do not exist, those of another way to call included: what can be done without them is done without.
     yield _GREATER, 0, 1, LAST
     yield _RETURN, 0, 0, _ERRNO | errno.ENOSYS
-    for calls in (*FORBIDDEN.values(), *([] if writes else [WRITING])):
-        for numbers in calls.values():
-            if (number := numbers[column]) is not None:
-                yield _EQUAL, 0, 1, number
-                yield _RETURN, 0, 0, _ERRNO | errno.EPERM
+    forbidden = [numbers for calls in FORBIDDEN.values() for numbers in calls.values()]
+    forbidden += [] if writes else list(WRITING.values())
+    for numbers in forbidden:
+        if (number := numbers[column]) is not None:
+            yield _EQUAL, 0, 1, number
+            yield _RETURN, 0, 0, _ERRNO | errno.EPERM
     for name, numbers in JUDGED.items():
         if (number := numbers[column]) is not None and (lines := _judgement(name, process, writes)):
             yield _EQUAL, 0, len(lines), number

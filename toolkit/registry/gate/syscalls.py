@@ -58,14 +58,14 @@ FORBIDDEN: dict[str, dict[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 """What each of them would let the code do, then name → its number on (x86-64, 64-bit ARM)."""
 
-WRITING = {
+WRITING: dict[str, tuple[int | None, int | None]] = {
     "creat": (85, None), "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "mknod": (133, None),
     "mknodat": (259, 33), "unlink": (87, None), "unlinkat": (263, 35), "rename": (82, None), "renameat": (264, 38),
     "renameat2": (316, 276), "link": (86, None), "linkat": (265, 37), "symlink": (88, None), "symlinkat": (266, 36),
 }  # fmt: skip
 """Calls that make and remove files: forbidden too where nothing else says which."""
 
-JUDGED = {
+JUDGED: dict[str, tuple[int | None, int | None]] = {
     "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "fcntl": (72, 25),
     "ioctl": (16, 29), "mmap": (9, 222), "prctl": (157, 167), "prlimit64": (302, 261), "open": (2, None),
     "openat": (257, 56),
