@@ -89,7 +89,7 @@ def test_names_that_could_be_paths_or_options_are_refused(store: Store, tmp_path
 
 
 def test_trust_is_for_one_digest(store: Store) -> None:
-    store.trust("a" * 64, {"net.py": "b" * 64})
+    store.trust("a" * 64, {"files": {"net.py": "b" * 64}})
     assert store.trusts("a" * 64)
     assert not store.trusts("c" * 64)
 
