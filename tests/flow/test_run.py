@@ -27,7 +27,7 @@ from tests.models import bright, see_through
 from tests.samples import nuclei
 from toolkit import io
 from toolkit.cli import main
-from toolkit.errors import PluginError
+from toolkit.errors import StorageError
 from toolkit.files.lock import held
 from toolkit.values.instances import Instances
 
@@ -595,9 +595,9 @@ def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
 ) -> None:
     from toolkit.io import tifflabels
 
-    class Odd(PluginError):
+    class Odd(StorageError):
         def __init__(self, number: int) -> None:
-            super().__init__(f"fault {number}", "plugin odd", "ask its author")
+            super().__init__(f"fault {number}", "disk odd", "ask its maker")
 
     three(here)
     original, calls = tifflabels.write_tiff, []
@@ -610,8 +610,29 @@ def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
 
     monkeypatch.setattr(tifflabels, "write_tiff", fail)
     said = seg("in", "--model", model, "-o", "out")
+    assert said.code == 7
+    assert said.error == "error: fault 7: disk odd; ask its maker; 2 of 3 images are done and kept for --resume"
+
+
+def test_a_plugin_that_fails_on_one_image_is_named_and_the_others_are_done(
+    model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.builtin.postprocessors.threshold import Threshold
+
+    three(here)
+    settle, calls = Threshold.settle, []
+
+    def fail(self: Threshold, *given: Any) -> Any:
+        calls.append(given)
+        return settle(self, *given) if len(calls) != 2 else [][1]
+
+    monkeypatch.setattr(Threshold, "settle", fail)
+    said = seg("in", "--model", model, "-o", "out", "--workers", "1")
     assert said.code == 9
-    assert said.error == "error: fault 7: plugin odd; ask its author; 2 of 3 images are done and kept for --resume"
+    assert "1 of 3 images could not be used" in said.error
+    assert "threshold failed: IndexError: list index out of range" in said.err
+    assert "Threshold.passes, reduce 1" in said.err
+    assert len(list((here / "out").glob("*.labels.tif"))) == 2
 
 
 SMALL = 300 * 1024
