@@ -73,7 +73,8 @@ class Bed:
     def run(self, tests: Sequence[str], limit: float = LIMIT) -> tuple[int | None, str]:
         """Exit status of pytest on these node ids, None where they took too long, and what they said."""
         stdin, stdout = self._server.stdin, self._server.stdout
-        assert stdin and stdout
+        assert stdin is not None
+        assert stdout is not None
         stdin.write(json.dumps({"tests": list(tests), "limit": limit, "log": str(self._log)}) + "\n")
         stdin.flush()
         status = json.loads(stdout.readline())

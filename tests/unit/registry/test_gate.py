@@ -301,3 +301,11 @@ def test_trusted_code_sees_no_environment_but_its_own(monkeypatch: pytest.Monkey
     child = code.Child(task, [source.encode(), packages.pt(packages.state_dict())], "net.py")
     (found,) = child([np.ones((1, 1, 2, 2), np.float32)], "cpu")
     assert (found == packages.WEIGHT + packages.BIAS).all()
+
+
+@pytest.mark.parametrize(
+    "made", [torch.eye(2).to_sparse(), torch.zeros(2, dtype=torch.complex64), torch.zeros(2, device="meta"), 3]
+)
+def test_a_tensor_that_is_not_dense_is_refused_whatever_let_it_pass(made: object) -> None:
+    with pytest.raises(ModelError, match="the state dict holds something that is no"):
+        tensors._dense(made, 10**6, "here")
