@@ -54,9 +54,18 @@ def _ended(group: int) -> None:
 
 
 class Failures:
-    """Notes for pytest that a test failed: a failure may leave things behind on which pytest itself breaks down."""
+    """Notes for pytest that a test failed: a failure may leave things behind on which pytest itself breaks down.
+
+    An example that fails is enough: nobody waits for the smallest one.
+    """
 
     seen = False
+
+    def pytest_sessionstart(self) -> None:
+        hypothesis: Any = import_module("hypothesis")
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile("planted", hypothesis.settings.default, phases=phases)
+        hypothesis.settings.load_profile("planted")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seen |= report.failed
