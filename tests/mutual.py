@@ -19,7 +19,7 @@ from toolkit.values.truth import Truth
 if TYPE_CHECKING:
     import torch
 
-SEG_API = 1
+SEG_API = 2
 
 
 class Mutual(Loss):

@@ -31,12 +31,13 @@ def jit(function: F) -> F:
     return cast("F", compiled)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     def __init__(self, function: Callable[..., object]) -> None:
-        super().__init__(function)
+        super().__init__(function)  # type: ignore[no-untyped-call]
         package = sys.modules[function.__module__.partition(".")[0]]
         stamp = (self._impl.locator.get_source_stamp(), sources(Path(str(package.__file__)).parent))
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        files = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
+        self._cache_file = files
 
 
 @cache

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests import packages
 from toolkit.errors import InputError, ModelError
 from toolkit.registry.gate import archive, code, graph, tensors, yaml
+from toolkit.registry.gate.process import Child
 
 ROOT = Path(__file__).resolve().parents[3]
 READERS = {
@@ -298,6 +299,14 @@ def test_trusted_code_sees_no_environment_but_its_own(monkeypatch: pytest.Monkey
     monkeypatch.setenv("SOME_TOKEN", "secret")
     source = packages.NET + "import os\nif 'SOME_TOKEN' in os.environ:\n    raise SystemExit('it knows the token')\n"
     task = {"kind": "state_dict", "name": "net.py", "callable": "Net", "kwargs": {}, "strict": True}
-    child = code.Child(task, [source.encode(), packages.pt(packages.state_dict())], "net.py")
+    child = Child(task, [source.encode(), packages.pt(packages.state_dict())], "net.py")
     (found,) = child([np.ones((1, 1, 2, 2), np.float32)], "cpu")
     assert (found == packages.WEIGHT + packages.BIAS).all()
+
+
+@pytest.mark.parametrize(
+    "made", [torch.eye(2).to_sparse(), torch.zeros(2, dtype=torch.complex64), torch.zeros(2, device="meta"), 3]
+)
+def test_a_tensor_that_is_not_dense_is_refused_whatever_let_it_pass(made: object) -> None:
+    with pytest.raises(ModelError, match="the state dict holds something that is no"):
+        tensors._dense(made, 10**6, "here")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -62,6 +63,20 @@ def test_adding_twice_is_adding_once_and_another_model_is_refused(store: Store, 
     assert store.gc() == []
 
 
+def test_a_model_whose_files_do_not_get_their_place_is_not_in_the_registry(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.objects, "place", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            store.add(files(tmp_path), entry(), ["best"])
+    assert store.entries() == []
+    assert store.add(files(tmp_path), entry()).aliases == ()
+
+
 def test_a_flipped_byte_is_found_whenever_the_model_is_used(store: Store, tmp_path: Path) -> None:
     there = store.add(files(tmp_path), entry())
     target = store.folder(there) / "a" / "b"
@@ -89,7 +104,7 @@ def test_names_that_could_be_paths_or_options_are_refused(store: Store, tmp_path
 
 
 def test_trust_is_for_one_digest(store: Store) -> None:
-    store.trust("a" * 64, {"net.py": "b" * 64})
+    store.trust("a" * 64, {"files": {"net.py": "b" * 64}})
     assert store.trusts("a" * 64)
     assert not store.trusts("c" * 64)
 

@@ -85,6 +85,9 @@ def test_an_iou_of_exactly_one_half_reaches_one_half() -> None:
     assert overlaps.match(67).tp == 0
     assert overlaps.match(80, "dice").tp == 1
     assert overlaps.match(81, "dice").tp == 0
+    a[0, 8], b[0, 4:] = 0, 0
+    assert compare(truth(a), found(b)).match(50).tp == 1
+    assert compare(truth(a), found(b)).match(51).tp == 0
 
 
 def test_every_threshold_agrees_with_stardist() -> None:
