@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import signal
 import socket
@@ -24,12 +23,8 @@ from tests.battery import probes
 from toolkit.errors import ModelError
 from toolkit.registry.gate.confine import Walls
 from toolkit.registry.gate.process import Child
-from toolkit.registry.gate.syscalls import MACHINES
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux" or platform.machine() not in MACHINES, reason="no filter for this"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.linux]
 
 HIDE = """
 import sys
