@@ -131,7 +131,7 @@ def _case(case: dict[str, Any], out: int, err: int) -> None:
             _watch(case["environment"]["WATCHED"])
         if case["path"]:
             sys.path.insert(0, case["path"])
-            os.environ["PYTHONPATH"] = case["path"]
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (case["path"], os.environ.get("PYTHONPATH"))))
         from toolkit.cli import main
 
         code = main(case["arguments"])

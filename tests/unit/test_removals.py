@@ -38,8 +38,7 @@ SAFE = {
     # what the network said of an image
     "arrays.write: write_bytes": "the draft that `whole.file` made",
     "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
-    "run.one_image: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
-    "run._objects: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
+    "one._objects: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
@@ -60,7 +59,7 @@ SAFE = {
     "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
     # commands
-    "demo._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
+    "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",

@@ -16,7 +16,7 @@ from toolkit.builtin.postprocessors.watershed import Watershed
 from toolkit.plugins import hookimpl
 from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.check.fingerprint import Fingerprint, fingerprint
 from toolkit.check.inventory import Entry
-from toolkit.check.objects import Objects, describe
+from toolkit.check.parts import parts
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.io.labels import has_instances, stored
 from toolkit.io.points import is_points
 from toolkit.io.shapeless import is_shapeless
+from toolkit.steps.choice import stained
+from toolkit.steps.objects import Objects, describe
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box
 from toolkit.values.truth import UNANNOTATED
@@ -45,6 +47,8 @@ class ImageFacts:
     nonfinite: int
     colourless: bool
     """Three channels that are equal."""
+    stained: bool
+    """Tissue, through which light comes in colours."""
     partial: bool
     """Only the middle was looked at."""
     fingerprint: Fingerprint
@@ -66,6 +70,8 @@ class MaskFacts:
     unannotated: float
     """Share of voxels that are unannotated."""
     objects: Objects
+    pieces: dict[int, tuple[int, ...]]
+    """Sizes of the pieces of the objects that have several, by id."""
 
     @property
     def points(self) -> bool:
@@ -134,6 +140,7 @@ def _image(image: Image, labels: NDArray[Any] | None) -> ImageFacts:
         constant=bool(known.size and known.min() == known.max()),
         nonfinite=nonfinite,
         colourless=len(voxels) == 3 and bool((voxels[0] == voxels[1]).all() and (voxels[0] == voxels[2]).all()),
+        stained=len(voxels) == 3 and stained(voxels.reshape(3, -1), voxels.dtype),
         partial=box != Box.whole(image.shape),
         fingerprint=fingerprint(voxels),
         digest=hashlib.sha256(f"{image.channels}{image.shape}{image.dtype}".encode() + voxels.tobytes()).hexdigest(),
@@ -180,7 +187,7 @@ def _shapeless(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
     layers = io.read_truth(entry.mask, shape=shape).layers
     kind: Literal["P", "L"] = "P" if is_points(entry.mask) else "L"
     dtype, high = str(layers.dtype), float(layers.max())
-    return MaskFacts(shape, kind, dtype, 0.0, high, 0.0, describe(layers, False)), layers
+    return MaskFacts(shape, kind, dtype, 0.0, high, 0.0, describe(layers, False), {}), layers
 
 
 def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
@@ -199,4 +206,6 @@ def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
         raise InputError(f"a label image may hold -1 (unannotated), but this one holds {low:.0f}", path)
     stack = stack.astype(np.uint8) if stack.dtype == bool else stack
     unknown = float((stack == UNANNOTATED).any(0).mean()) if low < 0 else 0.0
-    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, describe(stack, kind == "Q")), stack
+    planes = kind == "Q"
+    objects = describe(stack, planes)
+    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, objects, parts(stack, planes)), stack

@@ -133,7 +133,7 @@ def _write_masks(kept: list[Facts], draft: Path, split_pieces: bool) -> list[str
         if facts.entry.void is not None:
             (draft / "void").mkdir(exist_ok=True)
             _copy(facts.entry.void, draft / "void")
-        split = split_pieces and bool(mask.objects.pieces) and mask.kind == "L" and path.is_file()
+        split = split_pieces and bool(mask.pieces) and mask.kind == "L" and path.is_file()
         if not split and not mask.dtype.startswith("float"):
             _copy(path, draft / "masks")
             continue

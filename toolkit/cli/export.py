@@ -74,13 +74,13 @@ def export(
 
 def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
     from toolkit.registry.bioimageio import example
+    from toolkit.registry.package import trained
 
     if image is not None:
         return example.of_image(image, model.recipe)
-    record = run / "training.json"
-    if not record.is_file():
+    data = trained(run).get("data")
+    if data is None:
         raise UsageError("there is no image to show the model on", run, "name one with --image")
-    data = json.loads(record.read_text(encoding="utf8"))["data"]
     return example.of_data(f"{data}:val", model.recipe)
 
 

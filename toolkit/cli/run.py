@@ -10,7 +10,9 @@ import typer
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.cli.show import Changes
-from toolkit.errors import InputError, UsageError
+from toolkit.errors import InputError, UsageError, nearest
+
+FEATURES = ("shape", "intensity")
 
 
 def run(
@@ -41,6 +43,9 @@ def run(
     from_record: Annotated[
         Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
     ] = None,
+    features: Annotated[str | None, typer.Option(help="More columns of the table: shape, intensity or both.")] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
@@ -48,7 +53,10 @@ def run(
 ) -> None:
     """Segment images: objects, table, overlay and a record of the run.
 
-    Example: seg run nuclei.tif --plugin embedseg
+    Without --plugin and --model, the installed methods are asked, and of the models that they ship the one runs that
+    suits the first image best.
+
+    Example: seg run nuclei.tif
     """
     from toolkit.cli.runner import execute
     from toolkit.cli.wish import Wish, repeated
@@ -69,6 +77,9 @@ def run(
         resume=resume,
         overwrite=overwrite,
         strict=strict,
+        features=_features(features),
+        parquet=parquet,
+        min_score=min_score,
         preview=not no_preview,
         dry_run=dry_run,
     )
@@ -77,6 +88,14 @@ def run(
     if not wish.inputs:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     execute(wish, catalogue(context), as_json)
+
+
+def _features(text: str | None) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in names:
+        if name not in FEATURES:
+            raise UsageError("no such features", f"--features {name}", nearest(name, FEATURES))
+    return names
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:

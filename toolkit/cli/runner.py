@@ -10,8 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.cli.wish import Wish, chosen, default_out
-from toolkit.errors import InputError
+from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 
@@ -20,31 +19,41 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
     from toolkit.io.inputs import named
+    from toolkit.io.table import need_parquet
 
     looked = io.search(wish.inputs)
     found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
+    if wish.parquet:
+        need_parquet()
     if not wish.dry_run:
         writable(out, wish.overwrite)
+    wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.session import Session
-    from toolkit.pipeline.workers import cores
+    from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
-    from toolkit.running.run import Options, run
+    from toolkit.running.run import run
     from toolkit.running.seen import counted
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
-        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict
-    )
+        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
+        wish.features, wish.parquet, wish.min_score,
+    )  # fmt: skip
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
         markup=False,
     )
+    if why:
+        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    for note in package.notes:
+        screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)
@@ -83,7 +92,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if outcome.failed:
         for one in outcome.failed:
             screen.print(f"failed {one.error}", markup=False)
-        raise InputError(
+        raise outcome.failure(
             f"{len(outcome.failed)} of {len(found)} images could not be used",
             ", ".join(d.stem for d in outcome.failed[:5]),
             "the others are done",

@@ -71,7 +71,7 @@ def tune(
     space = tunable(loaded, only or (), held)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline.workers import cores
+    from toolkit.gpu.cores import cores
 
     backend = select(device)
     screen = console.progress()

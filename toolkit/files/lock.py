@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -35,6 +34,8 @@ def held(folder: Path) -> Iterator[None]:
 
 def _taken(path: Path) -> int:
     """The lock file, open and locked."""
+    import fcntl
+
     while True:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
         try:

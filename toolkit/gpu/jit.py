@@ -13,5 +13,11 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def jit(function: F) -> F:
-    """`function`, compiled. Divisions by zero give infinities as in NumPy, so that loops with divisions vectorise."""
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """`function`, compiled. Divisions by zero give infinities as in NumPy, so that loops with divisions vectorise.
+
+    Where no folder can be written, as in a container that is read-only, it is compiled anew by each process.
+    """
+    try:
+        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    except RuntimeError:  # no place for the cache
+        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
@@ -42,9 +45,18 @@ def read(
 
 def frames(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> tuple[Image, ...]:
     """All images of a time series, in order; one image of what is none. See `read`."""
-    path = Path(path)
-    raster = open_raster(path)
-    raster = raster.view(raster) if raster.view else raster
+    raster = open_raster(Path(path))
+    return _frames(raster.view(raster) if raster.view else raster, axes, voxel_size)
+
+
+def of_array(array: Any, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> Image:
+    """An image in memory, with the errors of one in a file; without `axes`, it is YX, ZYX or CZYX."""
+    voxels = np.asarray(array)
+    letters = "CZYX"[-voxels.ndim :] if 2 <= voxels.ndim <= 4 else "?" * voxels.ndim
+    return _frames(Raster(Path("array"), voxels, letters), axes, voxel_size)[0]
+
+
+def _frames(raster: Raster, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
     letters, notes = named(raster, None if axes is None else checked(axes, "C"), "C")
     order = "CZYX" if "Z" in letters else "CYX"
     channels = None
@@ -61,9 +73,9 @@ def frames(path: str | Path, axes: str | None = None, voxel_size: Sequence[float
     count = raster.source.shape[letters.index("T")] if "T" in letters else 1
     series = []
     for frame in range(count):
-        source = arrange(path, raster.source, letters, order, channels, frame)
+        source = arrange(raster.path, raster.source, letters, order, channels, frame)
         names = raster.channel_names if len(raster.channel_names) == source.shape[0] else ()
-        series.append(Image(source, order, size, stem(path), calibrated, notes, names, origin, raster.absent))
+        series.append(Image(source, order, size, stem(raster.path), calibrated, notes, names, origin, raster.absent))
     if count == 1:
         return (series[0],)
     whole = along(series)

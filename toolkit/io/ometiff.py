@@ -16,7 +16,7 @@ from toolkit.io.intact import RATIO
 from toolkit.io.omexml import Described, Document, parse
 from toolkit.io.paths import COMPANION
 from toolkit.io.planes import Place, Planes, whole
-from toolkit.io.raster import decoding, nbytes, plausible
+from toolkit.io.raster import decoding, interpreting, nbytes, plausible
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def told(path: Path, tif: Any) -> Told | str:
 
 def of_companion(path: Path) -> Told:
     """The first image that a companion file describes."""
-    with decoding(path):
+    with decoding(path), interpreting(path):
         document = parse(path.read_text(encoding="utf8"))
         if document is None or not document.images:
             raise InputError("this companion file describes no image", path, "check the file")
@@ -79,7 +79,7 @@ def of_companion(path: Path) -> Told:
 def files_of(path: Path) -> tuple[str, ...]:
     """Names of the files that a companion file describes, or that are in one set with an OME-TIFF and are part of the
     same image, itself among them; empty if it cannot be told."""
-    with suppress(InputError, OSError, ValueError, KeyError), decoding(path):
+    with suppress(InputError, OSError, ValueError, KeyError), decoding(path), interpreting(path):
         if path.name.lower().endswith(COMPANION):
             document = parse(path.read_text(encoding="utf8"))
             return () if document is None else document.files

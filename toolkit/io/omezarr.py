@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes, plausible
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes, plausible
 from toolkit.io.units import sizes
 
 RATIO = 100_000
@@ -32,6 +32,7 @@ def open_zarr(path: Path) -> Raster:
         import zarr
 
         node = zarr.open(path, mode="r")
+    with decoding(path), interpreting(path):
         if isinstance(node, zarr.Array):
             return _plain(path, path, node)
         about = about_of(node)

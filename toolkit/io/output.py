@@ -24,12 +24,14 @@ def write(
     table: Mapping[str, NDArray[Any]] | None = None,
     preview: Image | None = None,
     points: Mapping[str, NDArray[Any]] | None = None,
+    parquet: bool = False,
 ) -> tuple[Path, ...]:
     """Write the objects of `image` into `folder` (made if missing) and give the paths. If `instances` has an axis more,
     it is that of time, and `image` is the first frame.
 
     `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
-    the lossless objects; `STEM.objects.csv`: `table`, if given; `STEM.points.csv`: `points`, if given;
+    the lossless objects; `STEM.objects.csv`: `table`, if given, and `STEM.objects.parquet`, if wanted;
+    `STEM.points.csv`: `points`, if given;
     `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
     Raises `StorageError` if the disk is full or the folder may not be written, `UsageError` if a link, or a
     Zarr that is none of ours, has the name of an output.
@@ -38,7 +40,9 @@ def write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
-            made = _write_all(Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview)
+            made = _write_all(
+                Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet
+            )
             for path in made:
                 _replaceable(folder / path.name)
             return tuple(_publish(path, folder) for path in made)
@@ -55,6 +59,7 @@ def _write_all(
     image: Image,
     tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
+    parquet: bool,
 ) -> list[Path]:
     from toolkit.io.tifflabels import write_tiff
     from toolkit.io.zarrlabels import write_zarr
@@ -71,6 +76,12 @@ def _write_all(
 
             made.append(folder / f"{stem}.{name}.csv")
             write_csv(made[-1], table)
+    objects = tables["objects"]
+    if parquet and objects is not None:
+        from toolkit.io.table import write_parquet
+
+        made.append(folder / f"{stem}.objects.parquet")
+        write_parquet(made[-1], objects)
     if preview is not None:
         from toolkit.io.overlay import write_overlay
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io.raster import decoding
+from toolkit.io.raster import decoding, interpreting
 
 
 def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
@@ -15,7 +15,7 @@ def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
 
     Raises `InputError` for a plate without wells or images, or where one that it lists is missing.
     """
-    with decoding(path):
+    with decoding(path), interpreting(path):
         import zarr
 
         from toolkit.io.omezarr import about_of

@@ -33,6 +33,8 @@ DECODING: tuple[type[Exception], ...] = (
     zlib.error,
 )
 """What tifffile, imagecodecs and zarr raise on mutated files; none of them has one error of its own."""
+SLIPS = (AssertionError, AttributeError, TypeError)
+"""Of these, what our own lines raise only if they are wrong themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,32 @@ def decoding(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise OutOfMemory("not enough memory to read this image", path, "convert it to OME-Zarr") from error
     except DECODING as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file") from error
+        if isinstance(error, SLIPS) and _ours(error):
+            raise
+        raise _damaged(path, error) from error
+
+
+@contextmanager
+def interpreting(path: Path) -> Iterator[None]:
+    """Turn what our own lines raise on metadata of a form that nobody foresaw into `InputError`."""
+    try:
+        yield
+    except SLIPS as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file")
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether the line that raised it is one of this package's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return bool(name.partition(".")[0] == __name__.partition(".")[0])
 
 
 def plausible(path: Path, declared: int, stored: int, ratio: int) -> None:

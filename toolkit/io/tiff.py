@@ -20,7 +20,7 @@ from toolkit.io.calibration import calibration, channel_names
 from toolkit.io.intact import complete, follow
 from toolkit.io.ometiff import Told
 from toolkit.io.omexml import Described
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes
 from toolkit.io.view import coloured, eight_bit, inverted
 
 EAGER = 2**29
@@ -44,7 +44,8 @@ def open_tiff(path: Path) -> Raster:
     with decoding(path), tifffile.TiffFile(path, mode="r", _multifile=False) as tif:
         if not tif.series or tif.series[0].dtype is None:
             raise InputError("this TIFF holds no image", path, "check the file")
-        ome = ometiff.told(path, tif) if tif.is_ome else ""
+        with interpreting(path):
+            ome = ometiff.told(path, tif) if tif.is_ome else ""
         if isinstance(ome, Told) and ome.files == (path,) and not ome.fits(tif.pages.first):
             ome = "its OME-XML describes an image of another size"
         notes = (f"{ome}; it was read page by page",) if isinstance(ome, str) and ome else ()
@@ -63,7 +64,10 @@ def of_planes(path: Path, ome: Told) -> Raster:
 
 def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, notes: tuple[str, ...]) -> Raster:
     declared = nbytes(series.shape, series.dtype)
-    complete(path, tif, series, declared)
+    with interpreting(path):
+        complete(path, tif, series, declared)
+        names = _told(tif, series.kind)
+        size, origin = calibration(tif, series.keyframe)
     pieces = series.dataoffset is None and declared > EAGER
     letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
     if series.kind == "imagej" and len(series.pages) > 1 and not pieces:
@@ -73,7 +77,6 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
         source = (
             _pieces(path, [s is series for s in tif.series].index(True)) if pieces else _voxels(path, series, shape)
         )
-    names = _told(tif, series.kind)
     letters, strange = _letters(letters, shape, series.dtype, names)
     raster = Raster(
         path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe), strange=strange
@@ -82,9 +85,9 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
         raster = _without_void(raster)
     if isinstance(ome, Told):
         return _named(raster, ome.image)
-    size, origin = calibration(tif, series.keyframe)
     channels = prod(n for c, n in zip(raster.axes, raster.source.shape, strict=True) if c in "CS")
-    return replace(raster, voxel_size=size, origin=origin, channel_names=channel_names(tif, channels))
+    with interpreting(path):
+        return replace(raster, voxel_size=size, origin=origin, channel_names=channel_names(tif, channels))
 
 
 def _named(raster: Raster, image: Described) -> Raster:

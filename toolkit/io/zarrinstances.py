@@ -12,7 +12,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
-from toolkit.io.raster import decoding
+from toolkit.io.raster import decoding, interpreting
 from toolkit.values.instances import Instances
 
 SCHEMA = "toolkit.instances/1"
@@ -49,7 +49,7 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
 
     Raises `InputError` if an array is damaged or missing, or does not describe these objects.
     """
-    with decoding(path):
+    with decoding(path), interpreting(path):
         group = zarr.open_group(path / "instances", mode="r")
         about: dict[str, Any] = dict(group.attrs)
         if about.get("schema") != SCHEMA:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
+from toolkit.plugins.specs import Network
 from toolkit.steps.turns import Turn
 from toolkit.values.prediction import Head
 
@@ -31,12 +33,20 @@ class TorchEngine:
     """
 
     def __init__(
-        self, module: torch.nn.Module, backend: Backend, heads: Sequence[Head], turns: Sequence[Turn], after: bool
+        self,
+        module: torch.nn.Module,
+        backend: Backend,
+        heads: Sequence[Head],
+        turns: Sequence[Turn],
+        network: Network,
+        after: bool,
     ) -> None:
+        """`network` is named where the module goes wrong."""
         self._module = module.to(backend.device)
         self._backend = backend
         self._heads = heads
         self._turns = turns
+        self._network = network
         self._after = after and len(turns) > 1
 
     def __call__(self, voxels: NDArray[np.float32]) -> list[dict[str, Raw]]:
@@ -53,13 +63,18 @@ class TorchEngine:
 
     def _once(self, windows: torch.Tensor) -> dict[str, Any]:
         lazily: Any = getattr(self._module, "lazily", self._module)
-        found: dict[str, Any] = lazily(windows)
+        return self._said(lazily, windows)
+
+    def _said(self, module: Any, windows: torch.Tensor) -> dict[str, Any]:
+        with seams.calling(self._network, "build"):
+            found: dict[str, Any] = module(windows)
+        seams.raw(found, self._heads, tuple(windows.shape[2:]), self._network)
         return found
 
     def _turned(self, windows: torch.Tensor) -> dict[str, Any]:
         sums: dict[str, Any] = {}
         for turn in self._turns:
-            raw = self._module(turn.apply(windows).contiguous())
+            raw = self._said(self._module, turn.apply(windows).contiguous())
             for head in self._heads:
                 said = turn.undo_head(raw[head.name].float(), head)
                 said = activate(said, head) if self._after else said

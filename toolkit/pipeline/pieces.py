@@ -16,6 +16,7 @@ from toolkit.errors import StorageError
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
+from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
@@ -127,9 +128,15 @@ class Pieces:
         self._held[number] = stored
 
     def read(self, outer: Box, core: Box) -> Piece:
-        """The pieces in `outer`, joined; `core` is what the block that reads them answers for."""
+        """The pieces in `outer`, joined; `core` is what the block that reads them answers for. Read-only."""
+        found = self._joined(outer, core)
+        sealed(found)
+        return found
+
+    def _joined(self, outer: Box, core: Box) -> Piece:
         if self._canvas is not None:
-            return replace(self._canvas.crop(outer), core=core)
+            part = self._canvas.crop(outer)
+            return replace(part, core=core, heads={name: head[...] for name, head in part.heads.items()})
         parts = [
             self._part(number, window.core & outer)
             for number, window in enumerate(self.windows)

@@ -37,7 +37,8 @@ class Predictor:
         augment = self.recipe.tiling.augment
         every = turns(self.recipe.tiling.window, self.heads)
         chosen = every[:1] if augment == "none" else every
-        self.engine = TorchEngine(package.build(), backend, self.heads, chosen, after=augment == "turns_after")
+        network = self.recipe.network
+        self.engine = TorchEngine(package.build(), backend, self.heads, chosen, network, after=augment == "turns_after")
 
     def lattice(self, shape: Sequence[int]) -> Lattice:
         """The windows of an image of `shape`."""

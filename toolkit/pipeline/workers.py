@@ -109,8 +109,3 @@ def workers(count: int, make: Callable[[], Any] | None = None) -> Iterator[Map]:
     finally:
         if make is not None:
             _AT_HAND.pop()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -30,6 +30,9 @@ WORDS: dict[Family, str] = {
     "recipes": "recipe",
 }
 
+MOVING = "docs/moving-to-api-2.md"
+"""The page that tells how to move a plugin to this API."""
+
 
 def collect(module: ModuleType, plugin: str) -> dict[Family, dict[str, Any]]:
     """What the plugin module brings: family → name → class or recipe file.
@@ -40,7 +43,7 @@ def collect(module: ModuleType, plugin: str) -> dict[Family, dict[str, Any]]:
     api = getattr(module, "SEG_API", None)
     if api != API:
         has = "does not say SEG_API" if api is None else f"is written for SEG_API {api}"
-        raise PluginError(f"the plugin {has}", plugin, f"this toolkit has SEG_API {API}")
+        raise PluginError(f"the plugin {has}", plugin, f"this toolkit has SEG_API {API}: see {MOVING}")
     _refuse_unknown_hooks(module)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)

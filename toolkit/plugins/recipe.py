@@ -13,7 +13,7 @@ from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.plugins.told import told
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
@@ -104,6 +104,21 @@ class Recipe(Section):
         with told("postprocess"):
             self.postprocess.check({head.name: head for head in heads}, self.ndim)
 
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """Network, losses and post-processor."""
+        return (self.network, *self.losses, self.postprocess)
+
+    @property
+    def title(self) -> str:
+        """What the method is, in a line."""
+        return ", ".join(filter(None, (spec.title for spec in self.specs)))
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """The works to cite for the method."""
+        return tuple(dict.fromkeys(spec.citation for spec in self.specs if spec.citation))
+
     @classmethod
     def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:
         """Validate plain data, with the classes that the catalogue knows; `owner` is the plugin to look in first.
@@ -147,6 +162,22 @@ class Recipe(Section):
     def dump(self) -> str:
         """The recipe as YAML; `Recipe.parse(plain_yaml.load(text.encode()), catalogue)` gives it back."""
         return plain_yaml.dump(self.plain())
+
+
+def recipe_named(
+    name: str, catalogue: Catalogue, changes: Sequence[str] = (), owner: str | None = None
+) -> tuple[Recipe, str | None]:
+    """The recipe called `name`, or in the file `name`, and the plugin that owns it (None for a file of the user's).
+
+    A plugin's name is also that of its recipe: looking there first imports no other plugin.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return Recipe.load(path, catalogue, owner, changes), owner
+    if owner is None and any(plugin.name == name for plugin in catalogue.plugins):
+        owner = name
+    plugin, path = catalogue.locate("recipes", name, owner)
+    return Recipe.load(path, catalogue, plugin, changes), plugin
 
 
 def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
 from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from toolkit.steps.survey import Deduced, Survey
+    from toolkit.steps.survey import Deduced, Fit, Survey
 
 Counts = dict[str, Any]
 
@@ -61,6 +62,9 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     kind: str
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
 
     @classmethod
     def named(cls) -> str:
@@ -76,6 +80,11 @@ class Spec(BaseModel):
     def deduced(self, survey: Survey) -> Deduced:
         """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
         return {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        """How well this suits the objects of a survey, or its images where it has none; None: nothing to say. A recipe
+        suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot."""
+        return None
 
 
 class Network(Spec):
@@ -157,6 +166,8 @@ class PostProcessor(Spec):
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
     detects: ClassVar[bool] = False
     """True if objects stand for their centres: a run writes those as points, too."""
+    overlaps: ClassVar[bool] = False
+    """True if objects may share voxels."""
     shaping: ClassVar[tuple[str, ...]] = ()
     """Fields without `Search` that change what `keep` keeps: pieces made with one value cannot serve another."""
 
@@ -200,7 +211,8 @@ class PostProcessor(Spec):
         """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""
 
         def local(piece: Prediction, state: None, backend: Backend) -> Fragment:
-            return Fragment(self.assemble(piece, backend), piece.box, piece.core, piece.shape)
+            found = seams.instances(self.assemble(piece, backend), piece.box.shape, self, "assemble")
+            return Fragment(found, piece.box, piece.core, piece.shape)
 
         def reduce(fragments: Iterator[Fragment], state: None, backend: Backend) -> Instances:
             return stitch(list(fragments))

@@ -130,11 +130,8 @@ def download(address: str, sha256: str | None, downloads: Path, tell: Tell = sil
 @contextmanager
 def _own(part: Path) -> Iterator[Path]:
     """`part` for this process alone; another file, without what is in it, if another process is writing it."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: two downloads of one file at once may have to be repeated
-        yield part
-        return
+    import fcntl
+
     with part.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

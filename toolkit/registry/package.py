@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import whole
+from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
-from toolkit.registry.gate import yaml
+from toolkit.registry.gate import record, yaml
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ WEIGHTS = "best.safetensors"
 """Name of the weights in the folder of a training run."""
 RECIPE = "recipe.yaml"
 """Name of the recipe in the folder of a training run."""
+TRAINING = "training.json"
+"""Name of what a training run says of itself in its folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,8 @@ class ModelPackage:
     licence: str = "unknown"
     takes: int | None = None
     """Channels that the network takes, if it has been given another recipe."""
+    notes: tuple[str, ...] = ()
+    """What its user should know of how it is run."""
 
     def lends(self, recipe: Recipe) -> bool:
         """Whether the recipe's network is another one that has the weights of this model's."""
@@ -87,10 +92,21 @@ def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Mo
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
-    """The model that a training run left in its folder; somebody else's folder, perhaps: its YAML is read with care."""
+    """The model that a training run left in its folder; somebody else's folder, perhaps: its texts are read with care.
+
+    The recipe's names are first those of the plugin that the run recorded; `owner` stands where it recorded none.
+    """
     if (folder / RECIPE).is_file():
         yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
+    recorded = trained(folder).get("owner")
+    owner = recorded if isinstance(recorded, str) else owner
     return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
+
+
+def trained(folder: Path) -> dict[str, Any]:
+    """What the training run in a folder says of itself; empty where it says nothing. `ModelError` if it is damaged."""
+    path = folder / TRAINING
+    return record.parse(path.read_bytes(), path) if path.is_file() else {}
 
 
 def with_weights(
@@ -106,7 +122,6 @@ def from_files(
     recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
 ) -> ModelPackage:
     """The model with this recipe, read from `recipe_file`, and these weights."""
-    card = recipe_file.with_suffix(".md")
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,
@@ -116,14 +131,8 @@ def from_files(
         reference=reference,
         heads=recipe.heads,
         build=lambda: build(recipe, weights),
-        licence=_licence(card),
+        licence=Card.beside(recipe_file).licence,
     )
-
-
-def _licence(card: Path) -> str:
-    """The line `licence: …` of a model card."""
-    lines = card.read_text(encoding="utf8").splitlines() if card.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("licence:")), "unknown")
 
 
 def channels(recipe: Recipe) -> int:

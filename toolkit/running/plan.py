@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.session import Session
-from toolkit.running.run import Options, source
+from toolkit.running.one import source
+from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
@@ -79,6 +79,8 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
 
 def peak() -> float:
     """Most main memory that this process has held, in GiB."""
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

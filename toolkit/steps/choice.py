@@ -118,7 +118,7 @@ def _rule(image: Image, knows: Sequence[str]) -> Choice:
         return Choice((0,), "grey, for its three colours are equal")
     if len(shown) == 1:
         return Choice((shown[0],), _said(image, shown) + ", the only one that is not flat")
-    if image.channels == 3 and _stained(sample, image.dtype):
+    if image.channels == 3 and stained(sample, image.dtype):
         if "haematoxylin" in knows:
             return Choice("haematoxylin", "haematoxylin, for this is stained tissue")
         return Choice((0,), _said(image, (0,)), "this looks like stained tissue, which the model does not know; "
@@ -160,8 +160,8 @@ def _equal(sample: NDArray[Any]) -> bool:
     return all(np.array_equal(sample[0], other, equal_nan=sample.dtype.kind == "f") for other in sample[1:])
 
 
-def _stained(sample: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    """Whether light comes through it in colours: a composite of fluorescence is dark in the main."""
+def stained(sample: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether light comes through `(3, N)` voxels in colours: a composite of fluorescence is dark in the main."""
     full = float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
     darkest, brightest = sample.min(0), sample.max(0)
     light, dark = (float(np.median(values)) / full for values in (brightest, darkest))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.steps.shape import shape
 from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -56,12 +57,14 @@ def joined(tables: Sequence[Table]) -> Table:
     )
 
 
-def measure(instances: Instances, image: Image) -> Table:
+def measure(instances: Instances, image: Image, features: Sequence[str] = ()) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.
 
     `id`, `score`; `min_y` … first and `max_y` … one past the last voxel along each axis; `centroid_y` … in voxels;
     `area_px` or `volume_px`; `area_um2` or `volume_um3`, NaN if the voxel size is unknown; `overlaps`: other objects
     that share voxels; per channel `mean_0`, `min_0`, `max_0` … over the finite values, NaN if there is none.
+    `features`: "shape" adds the columns of `steps.shape`, "intensity" per channel `sum_0` and `deviation_0` (standard
+    deviation).
     """
     assert instances.shape == image.shape, f"shapes differ: {instances.shape} and {image.shape}"
     axes = image.axes[1:].lower()
@@ -74,15 +77,18 @@ def measure(instances: Instances, image: Image) -> Table:
     columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
     first, second, _ = instances.overlapping_pairs()
     columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(instances))
-    for channel, (mean, low, high) in enumerate(_intensities(instances, image)):
-        columns |= {f"mean_{channel}": mean, f"min_{channel}": low, f"max_{channel}": high}
+    for name, values in _intensities(instances, image, "intensity" in features).items():
+        columns |= {f"{name}_{channel}": column for channel, column in enumerate(values)}
+    if "shape" in features:
+        columns |= shape(instances, image)
     return Table(columns)
 
 
-def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Column, Column]]:
-    """Mean, smallest and largest finite value of each object, per channel; the image is read once, in slabs."""
+def _intensities(instances: Instances, image: Image, more: bool) -> dict[str, Column]:
+    """Mean, smallest and largest finite value `(C, N)` of the objects, if wanted also sum and standard deviation; the
+    image is read once, in slabs."""
     n = len(instances)
-    total, count = np.zeros((image.channels, n)), np.zeros((image.channels, n))
+    total, count, square = (np.zeros((image.channels, n)) for _ in range(3))
     low, high = np.full((image.channels, n), np.inf), np.full((image.channels, n), -np.inf)
     order = np.argsort(instances.start, kind="stable")
     start, owner = instances.start[order], instances.owner[order]
@@ -101,9 +107,13 @@ def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Colum
                 values = voxels[channel][index].astype(np.float64)
                 valid = np.isfinite(values)
                 total[channel] += np.bincount(here, np.add.reduceat(np.where(valid, values, 0), begin), n)
+                if more:
+                    square[channel] += np.bincount(here, np.add.reduceat(np.where(valid, values**2, 0), begin), n)
                 count[channel] += np.bincount(here, np.add.reduceat(valid.astype(np.int64), begin), n)
                 np.minimum.at(low[channel], here, np.minimum.reduceat(np.where(valid, values, np.inf), begin))
                 np.maximum.at(high[channel], here, np.maximum.reduceat(np.where(valid, values, -np.inf), begin))
-    none = count == 0
-    mean = np.where(none, np.nan, total / np.maximum(count, 1))
-    return list(zip(mean, np.where(none, np.nan, low), np.where(none, np.nan, high), strict=True))
+    none, some = count == 0, np.maximum(count, 1)
+    found = {"mean": total / some, "min": low, "max": high}
+    if more:
+        found |= {"sum": total, "deviation": np.sqrt(np.maximum(0, square / some - (total / some) ** 2))}
+    return {name: np.where(none, np.nan, values) for name, values in found.items()}

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import free
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
+from toolkit.plugins import seams
 from toolkit.plugins.recipe import LOSSES, Recipe
 from toolkit.plugins.told import told
 from toolkit.steps import normalise
@@ -24,7 +27,8 @@ from toolkit.training.warp import crop_box, margin, warp
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
-CACHE_BYTES = 4 * 2**30
+SHARE = 0.5
+"""Of the memory that is free when a training begins, what images may be kept in."""
 
 Batch = dict[str, NDArray[Any]]
 Held = tuple[Image, Scale, Truth, NDArray[np.int64]]
@@ -52,7 +56,7 @@ class Crops:
         self._augment = chosen(recipe.training.augment)
         self._cache: OrderedDict[int, Held] = OrderedDict()
         self._bytes = 0
-        self._room = CACHE_BYTES // sharers
+        self._room = SHARE * free(Backend()) / sharers
         self._weights = weights
 
     def weights(self) -> NDArray[np.float64]:
@@ -77,8 +81,8 @@ class Crops:
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
             for at, loss in enumerate(self.recipe.losses):
-                with told(LOSSES[at]):
-                    targets = loss.targets(sample.truth)
+                with seams.calling(loss, "targets"), told(LOSSES[at]):
+                    targets = seams.targets(loss.targets(sample.truth), loss)
                 for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
         return {name: _stack(arrays) for name, arrays in columns.items()}
@@ -146,7 +150,8 @@ def reading(item: Item) -> Iterator[None]:
 
 
 def _size(held: Held) -> int:
-    return int(held[0].source.nbytes + held[2].layers.nbytes)
+    image, _, truth, crowded = held
+    return int(image.source.nbytes + truth.layers.nbytes + crowded.nbytes)
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from toolkit.plugins.recipe import SPECS, Recipe
 from toolkit.steps.shrink import shrink_truth
 from toolkit.steps.survey import Survey
 from toolkit.training.footprint import Footprint
+from toolkit.values.truth import Truth
 
 WIDE = 4
 """A crop is this many objects wide."""
@@ -43,7 +44,7 @@ def survey(recipe: Recipe, *splits: io.Dataset) -> Survey:
     return Survey.of(_truths(recipe, splits))
 
 
-def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Any]:
+def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Truth]:
     for data in splits:
         for item in data.items:
             truth = data.truth(item)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from math import ceil
 from statistics import median
 
-from toolkit.pipeline.workers import cores
+from toolkit.gpu.cores import cores
 from toolkit.training.data import Batch, Crops
 from toolkit.training.feeder import Feeder
 

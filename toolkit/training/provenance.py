@@ -17,18 +17,16 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe, changed
 from toolkit.registry import package
 
-FILE = "training.json"
-
 
 def recipe_of(run: Path, catalogue: Catalogue, changes: Sequence[str] = ()) -> tuple[Recipe, str | None]:
     """The recipe that a run was begun with, and its plugin."""
-    owner = read(run).get("owner")
+    owner = package.trained(run).get("owner")
     return Recipe.parse(changed(begun(run), changes), catalogue, owner), owner
 
 
 def begun(run: Path) -> dict[str, Any]:
     """The recipe that a run was begun with, as plain data: since then memory may have run out, or it was tuned."""
-    recipe = read(run).get("recipe")
+    recipe = package.trained(run).get("recipe")
     return recipe if isinstance(recipe, dict) else _plain(run / package.RECIPE)
 
 
@@ -54,7 +52,7 @@ def origin(model: package.ModelPackage | None) -> dict[str, str] | None:
 
 def same_start(run: Path, model: package.ModelPackage | None, going_on: bool) -> None:
     """Refuse to resume what began from another model; with `going_on`, its weights are known and none is needed."""
-    known = read(run)
+    known = package.trained(run)
     if not isinstance(known.get("start", 0), dict | None) or (going_on and model is None):
         return
     began, now = known["start"], origin(model)
@@ -79,8 +77,8 @@ def fresh(data: str, learnt: io.Dataset, val: io.Dataset, owner: str | None) -> 
 
 def only_ours(run: Path, names: Sequence[str], going_on: bool) -> None:
     """Refuse to write over links, and over files of these `names` that no training left in the folder `run`."""
-    ours = going_on or "sha256" in read(run)
-    for path in (run / name for name in (FILE, *names)):
+    ours = going_on or "sha256" in package.trained(run)
+    for path in (run / name for name in (package.TRAINING, *names)):
         whole.replaceable(path)
         if path.exists() and not ours:
             raise UsageError("no training wrote this, so none writes over it", path, "choose another -o")
@@ -88,17 +86,7 @@ def only_ours(run: Path, names: Sequence[str], going_on: bool) -> None:
 
 def write(run: Path, record: dict[str, Any]) -> None:
     """Leave the record in the folder of the run."""
-    whole.text(run / FILE, json.dumps(record, indent=1))
-
-
-def read(run: Path) -> dict[str, Any]:
-    """The record of a run; empty where there is none."""
-    path = run / FILE
-    try:
-        record = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-    except ValueError as error:
-        raise InputError("the record of this training is damaged", path, "start anew with another -o") from error
-    return record if isinstance(record, dict) else {}
+    whole.text(run / package.TRAINING, json.dumps(record, indent=1))
 
 
 def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
@@ -116,7 +104,7 @@ def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
             ", ".join(others),
             "resume without --set, or start anew with another -o",
         )
-    if read(out).get("sha256", images) != images:
+    if package.trained(out).get("sha256", images) != images:
         raise UsageError("this run was begun with other images", out, "start anew with another -o")
 
 

@@ -13,7 +13,7 @@ from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.lock import held
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.workers import cores
+from toolkit.gpu.cores import cores
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
@@ -162,9 +162,9 @@ def opened(
         if going_on:
             provenance.same_recipe(folder, recipe, about["sha256"])
             threads = threads or checkpoint.read_progress(folder / LAST).threads
-            before = provenance.read(folder)
+            before = package.trained(folder)
             # A record that is older than a field does not say it, nor does this run know it.
-            about = {**about, **{name: before.get(name) for name in ("start", "deduced")}}
+            about = {**about, **{name: before.get(name) for name in ("start", "deduced", "held")}}
             about |= {name: before[name] for name in ("smaller", "closing") if name in before}
             recipe = recipe.changed(about.get("smaller") or (), catalogue, about.get("owner"))
         elif not resume and any(folder.glob("*.safetensors")):

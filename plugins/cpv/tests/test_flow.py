@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from toolkit.cli import main
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import resolve
-from toolkit.testing.scenes import blobs
+from toolkit.testing import Catalogue, blobs, load_model
+from toolkit.testing import seg as main
 
 SMALL = ("training.crop=[64,64]", "tiling.window=[64,64]", "tiling.overlap=16", "training.batch=1")
 UNET = ("network.maps=6", "network.growth=2", "network.levels=2", "training.augment=[flip,rotate]")
@@ -131,7 +129,6 @@ def test_vectors_are_an_auxiliary_task_of_other_methods(
     tmp_path: Path,
     obtained: Callable[[Path, Path], tuple[float, float]],
 ) -> None:
-    pytest.importorskip(f"toolkit_{plugin}")
     run = tmp_path / "run"
     more = sets(*SMALL, *changes, "auxiliary=cpv")
     assert begin(data, run, "--plugin", plugin, "--steps", "3", *more) == 0
@@ -140,7 +137,7 @@ def test_vectors_are_an_auxiliary_task_of_other_methods(
     assert all(float(row["auxiliary.cpv"]) > 0 for row in rows)
     said, found = obtained(run, data)
     assert said == found
-    heads = {head.name: head.channels for head in resolve.load(str(run), Catalogue()).heads}
+    heads = {head.name: head.channels for head in load_model(str(run), Catalogue()).heads}
     assert heads["cpv"] == 2
     image = str(data / "images" / "d.tif")
     for out, with_votes in (("own", ()), ("votes", ("postprocess=cpv:points", "postprocess.source=votes"))):

@@ -14,21 +14,16 @@ from toolkit_cpv.peaks import peaks
 from toolkit_cpv.points import Points
 from toolkit_cpv.vote import NOWHERE, counted, targets
 
-from tests.beside import oracle
-from toolkit.builtin.metrics.points import Detection
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
-from toolkit.values.truth import Truth
+from tests.golden import published
+from toolkit.api import Backend, Box, Head, Instances, Prediction, Truth
+from toolkit.testing import Catalogue, Lattice, assemble, blocks
 
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 
 
 def test_points_are_the_markers_of_the_published_program() -> None:
-    data = oracle("cpv_label_gauss")
+    data = published("cpv_label_gauss")
     for distance in (2, 3):
         found = Points(threshold=0.25, distance=distance).assemble(whole({"gauss": data["gauss"][None]}), Backend())
         np.testing.assert_array_equal(found.start, np.flatnonzero(data["markers"]))
@@ -122,7 +117,7 @@ def test_perfect_heads_find_every_object_once(shape: tuple[int, ...]) -> None:
     vectors = CpvLoss().targets(truth)["cpv"]
     vectors[:, image == 0] = 1e9
     for spec, found in ((Points(), {"gauss": gauss}), (Points(source="votes", votes=5), {"cpv": vectors})):
-        counts = Detection().count(truth, spec.assemble(whole(found), Backend()))
+        counts = Catalogue().find("metrics", "detection")().count(truth, spec.assemble(whole(found), Backend()))
         assert counts == {"tp": [len(truth.ids)], "fp": [0], "fn": [0]}
 
 

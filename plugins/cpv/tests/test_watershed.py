@@ -11,12 +11,9 @@ from scipy import ndimage
 from toolkit_cpv.vote import counted
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
-from tests.beside import oracle
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head
-from toolkit.values.tiles import Lattice, blocks
+from tests.golden import published
+from toolkit.api import Backend, Head, Instances
+from toolkit.testing import Lattice, assemble, blocks
 
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 SPECS = (
@@ -74,7 +71,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_flooding_everything_gives_the_objects_of_the_published_program(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     ours = spec.model_copy(update={"flood": "everything"}).assemble(whole(found), Backend())
     assert ours == Instances.from_labels(data["ws_fg"])
@@ -82,7 +79,7 @@ def test_flooding_everything_gives_the_objects_of_the_published_program(case: st
 
 @pytest.mark.parametrize("case", CASES)
 def test_flooding_the_foreground_alone_gives_the_same_wherever_there_is_a_seed(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     ours = spec.assemble(whole(found), Backend())
     # The published program gives foreground without a seed to a distant object.
@@ -94,7 +91,7 @@ def test_flooding_the_foreground_alone_gives_the_same_wherever_there_is_a_seed(c
 
 @pytest.mark.parametrize("case", CASES)
 def test_seeds_equal_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[case](data)
     kept = spec.model_copy(update={"flood": "everything"}).keep(whole(found), Backend())
     seed = kept["seed"]
@@ -112,7 +109,7 @@ def test_seeds_equal_those_of_the_published_program(case: str) -> None:
     ("case", "source"), [("3class_seed7_dil1", "3class_seed7_dil0"), ("sdt_14",) * 2, ("affinities",) * 2]
 )
 def test_dilation_equals_the_published_program_s_where_objects_do_not_meet(case: str, source: str) -> None:
-    data = oracle(f"cpv_label_{case}")
+    data = published(f"cpv_label_{case}")
     spec, found = CASES[source](data)
     ours = spec.model_copy(update={"flood": "everything", "dilations": 1}).assemble(whole(found), Backend()).to_labels()
     # The published program lets neighbours overwrite each other, and then dilates what is left of them.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.offsets import Offset, ends
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Offset, Truth, ends
 from toolkit_cpv.erosion import erode
 from toolkit_cpv.targets import UNKNOWN, Balance
 
@@ -32,6 +29,7 @@ class AffinitiesLoss(Loss):
     """
 
     kind: Literal["affinities"] = "affinities"
+    title: ClassVar[str] = "affinities of neighbours"
     weight: Annotated[float, Field(gt=0)] = 1.0
     erosions: Annotated[int, Field(ge=0)] = 1
     """How often labels are eroded by their face neighbours (paper: once)."""

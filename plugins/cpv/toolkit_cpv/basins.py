@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values import runs
-from toolkit.values.instances import Instances
-from toolkit.values.voxels import Voxels
+from toolkit.api import Instances, Voxels, runs
 
 Ints = NDArray[np.int64]
 

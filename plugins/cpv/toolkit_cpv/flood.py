@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu.jit import jit
+from toolkit.api import jit
 from toolkit_cpv.graph import Nodes
 
 Keys = NDArray[np.uint64]

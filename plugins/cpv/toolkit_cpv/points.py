@@ -8,12 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import peaks
@@ -44,6 +39,13 @@ class Points(Gathering):
     radius: Annotated[float, Field(ge=0, le=64)] = 0.0
     """Objects are balls of this radius around their points, in units of the smallest voxel edge; 0 is one voxel. Balls
     may overlap: their centres stay those that were found."""
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.points:
+            return Fit(1.0, "the objects are points, and it detects them")
+        return Fit(0.1, "it finds centres and no outlines")
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         need(heads, {"gauss": 1} if self.source == "gauss" else {"cpv": ndim}, self.kind)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Truth
 from toolkit_cpv.erosion import erode
 from toolkit_cpv.targets import UNKNOWN, Balance
 
@@ -29,6 +27,7 @@ class ThreeLabelLoss(Loss):
     """
 
     kind: Literal["three-label"] = "three-label"
+    title: ClassVar[str] = "background, interior and boundary"
     weight: Annotated[float, Field(gt=0)] = 1.0
     balance: Balance = "none"
     """`none` (paper), or `reference`: each class weighs 1 / (3 · its share of the batch), the share clipped to

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.prediction import Prediction
+from toolkit.api import Prediction
 
 Ints = NDArray[np.int64]
 NOWHERE = -1

@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
 from toolkit_cpv.basins import dilate, labels, objects
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.vote import counted, targets
@@ -51,6 +46,11 @@ class SeededWatershed(Gathering):
     """What is flooded: the foreground, or everything, and then what is not foreground is cut off (reference)."""
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 1
     """Objects of fewer voxels are dropped."""
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        return Fit(0.5, f"{survey.shape}, and each needs a core") if survey.bent else Fit(0.75, survey.shape)
 
     @abstractmethod
     def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
@@ -124,6 +124,7 @@ class ThreeLabelWatershed(SeededWatershed):
     p(interior). Exact."""
 
     kind: Literal["three-label"] = "three-label"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 1.0
 
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.98, drifts=True)] = 0.7
@@ -149,6 +150,7 @@ class SdtWatershed(SeededWatershed):
     """On head `sdt`, negative inside, with seeds where it is deep. An object's score is its mean depth. Exact."""
 
     kind: Literal["sdt"] = "sdt"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 0.0
 
     seed: Annotated[float, Field(gt=-1, le=0), Search(-0.5, -0.02, drifts=True)] = -0.13
@@ -176,6 +178,7 @@ class AffinitiesWatershed(SeededWatershed):
     affinity. Exact."""
 
     kind: Literal["affinities"] = "affinities"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 1.0
 
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.998, drifts=True)] = 0.99

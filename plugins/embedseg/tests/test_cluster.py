@@ -8,12 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from tests.beside import oracle
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
+from tests.golden import published
+from toolkit.api import Backend, Box, Instances, Prediction
+from toolkit.testing import Lattice, assemble, blocks
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
@@ -92,7 +89,7 @@ PUBLISHED = (
 
 @pytest.mark.parametrize("case", PUBLISHED)
 def test_overwriting_clusters_are_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"embedseg_{case}")
+    data = published(f"embedseg_{case}")
     options = json.loads(str(data["params"]))
     raw = data["prediction"]
     ndim = raw.ndim - 1
@@ -120,7 +117,7 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.values.prediction import Head
+    from toolkit.api import Head
 
     with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)

@@ -5,11 +5,8 @@ import pytest
 from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
 
-from toolkit.errors import UsageError
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.steps.survey import Survey
-from toolkit.values.truth import Truth
+from toolkit.api import Survey, Truth, UsageError
+from toolkit.testing import Catalogue, Recipe
 
 
 def boxes(shape: tuple[int, ...], sizes: list[tuple[int, ...]], voxel_size: tuple[float, ...] = ()) -> Survey:

@@ -6,8 +6,8 @@ import torch
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
 
-from tests.beside import oracle
-from toolkit.values.truth import Truth
+from tests.golden import published
+from toolkit.api import Truth
 
 REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}
 
@@ -15,7 +15,7 @@ REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric
 @pytest.mark.parametrize("weight", [1, 10])
 @pytest.mark.parametrize(("case", "grid"), [("a", 1024), ("b", 60)])
 def test_loss_and_gradient_equal_those_of_the_published_program(case: str, grid: int, weight: int) -> None:
-    data = oracle("embedseg_loss_2d")
+    data = published("embedseg_loss_2d")
     labels = data[f"{case}_labels"]
     spec = EmbedSegLoss(grid=grid, foreground_weight=weight, **REFERENCE)
     targets = spec.targets(Truth.from_layers(labels[None]))

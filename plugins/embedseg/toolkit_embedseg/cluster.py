@@ -8,13 +8,21 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Loss, Search
-from toolkit.steps.survey import Because, Deduced, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import (
+    Backend,
+    Because,
+    Deduced,
+    Fit,
+    Gathering,
+    Head,
+    Instances,
+    Loss,
+    Prediction,
+    Search,
+    Survey,
+    Voxels,
+    need,
+)
 from toolkit_embedseg.geometry import shared, units
 from toolkit_embedseg.loss import EmbedSegLoss
 
@@ -63,6 +71,13 @@ class EmbedSegClusters(Gathering):
         if not survey.objects:
             return {}
         return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.bent:
+            return Fit(0.4, f"{survey.shape}, and it looks for ellipses")
+        return Fit(0.9, survey.shape)
 
     def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
         """`offset` `(P, D)` in units of the embedding, `inverse` `(P, D)` = 1/(2σ²) in the same units and `seediness`

@@ -7,8 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from toolkit.builtin.networks.plain_unet_module import begin
-from toolkit.values.prediction import Head
+from toolkit.api import Head, begin_heads
 
 MAPS = (16, 64, 128)
 DILATIONS = (2, 4, 8, 16)
@@ -31,7 +30,7 @@ class ErfNet(nn.Module):
             _conv(ndim, True)(maps[0], sum(h.channels for h in g), 2, stride=2) for g in self.groups
         )
         for group, output in zip(self.groups, self.outputs, strict=True):
-            begin(group, output, outputs=1)
+            begin_heads(group, output, outputs=1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.encoder(x)

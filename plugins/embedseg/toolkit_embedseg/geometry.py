@@ -6,7 +6,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from toolkit.steps.survey import Because, Deduced, Survey
+from toolkit.api import Because, Deduced, Survey
 
 ROOM = 1.5
 """One unit of the embedding exceeds the largest object by this factor: tanh reaches its farthest pixel easily."""

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu.backend import Backend
-from toolkit.gpu.jit import jit
+from toolkit.api import Backend, jit
 
 CELL = 8
 THREADS = 256
@@ -111,7 +110,7 @@ def _grown(
     backend: Backend,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`_grow` on a GPU."""
-    from toolkit.gpu import kernels
+    from toolkit.api import kernels
 
     xp = backend.xp
     with kernels.on(backend):

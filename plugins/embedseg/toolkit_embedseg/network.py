@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.builtin.networks.plain_unet import PlainUNet
-from toolkit.plugins.specs import Network
-from toolkit.steps.survey import Deduced, Survey
-from toolkit.values.prediction import Head
+from toolkit.api import Deduced, Head, Network, PlainUNet, Survey
 from toolkit_embedseg.geometry import anisotropy
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from toolkit_ppp import assembly
 from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import prediction
-from toolkit.values.prediction import Prediction
+from toolkit.api import Backend, Prediction
+from toolkit.testing import prediction
 
 CPU = Backend()
 

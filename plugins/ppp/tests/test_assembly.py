@@ -13,9 +13,7 @@ from toolkit_ppp import assembly
 from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
+from toolkit.api import Backend, Instances, Prediction
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,10 +11,8 @@ from toolkit_ppp import assembly, pane
 from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import assemble, grid, pieces
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Lattice
+from toolkit.api import Backend, Prediction
+from toolkit.testing import Lattice, assemble, grid, pieces
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

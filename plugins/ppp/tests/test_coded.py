@@ -12,16 +12,10 @@ from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.network import Backbone, PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.window import EncoderDecoder, Windowed
 
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import Predictor
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.registry.package import save
-from toolkit.registry.resolve import load
-from toolkit.steps import normalise
-from toolkit.testing.scenes import blobs
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, UsageError
+from toolkit.testing import Catalogue, Predictor, Recipe, blobs, fit_scale
+from toolkit.testing import load_model as load
+from toolkit.testing import save_weights as save
 
 CODER = PatchCoder(maps=4, levels=2, code=24, coder_levels=1, coder_maps=2, autoencoder=True)
 WINDOW = PatchWindow(maps=4, levels=2, window_maps=2, poolings=1, norm="batch")
@@ -178,7 +172,7 @@ def test_memory_that_runs_out_while_patches_are_decoded_changes_nothing(tmp_path
     save(module, tmp_path / "best.safetensors")
     package = load(str(tmp_path), catalogue, "ppp")
     image = blobs((40, 44), seed=1).image
-    scale, box = normalise.fit(image, recipe.normalise), Box.whole(image.shape)
+    scale, box = fit_scale(image, recipe.normalise), Box.whole(image.shape)
     whole = Predictor(package, Backend())(image, scale, box)
 
     starved, failures = Predictor(package, Backend()), []

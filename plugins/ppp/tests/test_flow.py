@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from safetensors.numpy import load_file
 
-from toolkit.cli import main
-from toolkit.testing.scenes import blobs, worms
+from toolkit.testing import blobs, worms
+from toolkit.testing import seg as main
 
 SMALL = ("training.crop=[32,32]", "training.batch=1", "tiling.window=[32,32]", "tiling.overlap=8", "network.maps=2",
          "loss.patch=[5,5]", "postprocess.patch=[5,5]", "training.average=0")  # fmt: skip
@@ -223,7 +223,6 @@ def test_a_code_that_does_not_fit_is_refused(seg: Callable[..., Said], data: Pat
 
 
 def test_any_network_can_learn_vectors_beside_patches(seg: Callable[..., Said], data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_cpv", reason="the plugin cpv is not installed")
     for recipe, fields in (("ppp", UNET), ("ppp-dec-paper", (*CODER, "loss.foreground=foreground"))):
         assert seg(*train(data, recipe, recipe, (*fields, "auxiliary=cpv"))).code == 0
         assert "auxiliary.cpv" in (tmp_path / recipe / "log.csv").read_text().partition("\n")[0]

@@ -8,8 +8,8 @@ from ppp_scenes import options, scene
 from toolkit_ppp import panes
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.gpu import need_gpu
+from toolkit.api import Backend
+from toolkit.testing import need_gpu
 
 pytestmark = pytest.mark.gpu
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -13,11 +13,9 @@ from toolkit_ppp.layout import Layout
 from toolkit_ppp.options import MAX_VOXELS
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.errors import OutOfMemory
-from toolkit.gpu import kernels
-from toolkit.testing.blockwise import assemble, grid
-from toolkit.testing.device import RawModule, device
-from toolkit.values.tiles import Box
+from toolkit.api import Box, OutOfMemory, kernels
+from toolkit.testing import RawModule, assemble, grid
+from toolkit.testing import simulated_gpu as device
 
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BARRIER = "__syncthreads();"

@@ -9,7 +9,7 @@ from ppp_scenes import patches as ideal
 from toolkit_ppp import assembly, pane, patches
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
+from toolkit.api import Backend
 
 CPU = Backend()
 

@@ -12,11 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Box, Instances, Voxels, kernels
 from toolkit_ppp import graph, rank
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.cover import cover

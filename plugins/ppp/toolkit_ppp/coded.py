@@ -12,9 +12,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
-from toolkit.errors import UsageError
-from toolkit.values.prediction import Head
+from toolkit.api import Head, Trunk, UsageError, begin_heads, unet_level
 from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
 from toolkit_ppp.unet import everywhere, linear, together
 
@@ -44,14 +42,14 @@ class Coder(nn.Module):
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
         how = (ndim, number, False, True)
         self.code = nn.Linear(features, code)
-        down: list[nn.Module] = [level(1, sizes[0], *how)]
-        up: list[nn.Module] = [level(self.depth, sizes[-1], *how)]
+        down: list[nn.Module] = [unet_level(1, sizes[0], *how)]
+        up: list[nn.Module] = [unet_level(self.depth, sizes[-1], *how)]
         for fine, coarse in pairwise(sizes):
-            down += [pooling(2), level(fine, coarse, *how)]
+            down += [pooling(2), unet_level(fine, coarse, *how)]
         for coarse, fine in pairwise(sizes[::-1]):
-            up += [nn.Upsample(scale_factor=2), level(coarse, fine, *how)]
+            up += [nn.Upsample(scale_factor=2), unet_level(coarse, fine, *how)]
         last = convolution(maps, 1, 1)
-        begin([replace(head, channels=1)], last)
+        begin_heads([replace(head, channels=1)], last)
         self.decoder = nn.Sequential(*up, last)
         self.encoder = nn.Sequential(*down, convolution(sizes[-1], self.depth, 1)) if autoencoder else None
         # Maps of the finest level before and after a layer, and what the allocator keeps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu.jit import jit
+from toolkit.api import jit
 from toolkit_ppp.bits import Words, canvas, gain
 from toolkit_ppp.layout import Triple
 

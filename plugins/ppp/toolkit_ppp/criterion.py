@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.errors import UsageError
+from toolkit.api import UsageError
 from toolkit_ppp.coded import Coded
 from toolkit_ppp.lazy import Lazy, rows
 from toolkit_ppp.members import OVERLAP, UNKNOWN, Members

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, kernels
 from toolkit_ppp import panes
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.consensus import windows

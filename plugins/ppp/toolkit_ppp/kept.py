@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.prediction import Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Prediction, Voxels, kernels
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.options import Options
 from toolkit_ppp.patches import classify

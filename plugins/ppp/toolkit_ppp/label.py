@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.instances import Instances
+from toolkit.api import Instances
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.layout import triple
 from toolkit_ppp.options import Options

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu.jit import jit
+from toolkit.api import jit
 from toolkit_ppp.consensus import TILE, Windows, fill
 from toolkit_ppp.layout import Triple
 from toolkit_ppp.voters import Voters

@@ -10,15 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.postprocessors.components import STEPS, Component, divide
-from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
-from toolkit.builtin.postprocessors.mutex import partition
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Search
-from toolkit.values.instances import Instances
-from toolkit.values.offsets import seen_from
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.api import (
+    STEPS,
+    Backend,
+    Component,
+    Deduced,
+    Fit,
+    FromForeground,
+    Head,
+    Instances,
+    Prediction,
+    Search,
+    Survey,
+    Voxels,
+    divide,
+    mutex_partition,
+    rounded,
+    seen_from,
+)
+from toolkit_ppp.fitting import fitting
 from toolkit_ppp.kept import foreground
 from toolkit_ppp.options import Extent
 from toolkit_ppp.patchperpix import PatchPerPix
@@ -40,6 +50,12 @@ class DenseMutexWatershed(FromForeground):
     """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 1
     """Objects of fewer voxels are dropped."""
+
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.3, "it is an ablation of the paper") if survey.objects else None
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         self._options.check(heads, ndim)
@@ -86,4 +102,4 @@ class DenseMutexWatershed(FromForeground):
         for weight, offset in zip(weights, offsets, strict=True):
             # Zeros say nothing: the other end is no foreground.
             weight[~seen_from(component.mask, offset)] = 0
-        return partition(weights, offsets, component.mask)
+        return mutex_partition(weights, offsets, component.mask)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.builtin.networks.plain_unet import Plain
-from toolkit.plugins.specs import Network
-from toolkit.values.prediction import Head
+from toolkit.api import Because, Deduced, Head, Network, Plain, Survey
+from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
     import torch
 
-    from toolkit.builtin.networks.plain_unet_module import Trunk
+    from toolkit.api import Trunk
 
 
 class Backbone(Plain):
@@ -42,7 +42,7 @@ class Backbone(Plain):
 
     def features(self, channels: int, ndim: int) -> Trunk:
         """The module whose last maps the heads read."""
-        from toolkit.builtin.networks.plain_unet_module import Trunk
+        from toolkit.api import Trunk
 
         return Trunk(**self.trunk(channels, ndim), he=True)
 
@@ -86,6 +86,12 @@ class PatchCoder(Backbone):
     decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Decode where the probability of foreground exceeds this, and that of several objects is not so near to 1. A
     post-processor's thresholds may lie anywhere between."""
+
+    def deduced(self, survey: Survey) -> Deduced:
+        if not survey.objects:
+            return {}
+        places = prod(-(-n // 2**self.coder_levels) for n in fitting(survey).value)
+        return {"code": Because(max(1, round(self.code / places)) * places, f"a multiple of the {places} places")}
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.coded import CodedModule, Coder

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from toolkit.plugins.specs import Search
+from toolkit.api import Search
 
 MAX_EXTENT = 63
 """Patches are at most this long along an axis: a row of one is a machine word."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.tiles import Box
+from toolkit.api import Box
 from toolkit_ppp.consensus import TILE
 from toolkit_ppp.layout import Triple, triple
 from toolkit_ppp.options import Options

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, kernels
 from toolkit_ppp.options import Options
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
 

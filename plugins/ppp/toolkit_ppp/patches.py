@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.gpu.jit import jit
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Voxels, jit, kernels
 from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.layout import Layout, Triple, triple
 from toolkit_ppp.options import Options

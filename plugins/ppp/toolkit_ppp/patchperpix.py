@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Pass, PostProcessor
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.tiles import Box
-from toolkit.values.voxels import Voxels
+from toolkit.api import Backend, Box, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, Voxels
+from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Options
 
 
@@ -19,6 +15,7 @@ class PatchPerPix(Options, PostProcessor):
 
     kind: Literal["ppp"] = "ppp"
     exact: ClassVar[bool] = True
+    overlaps: ClassVar[bool] = True
     shaping: ClassVar[tuple[str, ...]] = ("patch",)
 
     def halo(self, ndim: int) -> tuple[int, ...]:
@@ -58,6 +55,19 @@ class PatchPerPix(Options, PostProcessor):
         from toolkit_ppp import kept
 
         return kept.cut(piece, self)
+
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.overlap:
+            share = f"{100 * survey.overlapping:.0f} % of the objects overlap"
+            return Fit(1.0, f"{share}, and its objects may share voxels") if self.overlap == "keep" else Fit(0.2, share)
+        if survey.bent:
+            return Fit(0.95, f"{survey.shape}, and its patches take any shape")
+        return Fit(0.6, f"{survey.shape}, which takes it longer than others")
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         """Instances of `prediction.box` as if it were the whole image."""

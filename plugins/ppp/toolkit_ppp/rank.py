@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.gpu.jit import jit
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, jit, kernels
 from toolkit_ppp import panes
 from toolkit_ppp.consensus import TILE, Windows, fill, windows
 from toolkit_ppp.layout import Triple

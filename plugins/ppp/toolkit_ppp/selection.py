@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.tiles import Box
+from toolkit.api import Box
 from toolkit_ppp.bits import Words
 
 Ints = NDArray[np.int64]

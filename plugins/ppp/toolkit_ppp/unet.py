@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from toolkit.builtin.networks.plain_unet_module import Trunk, begin
-from toolkit.values.prediction import Head
+from toolkit.api import Head, Trunk, begin_heads
 from toolkit_ppp.lazy import Lazy, Rows
 
 ROWS = 1024
@@ -50,7 +49,7 @@ def linear(features: int, heads: Sequence[Head]) -> nn.ModuleDict:
     """A linear layer for each head."""
     layers = {head.name: nn.Linear(features, head.channels) for head in heads}
     for head in heads:
-        begin([head], layers[head.name])
+        begin_heads([head], layers[head.name])
     return nn.ModuleDict(layers)
 
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.builtin.networks.plain_unet_module import Trunk, begin, level
-from toolkit.values.prediction import Head
+from toolkit.api import Head, Trunk, begin_heads, unet_level
 from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
 from toolkit_ppp.members import places, strides
 from toolkit_ppp.unet import everywhere, linear
@@ -48,12 +47,12 @@ class EncoderDecoder(nn.Module):
         how = (ndim, number, norm, True)
         layers: list[nn.Module] = []
         for before, here in zip([channels, *sizes], sizes[:-1], strict=False):
-            layers += [level(before, here, *how), pooling(pool)]
-        layers.append(level(sizes[-2], sizes[-1], *how, extent=1))
+            layers += [unet_level(before, here, *how), pooling(pool)]
+        layers.append(unet_level(sizes[-2], sizes[-1], *how, extent=1))
         for coarse, fine in pairwise(sizes[::-1]):
-            layers += [nn.Upsample(scale_factor=pool), level(coarse, fine, *how)]
+            layers += [nn.Upsample(scale_factor=pool), unet_level(coarse, fine, *how)]
         last = convolution(maps, 1, 1)
-        begin([replace(head, channels=1)], last)
+        begin_heads([replace(head, channels=1)], last)
         self.layers = nn.Sequential(*layers, last)
         self.chunk = max(1, BUDGET // (16 * maps * self.window**ndim))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.demo import _filaments
+from toolkit.demo.pictures import _filaments
 from toolkit.errors import UsageError
 
 

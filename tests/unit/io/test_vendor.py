@@ -94,8 +94,8 @@ def test_whatever_a_reader_raises_is_one_sentence(tmp_path: Path, monkeypatch: p
 
 def written(path: Path, sizes: dict[str, int], colours: bool = False, told: bool = True) -> np.ndarray:
     """A CZI by Zeiss's library; gives its voxels TCZYX(S)."""
-    czi = pytest.importorskip("pylibCZIrw.czi", reason="the extra `formats` is not installed")
-    pytest.importorskip("bioio_czi", reason="the extra `formats` is not installed")
+    from pylibCZIrw import czi
+
     shape = tuple(sizes.get(c, 1) for c in "TCZ")
     high, kind = (255, np.uint8) if colours else (60000, np.uint16)
     voxels = np.random.default_rng(3).integers(0, high, (*shape, 48, 64, 3 if colours else 1)).astype(kind)

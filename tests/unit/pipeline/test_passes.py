@@ -13,8 +13,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from tests.models import bright, load, see_through
+from toolkit.builtin.losses.bce_dice import BceDice
+from toolkit.builtin.networks.unet import UNet
 from toolkit.errors import PluginError, StorageError, UsageError
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
@@ -25,11 +28,12 @@ from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import processes
+from toolkit.plugins import seams
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.testing.blockwise import pieces, prediction
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
+from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box, Lattice, blocks
 from toolkit.values.voxels import Voxels
 
@@ -160,7 +164,7 @@ class Bad(ThreePasses):
 @pytest.mark.parametrize("what", ["nothing", "the window", "no heads", "other shapes", "labels", "values"])
 def test_what_is_no_piece_names_plugin_class_and_cure(what: str) -> None:
     heads = {"foreground": np.random.default_rng(0).random((1, 20, 20)).astype(np.float32)}
-    with pytest.raises(PluginError, match=r"post-processor bad keeps no piece of its window: .*Bad\.keep; keep "):
+    with pytest.raises(PluginError, match=r"bad: what it keeps is no piece of its window: .*Bad\.keep; keep "):
         pieces(Bad(what=what), prediction(heads), Lattice((20, 20), (12, 12), (4, 4)))
 
 
@@ -177,7 +181,7 @@ class Labels(ThreePasses):
 def test_labels_at_the_end_are_a_sentence_that_says_what_to_do() -> None:
     heads = {"foreground": np.ones((1, 20, 20), np.float32)}
     kept = pieces(Labels(), prediction(heads))
-    with pytest.raises(PluginError, match=r"gives no Instances of shape \(20, 20\), but ndarray: .*from_labels"):
+    with pytest.raises(PluginError, match=r"labels: it gives no Instances of shape \(20, 20\), but ndarray"):
         sweep(Labels(), kept, blocks(kept.lattice, None))
 
 
@@ -293,3 +297,74 @@ def test_a_dataclass_of_arrays_is_what_was_written(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class _Odd:
     thing: object
+
+
+class Faulty(PostProcessor):
+    """Goes wrong in one way."""
+
+    kind: Literal["faulty"] = "faulty"
+    how: str = ""
+
+    def assemble(self, prediction: Prediction, backend: Backend) -> Any:
+        shape = prediction.box.shape
+        match self.how:
+            case "labels":
+                return np.ones(shape, int)
+            case "a row short":
+                return Instances.empty((shape[0] - 1, *shape[1:]))
+            case "scores":
+                return Instances.from_labels(np.ones(shape, int), {1: 1.5})
+            case "raises":
+                return [][1]
+            case "writes":
+                prediction["foreground"][...] = 0
+        return Instances.empty(shape)
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        (
+            "labels",
+            r"it gives no Instances of shape \(20, 20\), but ndarray: .*Faulty\.assemble; .*from_labels",
+        ),
+        ("a row short", r"no Instances of shape \(20, 20\), of shape \(19, 20\): .*; fill the whole block"),
+        ("scores", r"a score is no number from 0 to 1: .*Faulty\.assemble; give probabilities"),
+        ("raises", r"faulty failed: IndexError: list index out of range: .*; see seg --traceback"),
+        ("writes", r"faulty failed: ValueError: assignment destination is read-only: "),
+    ],
+)
+def test_what_a_postprocessor_gets_wrong_is_told_where_it_enters(how: str, what: str) -> None:
+    heads = {"foreground": np.ones((1, 20, 20), np.float32)}
+    spec = Faulty(how=how)
+    kept = pieces(spec, prediction(heads))
+    with pytest.raises(PluginError, match=what):
+        sweep(spec, kept, blocks(kept.lattice, None))
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        ([1], r"targets|gives a list"),
+        ({"a": [1, 2]}, "'a' is a list: .*; give NumPy arrays by name"),
+        ({"a": np.ones(3)}, "a has dtype float64: .*; give float32, integers or bool"),
+        ({"a": np.array(["x"])}, "a has dtype <U1"),
+        ({"a": np.array([np.nan], np.float32)}, "a is not finite everywhere: .*; mark what is unknown by a mask"),
+    ],
+)
+def test_targets_that_are_none_are_told_where_they_enter(found: Any, what: str) -> None:
+    with pytest.raises(PluginError, match=what):
+        seams.targets(found, BceDice())
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        (torch.zeros(1), "its module gives a Tensor: .*UNet.build; give "),
+        ({"other": torch.zeros(1, 1, 8, 8)}, "its module gives no head foreground: .*; it gives other"),
+        ({"foreground": torch.zeros(1, 1, 8, 4)}, r"head foreground of shape \(1, 1, 8, 4\): .*; give \(B, 1, 8, 8\)"),
+    ],
+)
+def test_heads_that_are_none_are_told_where_they_enter(found: Any, what: str) -> None:
+    with pytest.raises(PluginError, match=what):
+        seams.raw(found, [Head("foreground", 1)], (8, 8), UNet())

@@ -42,8 +42,6 @@ def recipe(network: dict[str, Any], ndim: int, **tiling: Any) -> dict[str, Any]:
 @pytest.fixture(params=["unet-2", "unet-3", "erfnet-2", "erfnet-3"])
 def folder(request, tmp_path: Path) -> Path:
     name, _, ndim = request.param.partition("-")
-    if name == "erfnet":
-        pytest.importorskip("toolkit_embedseg")
     return by_chance(tmp_path / "model", recipe(ERFNET if name == "erfnet" else UNET, int(ndim)))
 
 
@@ -81,7 +79,6 @@ def elsewhere(model: Model, array: np.ndarray, box: Box) -> dict[str, np.ndarray
 
 @pytest.mark.slow
 def test_another_process_gets_the_same_heads_bit_for_bit(tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_embedseg")
     array = bright((40, 50))
     whole, box = Box.whole(array.shape), Box((10, 20), (30, 45))
     with processes(1) as run:

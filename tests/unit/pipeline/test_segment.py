@@ -48,7 +48,6 @@ def test_any_blocks_give_the_instances_of_one_block(tmp_path: Path, ndim: int, b
 
 
 def test_embedseg_of_a_network_by_chance_is_the_same_for_any_blocks(tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_embedseg")
     recipe = {
         "name": "by-chance",
         "network": {"kind": "unet", "maps": [4, 8], "norm": "instance", "units": 1},

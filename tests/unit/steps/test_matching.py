@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from tests.beside import oracle
+from tests.golden import published
 from tests.unit.scenes import disturbed, found, labels, planes, seeds, truth
 from toolkit.steps.matching import assign, compare, percents
 from toolkit.values.instances import Instances
@@ -88,7 +88,7 @@ def test_an_iou_of_exactly_one_half_reaches_one_half() -> None:
 
 
 def test_every_threshold_agrees_with_stardist() -> None:
-    data = oracle("ap_dsb_stardist")
+    data = published("ap_dsb_stardist")
     results = json.loads(str(data["results_json"]))
     cases = [name.removesuffix("_gt") for name in data if name.endswith("_gt")]
     assert len(cases) == 7

@@ -58,10 +58,23 @@ def test_a_batch_is_a_pure_function_of_the_seed_and_its_number(tmp_path: Path) -
 def test_a_small_cache_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = nuclei(tmp_path / "data")
     large = [crops(folder, recipe()).batch(n) for n in range(3)]
-    monkeypatch.setattr(module, "CACHE_BYTES", 1)
+    monkeypatch.setattr(module, "free", lambda _: 0)
     small = crops(folder, recipe())
     assert all(same(small.batch(n), large[n]) for n in range(3))
     assert len(small._cache) == 1
+
+
+def test_images_are_kept_in_half_of_the_memory_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "data", {"train": {name: blobs((64, 64), count=4, radius=(4, 8)) for name in "abcdef"}})
+    every = crops(folder, recipe())
+    every.weights()
+    each = every._bytes // 6
+    assert len(every._cache) == 6
+    monkeypatch.setattr(module, "free", lambda _: 2 * int(3.5 * each))
+    some = crops(folder, recipe())
+    some.weights()
+    assert 2 <= len(some._cache) <= 4
+    assert some._bytes == sum(map(module._size, some._cache.values())) <= 3.5 * each
 
 
 def test_crops_have_the_shape_that_the_recipe_names(tmp_path: Path) -> None:
@@ -112,8 +125,6 @@ SETS = {
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 @pytest.mark.parametrize("name", SETS)
 def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     folder = write(tmp_path / "data", {"train": SETS[name]})
     wanted = recipe(loss, (8, 16, 16) if "volume" in name else (32, 32), crowd=0.5)
     for number in range(3):
@@ -123,8 +134,6 @@ def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 def test_overlapping_planes_train_a_step_with_a_finite_loss(tmp_path: Path, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     wanted = recipe(loss, batch=3)
     source = crops(crossing(tmp_path / "data"), wanted)
     assert source._load(0)[2].covered.max() > 1

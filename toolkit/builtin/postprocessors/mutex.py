@@ -14,6 +14,7 @@ from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, seen_from
 from toolkit.values.prediction import Head, Prediction
@@ -38,6 +39,10 @@ class MutexWatershed(FromForeground):
     """
 
     kind: Literal["mutex_watershed"] = "mutex_watershed"
+    title: ClassVar[str] = "mutex watershed"
+    citation: ClassVar[str] = (
+        "Wolf et al., The Mutex Watershed: Efficient, Parameter-Free Image Partitioning, ECCV 2018"
+    )
     shaping: ClassVar[tuple[str, ...]] = ("offsets",)
 
     offsets: Offsets | None = None
@@ -53,6 +58,9 @@ class MutexWatershed(FromForeground):
         if offsets is not None and not any(_near(offset) for offset in offsets):
             raise ValueError("offsets must hold face neighbours, such as [0, -1]: nothing else can merge")
         return offsets
+
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.75 if survey.bent else 0.65, survey.shape) if survey.objects else None
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         need(heads, {"affinities": None}, self.kind)

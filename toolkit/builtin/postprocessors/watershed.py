@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from toolkit.builtin.postprocessors.components import STEPS, Component, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
 from toolkit.values.voxels import Voxels
@@ -31,12 +32,20 @@ class Watershed(FromForeground):
     """
 
     kind: Literal["watershed"] = "watershed"
+    title: ClassVar[str] = "watershed on distances"
     boundary: Annotated[float, Field(ge=0, le=1), Search(0.1, 0.9)] = 0.5
     """Voxels with a boundary probability above this are kept out of the distances; 1 ignores the boundary."""
     depth: Annotated[float, Field(gt=0), Search(0.25, 4, log=True)] = 0.75
     """Dip of the distance that separates two objects."""
     smoothing: Annotated[float, Field(ge=0), Search(0, 3)] = 1.0
     """Standard deviation of the Gaussian filter of the distances."""
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.bent:
+            return Fit(0.4, f"{survey.shape}, and it cuts at every narrow place")
+        return Fit(0.5 if survey.crowded else 0.7, f"{survey.shape} and {100 * survey.touching:.0f} % of them touch")
 
     def beside(self, prediction: Prediction) -> Sequence[str]:
         return ("boundary",) if "boundary" in prediction else ()

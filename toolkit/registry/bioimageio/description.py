@@ -39,12 +39,14 @@ class Like:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a tensor. `size` is None where any will do; `halo` voxels at both ends are not to be relied on."""
+    """One axis of a tensor. `size` is None where any will do; `halo` voxels at both ends are not to be relied on; `um`
+    is the size of a voxel in micrometres, where it is told."""
 
     id: str
     kind: Literal["batch", "channel", "index", "time", "space"]
     size: int | Free | Like | None = None
     halo: int = 0
+    um: float | None = None
 
 
 @dataclass(frozen=True)

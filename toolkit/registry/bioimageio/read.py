@@ -62,7 +62,7 @@ class Opened:
             return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
 
         recipe = synthesis.recipe(adapter, catalogue)
-        return self._package(recipe, "builtin", reference, build)
+        return self._package(recipe, "builtin", reference, build, adapter.notes)
 
     def _own(self, own: Mapping[str, Any], catalogue: Catalogue, reference: str) -> ModelPackage:
         where = f"{self.files.where}: config.toolkit"
@@ -95,7 +95,12 @@ class Opened:
                              f"pip install seg-toolkit-{missing[0]}")  # fmt: skip
 
     def _package(
-        self, recipe: Recipe, owner: str | None, reference: str, build: Callable[[], torch.nn.Module]
+        self,
+        recipe: Recipe,
+        owner: str | None,
+        reference: str,
+        build: Callable[[], torch.nn.Module],
+        notes: tuple[str, ...] = (),
     ) -> ModelPackage:
         return ModelPackage(
             name=recipe.name,
@@ -108,6 +113,7 @@ class Opened:
             build=build,
             version=self.description.version,
             licence=self.description.licence,
+            notes=notes,
         )
 
 

@@ -113,10 +113,13 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     chosen: dict[str, Any] = {"kind": "watershed"}
     if affinities is not None:
         chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
+    channels = tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"
+    source = adapter.description.inputs[0]
+    spacing = tuple(um for axis in source.space if (um := source.axis(axis).um) is not None)
     return Recipe(
         schema="toolkit.recipe/1",
         name=name,
-        input=Input(channels=tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"),
+        input=Input(channels=channels, spacing_um=spacing if len(spacing) == len(window) else None),
         normalise=adapter.normalise,
         network=Packaged(model=adapter.description.name),
         loss=PackagedHeads(outputs=adapter.heads),

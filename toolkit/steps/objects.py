@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import gamma, pi
 from typing import Any
 
@@ -21,9 +21,8 @@ class Objects:
 
     `sizes` in voxels; `extents` `(N, D)` of the bounding boxes; `width` `(N,)`: the shortest axis of the ellipsoid with
     the same second moments, in voxels; `fill` `(N,)`: size over that of this ellipsoid, 1 for an ellipse, less for what
-    is bent, branched or holed; `border`: touches the border of the image. `pieces`: sizes of the pieces, largest first,
-    of the objects that have several (connected over faces). `touching`: share of objects with another one at a face.
-    `overlapping`: objects that share voxels, in `pairs` pairs. `covered`: share of voxels in objects.
+    is bent, branched or holed; `border`: touches the border of the image. `touching`: share of objects with another one
+    at a face. `overlapping`: objects that share voxels, in `pairs` pairs. `covered`: share of voxels in objects.
     """
 
     ids: Ints
@@ -32,7 +31,6 @@ class Objects:
     width: NDArray[np.float64]
     fill: NDArray[np.float64]
     border: NDArray[np.bool_]
-    pieces: dict[int, tuple[int, ...]] = field(default_factory=dict)
     touching: float = 0.0
     overlapping: int = 0
     pairs: int = 0
@@ -45,14 +43,12 @@ class Objects:
 def describe(stack: NDArray[Any], planes: bool) -> Objects:
     """The objects of label layers `(L, *shape)`, or of planes `(Q, *shape)` where id q + 1 is plane q."""
     shape, parts = stack.shape[1:], []
-    pieces: dict[int, tuple[int, ...]] = {}
     touching: set[int] = set()
     for index, layer in enumerate(stack):
         labels = (layer != 0).astype(np.uint8) if planes else np.maximum(layer, 0)
         start, length, label = runs.of_labels(labels)
         name = np.full(len(start), index + 1, np.int64) if planes else label.astype(np.int64)
         parts.append((start, length, name))
-        pieces |= _pieces(labels, index + 1 if planes else None)
         if not planes:
             touching |= _touching(labels)
     start, length, name = (np.concatenate([p[k] for p in parts]) for k in range(3))
@@ -72,7 +68,6 @@ def describe(stack: NDArray[Any], planes: bool) -> Objects:
         width=2 * np.sqrt((dimension + 2) * spread[:, 0]),
         fill=sizes / (ball * np.sqrt(spread.prod(1))),
         border=((low == 0) | (high == np.array(shape))).any(1),
-        pieces=pieces,
         touching=len(touching) / len(ids),
         overlapping=overlapping,
         pairs=pairs,
@@ -105,23 +100,6 @@ def _moments(
 
 def _sums(values: NDArray[np.float64], owner: Ints, count: int) -> NDArray[np.float64]:
     return np.stack([np.bincount(owner, weights=column, minlength=count) for column in values.T], axis=1)
-
-
-def _pieces(labels: NDArray[Any], name: int | None) -> dict[int, tuple[int, ...]]:
-    """Sizes of the pieces of each label (or of all, called `name`) that has several, largest first."""
-    import cc3d
-
-    parts = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=4 if labels.ndim == 2 else 6)
-    start, length, part = runs.of_labels(parts)
-    if not len(start):
-        return {}
-    sizes = np.bincount(part, weights=length).astype(np.int64)
-    of = np.zeros(len(sizes), np.int64)
-    of[part] = labels.reshape(-1)[start]
-    present = np.flatnonzero(sizes)
-    owners, how_many = np.unique(of[present], return_counts=True)
-    split = owners[how_many > 1].tolist()
-    return {name or int(k): tuple(sorted(sizes[present][of[present] == k].tolist(), reverse=True)) for k in split}
 
 
 def _touching(labels: NDArray[Any]) -> set[int]:
