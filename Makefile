@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test browser check lint types contracts bench bench-gpu reproduce minutes auxiliary clean
+.PHONY: venv demo test mutants browser check lint types contracts bench bench-gpu reproduce minutes auxiliary clean
 
 venv: $(STAMP)
 
@@ -26,6 +26,11 @@ demo: venv
 # Everything, batteries included.
 test: venv
 	$(TESTS)
+
+# Plants faults one at a time and says which of them the tests notice. PART=1/4 takes a fixed quarter and the battery,
+# TRUSTING=1 says that the tests are known to pass without a fault.
+mutants: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --json build/mutants.json $(if $(PART),--part $(PART)) $(if $(TRUSTING),--trusting)
 
 # The report in a real browser: needs Chromium.
 browser: venv

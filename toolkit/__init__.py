@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.evaluation.evaluate import Evaluation
+    from toolkit.pipeline.result import Result as Result
     from toolkit.pipeline.session import Session as Session
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from toolkit.values.instances import Instances as Instances
     from toolkit.values.truth import Truth as Truth
 
+    Model = str | Path | ModelPackage | None
     Labels = str | Path | NDArray[Any] | Instances
 
 _HOME = {
@@ -29,6 +33,7 @@ _HOME = {
     "Instances": "toolkit.values.instances",
     "ModelPackage": "toolkit.registry.package",
     "Recipe": "toolkit.plugins.recipe",
+    "Result": "toolkit.pipeline.result",
     "Session": "toolkit.pipeline.session",
     "Truth": "toolkit.values.truth",
 }
@@ -36,33 +41,51 @@ __all__ = [*_HOME, "evaluate", "load_model", "segment", "train"]
 
 
 def segment(
-    image: str | Path | NDArray[Any] | Image,
-    model: str | Path | ModelPackage | None = None,
+    image: Any,
+    model: Model = None,
     *,
+    channel: int | str | Sequence[int | str] | None = None,
     changes: Sequence[str] = (),
     device: str = "auto",
     block: int | None = None,
     axes: str | None = None,
     voxel_size: Sequence[float] | None = None,
-) -> Instances:
-    """The objects of one image.
+) -> Any:
+    """The objects of an image, a `Result`, or a list of them for a list of images.
 
-    `image`: a path, an array or an `Image`; `axes` such as "YXC", of an array YX, ZYX or CZYX unless said. `model`: a
-    name, a path or what `load_model` gave; None: the shipped model that suits the image best. `changes`:
-    `"section.field=value"` as with `--set`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that
-    are worked on; the result does not depend on it. Raises a `ToolkitError` with a sentence.
+    `image`: a path, an `Image`, or an array of NumPy, Zarr, dask or xarray; `axes` such as "YXC" or "TYX", of an array
+    those that it names, else YX, ZYX or CZYX. Frames of a time series are done one by one and stacked. `model`: a name,
+    a path or what `load_model` gave; None: the shipped model that suits the (first) image best. `channel`: a name, a
+    number from 0, "grey" or "haematoxylin", or a list where the model takes several. `changes`:
+    `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that are worked on; the
+    result does not depend on it. Raises a `ToolkitError` with a sentence.
     """
-    from toolkit.pipeline.segment import segment as run
+    from toolkit.pipeline.result import segmented
+    from toolkit.pipeline.session import Session
     from toolkit.plugins.catalogue import Catalogue
+    from toolkit.plugins.sections import asked
     from toolkit.registry.choose import choose, load
+    from toolkit.registry.resolve import load as resolve
 
-    catalogue = Catalogue()
-    seen = _image(image, axes, voxel_size)
-    if model is None:
-        model = load(choose(seen, catalogue)[0], catalogue)
-    elif isinstance(model, Path):
-        model = str(model)
-    return run(seen, model, changes=changes, device=device, block=block, catalogue=catalogue)
+    with _called():
+        several = isinstance(image, list | tuple) and all(
+            isinstance(i, str | Path) or hasattr(i, "shape") for i in image
+        )
+        every = [_images(one, axes, voxel_size) for one in (image if several else [image])]
+        if not every:
+            return []
+        catalogue = Catalogue()
+        if model is None:
+            loaded = load(choose(every[0][0], catalogue)[0], catalogue)
+        else:
+            loaded = resolve(str(model), catalogue) if isinstance(model, str | Path) else model
+        wanted = [] if channel is None else [channel] if isinstance(channel, int | str) else list(channel)
+        changes = (*changes, *asked(wanted))
+        if changes:
+            loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner))
+        session = Session(loaded, device, catalogue)
+        found = [segmented(session, frames, block) for frames in every]
+    return found if several else found[0]
 
 
 def load_model(model: str | Path) -> ModelPackage:
@@ -135,16 +158,40 @@ def evaluate(
     return evaluation.evaluate(both, found, samples=samples, seed=seed)
 
 
-def _image(image: str | Path | NDArray[Any] | Image, axes: str | None, voxel_size: Sequence[float] | None) -> Image:
+def _whole(image: Any) -> bool:
+    """Whether this is an image, not a row of one."""
+    return isinstance(image, str | Path) or hasattr(image, "shape")
+
+
+def _images(image: Any, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
     from toolkit import io
     from toolkit.values.image import Image
 
     if isinstance(image, Image):
-        return image
+        return (image,)
     size = None if voxel_size is None else tuple(voxel_size)
-    if isinstance(image, str | Path):
-        return io.read(Path(image), axes, size)
-    return io.of_array(image, axes, size)
+    return io.frames(image, axes, size) if isinstance(image, str | Path) else io.of_array(image, axes, size)
+
+
+@contextmanager
+def _called() -> Iterator[None]:
+    """Errors that advise an option of the command line name the argument of Python that means the same."""
+    from toolkit.errors import ToolkitError
+
+    try:
+        yield
+    except ToolkitError as error:
+        texts = [_argued(text) for text in (error.what, error.where, error.do)]
+        if texts == [error.what, error.where, error.do]:
+            raise
+        raise type(error)(*texts) from error
+
+
+def _argued(text: str) -> str:
+    text = re.sub(r"--set (\S+)", r'changes=["\1"]', text)
+    return re.sub(
+        r"--([a-z][a-z-]*[a-z])", lambda found: found[1].replace("-", "_").replace("plugin", "model") + "=", text
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -18,14 +18,15 @@ from toolkit.gpu.backend import Backend
 from toolkit.gpu.cores import cores
 from toolkit.plugins import hookimpl
 from toolkit.plugins.gathering import Gathering, need
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.plugins.phases import Member, Phase, Team
-from toolkit.plugins.specs import Counts, Loss, Metric, Network, Pass, PostProcessor, Search, Spec
+from toolkit.plugins.specs import Loss, Network, Pass, PostProcessor, Search, Spec
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.offsets import Offset, ends, seen_from
+from toolkit.values.offsets import Offset, at_offset, ends
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box
@@ -86,6 +87,7 @@ __all__ = [
     "Truth",
     "UsageError",
     "Voxels",
+    "at_offset",
     "begin_heads",
     "cores",
     "divide",
@@ -98,7 +100,6 @@ __all__ = [
     "need",
     "rounded",
     "runs",
-    "seen_from",
     "stitch",
     "unet_level",
     "usual_offsets",

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import xarray
+import zarr
 
 import toolkit
 from tests.models import bright, see_through
-from toolkit.errors import InputError, UsageError
+from toolkit.errors import InputError, ToolkitError, UsageError
+from toolkit.steps.measure import Table
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +131,68 @@ def test_a_training_gives_a_model_that_segments(tmp_path: Path) -> None:
         toolkit.train(data, tmp_path / "run", recipe="unet", minutes=1, steps=2)
     with pytest.raises(UsageError, match="no method was named"):
         toolkit.train(data, tmp_path / "other")
+
+
+def test_lists_give_lists_and_arrays_of_any_kind_the_same_objects(model: Path, tmp_path: Path) -> None:
+    array = bright((60, 70))
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    made = zarr.create_array(tmp_path / "a.zarr", data=array)
+    every = toolkit.segment([array, tmp_path / "a.tif", made, xarray.DataArray(array.T, dims=["x", "y"])], model)
+    assert len(every) == 4
+    assert all(one == every[0] for one in every)
+    assert toolkit.segment([], model) == []
+
+
+def test_a_channel_is_named_as_on_the_command_line(model: Path, tmp_path: Path) -> None:
+    array = bright((60, 70))
+    both = np.stack([array.T.reshape(array.shape), array])
+    alone = toolkit.segment(array, model)
+    assert toolkit.segment(both, model, axes="CYX", channel=1) == alone
+    tifffile.imwrite(tmp_path / "a.ome.tif", both, metadata={"axes": "CYX", "Channel": {"Name": ["GFP", "DAPI"]}})
+    assert toolkit.segment(tmp_path / "a.ome.tif", model) == alone
+    assert toolkit.segment(tmp_path / "a.ome.tif", model, channel="dapi") == alone
+    assert toolkit.segment(tmp_path / "a.ome.tif", model, channel=["GFP"]) != alone
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"channel": 7, "axes": "CYX"}, r"no channel 7.*choose with channel="),
+        ({"axes": "ZYX"}, r"the model works on 2-D images.*axes="),
+        ({}, r"few columns.*axes="),
+        ({"axes": "CYX", "changes": ["postprocess.foreground=7"]}, r"postprocess\.foreground"),
+    ],
+)
+def test_an_error_names_arguments_of_python(options: dict[str, object], said: str, model: Path) -> None:
+    array = np.stack([bright((60, 70))] * 2)
+    with pytest.raises(ToolkitError, match=said) as error:
+        toolkit.segment(array if options else np.moveaxis(array, 0, -1), model, **options)  # type: ignore[arg-type]
+    assert "--" not in str(error.value)
+
+
+def test_a_result_knows_its_image(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = bright((60, 70))
+    found = toolkit.segment(array, model, voxel_size=(0.5, 0.5))
+    assert repr(found) == f"Result: {len(found)} objects in 60×70 voxels"
+    table = found.table(["shape"])
+    assert table.shape[0] == len(found)
+    assert (table["area_um2"] == table["area_px"] * 0.25).all()
+    assert "perimeter_um" in table
+    assert {path.name for path in found.save(tmp_path / "out")} == {
+        "array.labels.tif", "array.zarr", "array.objects.csv", "array.overlay.png",
+    }  # fmt: skip
+    assert toolkit.evaluate(tmp_path / "out" / "array.zarr", found.to_labels(), "S").summary["S@0.50"]["mean"] == 1
+    monkeypatch.setattr("toolkit.pipeline.result.find_spec", lambda name: None)
+    assert isinstance(found.table(), Table)
+    with pytest.raises(UsageError, match="no such features: form"):
+        found.table(["form"])
+
+
+def test_a_time_series_is_one_result(model: Path, tmp_path: Path) -> None:
+    array = bright((60, 70))
+    found = toolkit.segment(np.stack([array, array]), model, axes="TYX")
+    assert found.shape == (2, 60, 70)
+    assert len(found) == 2 * len(toolkit.segment(array, model))
+    assert set(found.table()["frame"]) == {0, 1}
+    found.save(tmp_path)
+    assert tifffile.imread(tmp_path / "array.labels.tif").shape == (2, 60, 70)

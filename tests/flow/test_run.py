@@ -27,7 +27,7 @@ from tests.models import bright, see_through
 from tests.samples import nuclei
 from toolkit import io
 from toolkit.cli import main
-from toolkit.errors import PluginError
+from toolkit.errors import StorageError
 from toolkit.files.lock import held
 from toolkit.values.instances import Instances
 
@@ -342,9 +342,9 @@ def test_chunks_that_are_not_stored_are_counted_and_refused_where_that_is_asked(
 def test_files_that_are_not_read_are_named(model, here: Path, seg) -> None:
     (here / "in").mkdir()
     write(here / "in" / "a.tif", bright((40, 50)))
-    for name in ("x.czi", "notes.txt"):
+    for name in ("x.nd2", "notes.txt"):
         (here / "in" / name).write_text("text")
-    assert "note 2 skipped: x.czi (pip install 'seg-toolkit[formats]'), notes.txt" in seg("in", "--model", model).told
+    assert "note 2 skipped: x.nd2 (pip install 'seg-toolkit[formats]'), notes.txt" in seg("in", "--model", model).told
 
 
 def test_more_objects_than_16_bits_get_wider_ids(here: Path, tmp_path: Path, seg) -> None:
@@ -595,9 +595,9 @@ def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
 ) -> None:
     from toolkit.io import tifflabels
 
-    class Odd(PluginError):
+    class Odd(StorageError):
         def __init__(self, number: int) -> None:
-            super().__init__(f"fault {number}", "plugin odd", "ask its author")
+            super().__init__(f"fault {number}", "disk odd", "ask its maker")
 
     three(here)
     original, calls = tifflabels.write_tiff, []
@@ -610,8 +610,29 @@ def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
 
     monkeypatch.setattr(tifflabels, "write_tiff", fail)
     said = seg("in", "--model", model, "-o", "out")
+    assert said.code == 7
+    assert said.error == "error: fault 7: disk odd; ask its maker; 2 of 3 images are done and kept for --resume"
+
+
+def test_a_plugin_that_fails_on_one_image_is_named_and_the_others_are_done(
+    model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.builtin.postprocessors.threshold import Threshold
+
+    three(here)
+    settle, calls = Threshold.settle, []
+
+    def fail(self: Threshold, *given: Any) -> Any:
+        calls.append(given)
+        return settle(self, *given) if len(calls) != 2 else [][1]
+
+    monkeypatch.setattr(Threshold, "settle", fail)
+    said = seg("in", "--model", model, "-o", "out", "--workers", "1")
     assert said.code == 9
-    assert said.error == "error: fault 7: plugin odd; ask its author; 2 of 3 images are done and kept for --resume"
+    assert "1 of 3 images could not be used" in said.error
+    assert "threshold failed: IndexError: list index out of range" in said.err
+    assert "Threshold.passes, reduce 1" in said.err
+    assert len(list((here / "out").glob("*.labels.tif"))) == 2
 
 
 SMALL = 300 * 1024
@@ -701,7 +722,8 @@ def test_without_pyarrow_parquet_is_a_sentence_with_what_to_install(model, here:
 
 
 def test_a_table_is_written_as_parquet_too(model, here: Path, seg) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `tables` is not installed")
+    from pyarrow import parquet
+
     write(here / "a.tif", bright((40, 50)))
     assert seg("a.tif", "--model", model, "--parquet").code == 0
     table = parquet.read_table(here / "a.seg" / "a.objects.parquet").to_pydict()
@@ -709,3 +731,11 @@ def test_a_table_is_written_as_parquet_too(model, here: Path, seg) -> None:
     assert table["id"] == [int(row["id"]) for row in rows]
     assert table["area_um2"] == [None] * len(rows)
     assert table["mean_0"] == pytest.approx([float(row["mean_0"]) for row in rows])
+
+
+def test_of_many_images_the_first_get_a_picture(model, here: Path, seg, monkeypatch) -> None:
+    monkeypatch.setattr("toolkit.running.run.PREVIEWS", 2)
+    for name in "abcd":
+        write(here / "in" / f"{name}.tif", bright((40, 50)))
+    assert seg("in", "--model", model).code == 0
+    assert sorted(p.name for p in (here / "in.seg").glob("*.png")) == ["a.overlay.png", "b.overlay.png"]

@@ -85,6 +85,14 @@ def test_no_import_goes_upwards() -> None:
     assert upwards == []
 
 
+def test_every_layer_and_module_of_a_contract_is_there() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (c["layers"] for c in contracts if c["type"] == "layers" and c["containers"] == ["toolkit"])
+    named = [f"toolkit.{unit.strip()}" for layer in layers for unit in layer.split("|")]
+    named += [name for c in contracts for name in c.get("source_modules", ()) if "*" not in name]
+    assert [name for name in named if name not in modules()] == []
+
+
 def test_a_file_fits_in_the_head() -> None:
     long = {
         str(p.relative_to(ROOT)): n

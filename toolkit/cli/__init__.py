@@ -96,6 +96,13 @@ def seg(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
     given = sys.argv[1:] if arguments is None else arguments
+    import logging
+
+    from toolkit.cli.console import Remarks
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Remarks())
+    logging.captureWarnings(True)
     try:
         if sys.platform == "win32":
             raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")

@@ -1,12 +1,15 @@
-"""Where a verb writes: results on stdout, everything else on stderr."""
+"""Where a verb writes: results on stdout, everything else on stderr. Text is text here, never markup or commands."""
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from toolkit.files.plain_text import document as plain_document
+from toolkit.files.plain_text import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,18 +20,40 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 def results() -> Console:
     """For tables and text that are the result of a verb."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _console(soft_wrap=not sys.stdout.isatty())
 
 
 def progress() -> Console:
     """For progress and remarks: stderr."""
-    from rich.console import Console
+    return _console(stderr=True)
 
-    return Console(stderr=True, highlight=False)
+
+def paragraph(screen: Console, text: str) -> None:
+    """Text of several lines; whatever else is printed stays on one."""
+    from rich.text import Text
+
+    screen.print(Text(shown(text, lines=True)))
 
 
 def document(data: Any) -> None:
     """The one JSON document of a verb that was given `--json`."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(plain_document(data) + "\n")
+
+
+class Remarks(logging.Formatter):
+    """What the toolkit and its libraries remark, on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(record.getMessage())
+
+
+def _console(**settings: Any) -> Console:
+    from rich.console import Console
+
+    class Plain(Console):
+        """Shows names and notes of others, in lines and in cells of tables, as what they are."""
+
+        def render_str(self, text: str, **options: Any) -> Any:
+            return super().render_str(shown(text), **options)
+
+    return Plain(markup=False, emoji=False, highlight=False, **settings)

@@ -19,8 +19,8 @@ def show(found: Diagnosis, most: int) -> None:
     """Findings, sizes and advice on the terminal."""
     out = console.results()
     for one in found.findings:
-        out.print(f"{SIGNS[one.severity]} ", end="")
-        out.print(f"{one.what}{'; ' + one.do if one.do else ''}", markup=False)
+        out.print(f"{SIGNS[one.severity]} ", end="", markup=True)
+        out.print(f"{one.what}{'; ' + one.do if one.do else ''}")
         _examples(one, most)
     if not found.findings:
         out.print("nothing to remark")
@@ -51,6 +51,6 @@ def show(found: Diagnosis, most: int) -> None:
 def _examples(one: Finding, most: int) -> None:
     out = console.results()
     for place in one.where[:most]:
-        out.print(f"          {place}", markup=False)
+        out.print(f"          {place}")
     if 0 < most < len(one.where):
-        out.print(f"          … and {len(one.where) - most} more (--show {len(one.where)})", markup=False)
+        out.print(f"          … and {len(one.where) - most} more (--show {len(one.where)})")

@@ -54,9 +54,9 @@ def doctor(
     out = console.results()
     width = max(14, *(len(p.plugin.name) + 7 for p in probes))
     for f in found:
-        out.print(f"{f.what:<{width}}  {f.value}", markup=False)
+        out.print(f"{f.what:<{width}}  {f.value}")
     for p in probes:
         said = f"broken: {p.error}" if p.error else "ok"
         about = f"{said}  ({p.plugin.distribution} {p.plugin.version})"
-        out.print(f"{'plugin ' + p.plugin.name:<{width}}  {about}", markup=False)
-    out.print("\n".join(["", "to fix", *(f"  {fix}" for fix in fixes)] if fixes else ["nothing to fix"]), markup=False)
+        out.print(f"{'plugin ' + p.plugin.name:<{width}}  {about}")
+    console.paragraph(out, "\n".join(["", "to fix", *(f"  {fix}" for fix in fixes)] if fixes else ["nothing to fix"]))

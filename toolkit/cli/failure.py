@@ -10,6 +10,7 @@ from typing import Any
 from typer import Abort, TyperException
 
 from toolkit.errors import ToolkitError
+from toolkit.files.plain_text import shown
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 """What the operating system says when a disk is full or a path may not be read or written."""
@@ -21,8 +22,8 @@ def report(error: BaseException, stack: bool = False) -> int:
         return error.code if isinstance(error.code, int) else 1
     line, code = explain(error)
     if code == 1 or stack:
-        traceback.print_exception(error)
-    sys.stderr.write(f"error: {' '.join(line.split())}\n")
+        sys.stderr.write(shown("".join(traceback.format_exception(error)), lines=True))
+    sys.stderr.write(f"error: {' '.join(shown(line).split())}\n")
     return code
 
 

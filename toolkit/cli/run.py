@@ -47,7 +47,7 @@ def run(
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
-    no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
+    no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlays; else of the first 50.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
     as_json: console.Json = False,
 ) -> None:

@@ -48,7 +48,6 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
-        markup=False,
     )
     if why:
         screen.print(f"chosen {why}", markup=False, soft_wrap=True)
@@ -82,13 +81,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
-        markup=False,
     )
     if as_json:
         console.document(outcome.record)
     else:
         names = [name for d in good for name in d.files] if len(good) == 1 else [f"results of {len(good)} images"]
-        console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}", markup=False)
+        console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}")
     if outcome.failed:
         for one in outcome.failed:
             screen.print(f"failed {one.error}", markup=False)

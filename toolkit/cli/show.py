@@ -34,4 +34,4 @@ def show(
     if as_json:
         console.document(found.plain())
     else:
-        console.results().print(found.dump().rstrip(), markup=False)
+        console.paragraph(console.results(), found.dump().rstrip())

@@ -53,6 +53,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
     from toolkit.plugins.recipe import Recipe, recipe_named
+    from toolkit.plugins.sections import asked
     from toolkit.registry import resolve
 
     if wish.plugin is None and wish.model is None:
@@ -76,7 +77,7 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
-    recipe = recipe.changed((*wish.changes, *_channels(wish)), catalogue, loaded.owner or owner)
+    recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
     recipe.expects(loaded.heads)
     return loaded
@@ -93,15 +94,6 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     best, *others = choose(image, catalogue)
     also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
     return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
-
-
-def _channels(wish: Wish) -> tuple[str, ...]:
-    """`--channel` as a change of the recipe: names and numbers, or one way of mixing all."""
-    if not wish.channels:
-        return ()
-    if len(wish.channels) == 1 and wish.channels[0].lower() in ("auto", "all", "grey", "haematoxylin"):
-        return (f"input.channels={wish.channels[0].lower()}",)
-    return (f"input.channels={json.dumps([int(c) if c.isdecimal() else c for c in wish.channels])}",)
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

@@ -14,7 +14,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.attribution import Fates, attribute
 from toolkit.evaluation.bootstrap import POOLED, draw, interval, resample
 from toolkit.pipeline.workers import Map, serial
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances

@@ -12,6 +12,7 @@ from toolkit.errors import StorageError, UsageError
 from toolkit.evaluation.attribution import KINDS, Fates
 from toolkit.evaluation.evaluate import Evaluation, Judged
 from toolkit.files import whole
+from toolkit.files.plain_text import cell
 
 IMAGES = ("image", "true objects", "predicted objects")
 OBJECTS = ("image", "side", "id", "fate", "matched id", "iou", "voxels")
@@ -40,7 +41,7 @@ def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
 def _write(path: Path, rows: Iterable[list[object]]) -> None:
     with whole.file(path) as made, made.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        csv.writer(file).writerows([cell(value) for value in row] for row in rows)
 
 
 def _image_rows(evaluation: Evaluation) -> Iterator[list[object]]:

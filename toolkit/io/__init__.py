@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolkit.io.array import of_array as of_array
     from toolkit.io.dataset import Dataset as Dataset
     from toolkit.io.dataset import Item as Item
     from toolkit.io.dataset import open_dataset as open_dataset
     from toolkit.io.finite import count_nonfinite as count_nonfinite
     from toolkit.io.image import frames as frames
-    from toolkit.io.image import of_array as of_array
     from toolkit.io.image import read as read
     from toolkit.io.inputs import Found as Found
     from toolkit.io.inputs import find_inputs as find_inputs
@@ -28,7 +28,7 @@ _HOME = {
     "count_nonfinite": "finite",
     "find_inputs": "inputs",
     "frames": "image",
-    "of_array": "image",
+    "of_array": "array",
     "open_dataset": "dataset",
     "read": "image",
     "read_instances": "labels",

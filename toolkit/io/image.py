@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
@@ -46,17 +43,11 @@ def read(
 def frames(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> tuple[Image, ...]:
     """All images of a time series, in order; one image of what is none. See `read`."""
     raster = open_raster(Path(path))
-    return _frames(raster.view(raster) if raster.view else raster, axes, voxel_size)
+    return frames_of(raster.view(raster) if raster.view else raster, axes, voxel_size)
 
 
-def of_array(array: Any, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> Image:
-    """An image in memory, with the errors of one in a file; without `axes`, it is YX, ZYX or CZYX."""
-    voxels = np.asarray(array)
-    letters = "CZYX"[-voxels.ndim :] if 2 <= voxels.ndim <= 4 else "?" * voxels.ndim
-    return _frames(Raster(Path("array"), voxels, letters), axes, voxel_size)[0]
-
-
-def _frames(raster: Raster, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
+def frames_of(raster: Raster, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
+    """The images of a file or an array that is open."""
     letters, notes = named(raster, None if axes is None else checked(axes, "C"), "C")
     order = "CZYX" if "Z" in letters else "CYX"
     channels = None

@@ -21,7 +21,8 @@ class Found:
     """An image to read.
 
     `stem` names its outputs, which go to `folder` below the output folder: `.` unless stems are equal. `axes` and
-    `voxel_size` (µm) are those of the data set that the image belongs to, if any.
+    `voxel_size` (µm) are those of the data set that the image belongs to, if any. `preview`: whether a picture of it is
+    wanted.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Found:
     folder: Path = Path()
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
+    preview: bool = True
 
 
 @dataclass(frozen=True)

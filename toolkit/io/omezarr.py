@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
+from toolkit.io.lettered import lettered
 from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes, plausible
 from toolkit.io.units import sizes
 
@@ -18,12 +19,6 @@ CHUNK = 2**31
 """Most bytes that one chunk may decode to."""
 COUNTED = 2**20
 """Of arrays with more chunks it is not counted how many are stored."""
-NAMES = {
-    "t": "T", "time": "T", "frame": "T", "c": "C", "ch": "C", "channel": "C", "channels": "C", "band": "C",
-    "z": "Z", "depth": "Z", "plane": "Z", "slice": "Z", "y": "Y", "row": "Y", "height": "Y",
-    "x": "X", "col": "X", "column": "X", "width": "X",
-}  # fmt: skip
-"""Axis letters of names, lower case."""
 
 
 def open_zarr(path: Path) -> Raster:
@@ -105,7 +100,7 @@ def _plain(path: Path, folder: Path, array: Any, notes: tuple[str, ...] = ()) ->
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     letters, strange = by_shape(array.shape, array.dtype), dict[int, str]()
     if len(names) == array.ndim and any(names):
-        letters, strange = _lettered([(str(name or ""), "") for name in names])
+        letters, strange = lettered([(str(name or ""), "") for name in names])
     return Raster(path, array, letters, notes=notes, strange=strange, absent=_absent(array), chunks=array.nchunks)
 
 
@@ -123,24 +118,9 @@ def _axes(image: Mapping[str, Any], array: Any) -> tuple[str, dict[str, str], di
     """Axis letters, units of length as far as the file names them, and names of axes that have no letter."""
     axes = image.get("axes") or "TCZYX"[-array.ndim :]
     listed = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
-    letters, strange = _lettered([(str(a.get("name") or ""), str(a.get("type") or "")) for a in listed])
+    letters, strange = lettered([(str(a.get("name") or ""), str(a.get("type") or "")) for a in listed])
     units = {c: str(a["unit"]) for c, a in zip(letters, listed, strict=True) if a.get("unit")}
     return letters, units, strange
-
-
-def _lettered(named: list[tuple[str, str]]) -> tuple[str, dict[int, str]]:
-    """Letters of axes with a name and a type each; `?` for one without, `!` for one that has no letter."""
-    letters, strange = "", dict[int, str]()
-    for i, (name, kind) in enumerate(named):
-        letter = {"channel": "C", "time": "T"}.get(kind, NAMES.get(name.lower(), "!"))
-        anonymous = not name or name.lower().startswith(("dim_", "axis_", "axis-", "dim-"))
-        letter = "?" if anonymous and kind in ("", "space") else letter
-        if letter in letters and letter != "?":
-            letter = "!"
-        letters += letter
-        if letter == "!":
-            strange[i] = name or kind
-    return letters, strange
 
 
 def _size(

@@ -16,7 +16,7 @@ from toolkit.values.tiles import Box, slabs
 
 LONGEST = 2000
 """Longest side of the picture in pixels."""
-SHORT = 1400
+SHORT = 1000
 """Smaller images are magnified, by 2, 4 or 8, as long as they stay below this."""
 GAMMA = 0.7
 """Brightens pictures that are dark in the main."""
@@ -36,8 +36,9 @@ def write_overlay(path: Path, image: Image, instances: Instances) -> None:
     zoom = next(z for z in (8, 4, 2, 1) if z == 1 or z * max(height, width) <= SHORT)
     picture = magnified(backdrop(image, shrink), zoom)
     colour, alpha = outlines(flat(instances, shrink), zoom, light=float(picture.mean()) > 0.6)
-    picture += (colour - picture) * alpha[..., None]
-    path.write_bytes(imagecodecs.png_encode(np.rint(picture * 255).clip(0, 255).astype(np.uint8), level=6))
+    drawn = alpha > 0
+    picture[drawn] += (colour[drawn] - picture[drawn]) * alpha[drawn][:, None]
+    path.write_bytes(imagecodecs.png_encode((picture * 255 + 0.5).astype(np.uint8), level=3))
 
 
 def backdrop(image: Image, shrink: int) -> NDArray[np.float32]:

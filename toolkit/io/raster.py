@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from toolkit.errors import InputError, OutOfMemory
+from toolkit.errors import InputError, OutOfMemory, ToolkitError
 
 SMALL = 2**26
 """Bytes that any file may decode to, however small it is."""
@@ -113,6 +113,19 @@ def _ours(error: BaseException) -> bool:
         trace = trace.tb_next
     name = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
     return bool(name.partition(".")[0] == __name__.partition(".")[0])
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[None]:
+    """Like `decoding`, for code that raises errors of its own: any is one `InputError`."""
+    try:
+        with decoding(path):
+            yield
+    except (ToolkitError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file") from error
 
 
 def plausible(path: Path, declared: int, stored: int, ratio: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UsageError
+from toolkit.files.plain_text import cell
 
 ROWS = 2**16
 """Rows that are formatted at once."""
@@ -22,7 +23,7 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     rows = len(next(iter(columns.values()))) if columns else 0
     with path.open("w", newline="", encoding="utf8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(cell, columns))
         for low in range(0, rows, ROWS):
             writer.writerows(zip(*(_texts(c[low : low + ROWS]) for c in columns.values()), strict=True))
 
@@ -46,6 +47,6 @@ def need_parquet() -> None:
 
 def _texts(column: NDArray[Any]) -> list[Any]:
     if column.dtype.kind != "f":
-        return list(column.tolist())
+        return [cell(value) for value in column.tolist()]
     digits = ".6g" if column.dtype.itemsize <= 4 else ".9g"
     return [format(v, digits) if np.isfinite(v) else "" for v in column.tolist()]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, decoding, nbytes
+from toolkit.io.computed import Computed
+from toolkit.io.raster import Raster, foreign, nbytes
 
 READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif", ".dv": "bioio_dv", ".r3d": "bioio_dv",
            ".sldy": "bioio_sldy", ".vsi": "bioio_vsi"}  # fmt: skip
@@ -40,14 +39,14 @@ def open_vendor(path: Path) -> Raster:
     """The first image of a file, lazy. Raises `InputError` with what to install where its reader is missing."""
     if not readable(path):
         raise InputError(f"reading {path.suffix.lower()} needs a reader that is not installed", path, advice(path))
-    with _reading(path):
+    with foreign(path):
         logging.getLogger(_reader(path)).addHandler(logging.NullHandler())
         image = import_module(_reader(path)).Reader(path)
         scenes, array = image.scenes, image.dask_data
         if path.suffix.lower() == ".czi" and str(image.dims.order).endswith("S"):
             source: Any = _blue_first(path, image)
         else:
-            source = Computed(path, array)
+            source = Computed(array, path)
         letters, strange = _letters(str(image.dims.order), array.shape)
         size = image.physical_pixel_sizes
         names = tuple(map(str, image.channel_names or ()))
@@ -64,17 +63,6 @@ def _blue_first(path: Path, image: Any) -> NDArray[Any]:
     return np.asarray(image.data)[..., ::-1]
 
 
-class Computed:
-    """A dask array of a file, whose pieces are NumPy."""
-
-    def __init__(self, path: Path, array: Any) -> None:
-        self.path, self.array, self.shape, self.dtype = path, array, tuple(map(int, array.shape)), array.dtype
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Any:
-        with _reading(self.path):
-            return self.array[index].compute(scheduler="synchronous")
-
-
 def _letters(order: str, shape: tuple[int, ...]) -> tuple[str, dict[int, str]]:
     strange = {i: c for i, c in enumerate(order) if c not in "TCZYXS"}
     return "".join("!" if i in strange else c for i, c in enumerate(order)), strange
@@ -82,16 +70,3 @@ def _letters(order: str, shape: tuple[int, ...]) -> tuple[str, dict[int, str]]:
 
 def _reader(path: Path) -> str:
     return READERS.get(path.suffix.lower(), OTHERS)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Readers raise errors of their own libraries on damaged files."""
-    try:
-        with decoding(path):
-            yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file") from error

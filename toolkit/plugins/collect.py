@@ -12,7 +12,8 @@ import pluggy
 
 from toolkit.errors import PluginError, nearest
 from toolkit.plugins import API, PROJECT, hookspecs
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 
 Family = Literal["networks", "losses", "postprocessors", "metrics", "recipes"]
 FAMILIES: dict[Family, type] = {

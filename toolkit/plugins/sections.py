@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -108,3 +110,11 @@ class Learning(Section):
     model runs: batches of mixed crops have others than a window of one dark image."""
     validations: Annotated[int, Field(ge=1, le=1000)] = 20
     """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""
+
+
+def asked(channels: Sequence[int | str]) -> tuple[str, ...]:
+    """`--channel` as a change of a recipe: names and numbers, or one way of mixing all; none if none is named."""
+    if len(channels) == 1 and str(channels[0]).lower() in ("auto", "all", "grey", "haematoxylin"):
+        return (f"input.channels={str(channels[0]).lower()}",)
+    numbered = [int(c) if isinstance(c, int) or c.isdecimal() else c for c in channels]
+    return (f"input.channels={json.dumps(numbered)}",) if numbered else ()

@@ -14,7 +14,7 @@ from toolkit.registry.bioimageio import weights
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.gate import yaml
 from toolkit.registry.gate.archive import Files, open_package
-from toolkit.registry.package import RECIPE, TRAINING, WEIGHTS
+from toolkit.registry.package import RECIPE, TRAINING, WEIGHTS, is_run
 from toolkit.registry.store import Entry, Store
 
 RUN = (RECIPE, WEIGHTS, TRAINING)
@@ -82,7 +82,7 @@ def _acquired(source: str, store: Store, sha256: str | None, tell: fetch.Tell) -
 
 def _described(path: Path) -> tuple[Files, Entry]:
     """The files to keep, and what the model says of itself; everything that can be checked is."""
-    if path.is_dir() and (path / RECIPE).is_file():
+    if is_run(path):
         files = open_package(path)
         files = files.only(name for name in RUN if name in files)
         files.read(WEIGHTS)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,6 +18,8 @@ from toolkit.errors import ModelError, StorageError
 from toolkit.registry.gate.archive import Files, open_package
 
 STAGED = "seg-"
+WRITERS = 16
+"""Files that are written at once."""
 STALE = 24 * 3600
 """Seconds after which a folder of an unfinished installation belongs to nobody."""
 _PACKAGE = re.compile("[0-9a-f]{64}")
@@ -94,13 +97,18 @@ def _is_folder(path: Path) -> bool:
 def copy(files: Files, folder: Path) -> None:
     """Write the files of a package into a new folder, and sync it; each is checked against its hash."""
     folder.mkdir(parents=True)
-    for name, sha256 in files.hashes.items():
+
+    def write(name: str) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as stream:
-            stream.write(files.read(name, sha256))
+            files.copy(name, stream)
             stream.flush()
             os.fsync(stream.fileno())
+
+    # A disk takes many waiting files at once in hardly more time than one.
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, files.hashes))
     for path in (folder, *(p for p in folder.rglob("*") if p.is_dir())):
         sync(path)
 

@@ -17,6 +17,7 @@ from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
+from toolkit.registry.bioimageio.formats import NAMES
 from toolkit.registry.gate import record, yaml
 from toolkit.values.prediction import Head
 
@@ -54,6 +55,8 @@ class ModelPackage:
     """Channels that the network takes, if it has been given another recipe."""
     notes: tuple[str, ...] = ()
     """What its user should know of how it is run."""
+    trusted: bool = False
+    """Whether it is code that runs because the user trusts it."""
 
     def lends(self, recipe: Recipe) -> bool:
         """Whether the recipe's network is another one that has the weights of this model's."""
@@ -89,6 +92,12 @@ def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Mo
     module = network(recipe)
     module.load_state_dict(weights().state_dict(), strict=True)
     return module.eval()
+
+
+def is_run(folder: Path) -> bool:
+    """Whether this is the folder of a training run. A description beside a recipe makes it a package: what is tested,
+    installed and run is then that."""
+    return (folder / RECIPE).is_file() and not any((folder / name).is_file() for name in NAMES)
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
@@ -156,20 +165,15 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
 
     Raises `ModelError` if a tensor is absent, left over or of another shape: wrong weights never pass in silence.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from toolkit.registry.gate import tensors
+    from toolkit.registry.gate.fitted import fitted
 
-    module = network(recipe)
     try:
-        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
-        module.load_state_dict(state, strict=True)
-    except (SafetensorError, OSError) as error:
-        raise ModelError("the weights are damaged", weights, str(error)) from error
-    except RuntimeError as error:
-        raise ModelError(
-            "the weights do not fit the recipe's network", weights, " ".join(str(error).split())[:300]
-        ) from error
-    return module.eval()
+        data = weights.read_bytes()
+    except OSError as error:
+        raise ModelError("the weights cannot be read", f"{weights} ({error.strerror})", "check the file") from error
+    state = {name: tensor.float() for name, tensor in tensors.safetensors(data, weights).items()}
+    return fitted(lambda: network(recipe), state, weights).eval()
 
 
 def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:

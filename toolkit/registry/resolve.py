@@ -11,7 +11,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import zoo
 from toolkit.registry.bioimageio.formats import NAMES
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.package import RECIPE, ModelPackage, from_run, stored_names, with_weights
+from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names, with_weights
 from toolkit.registry.store import Entry, Store
 
 
@@ -23,7 +23,7 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
     trusts, `UsageError` if there is no such model.
     """
     path = Path(reference)
-    if path.is_dir() and (path / RECIPE).is_file():
+    if is_run(path):
         return from_run(path, catalogue, owner, reference)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return with_weights(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
@@ -68,7 +68,7 @@ def installed(reference: str, catalogue: Catalogue, owner: str | None = None) ->
 def of_entry(store: Store, entry: Entry, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
     """An installed model, as it was when it was installed."""
     folder = store.folder(entry)
-    if (folder / RECIPE).is_file():
+    if is_run(folder):
         return from_run(folder, catalogue, owner, entry.reference)
     return Opened.at(folder).load(catalogue, entry.reference, store.trusts)
 

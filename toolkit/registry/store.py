@@ -144,10 +144,11 @@ class Store:
                 db.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", (*key, metric, value))
         return self.get(entry.reference)
 
-    def trust(self, sha256: str, listing: Mapping[str, str]) -> None:
-        """Record that the user trusts the code of the package with this digest; `listing` is name → sha256 of it."""
+    def trust(self, sha256: str, about: Mapping[str, Any]) -> None:
+        """Record that the user trusts the code of the package with this digest, and what was said of it then: its
+        files, and what holds it in."""
         with self._writing() as db:
-            db.execute("INSERT OR REPLACE INTO trusted VALUES (?, ?, ?)", (sha256, json.dumps(dict(listing)), _now()))
+            db.execute("INSERT OR REPLACE INTO trusted VALUES (?, ?, ?)", (sha256, json.dumps(dict(about)), _now()))
 
     def trusts(self, sha256: str) -> bool:
         """Whether the user trusts the package with this digest."""

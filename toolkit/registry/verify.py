@@ -12,7 +12,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.registry.bioimageio import reproduce as tensors
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.package import ModelPackage
+from toolkit.registry.package import ModelPackage, is_run
 from toolkit.registry.store import Store
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -37,7 +37,7 @@ def verify(reference: str, catalogue: Catalogue, segment: Segment) -> list[Resul
     """
     store = Store()
     path = Path(reference) if resolve.is_path(reference) else store.folder(store.get(reference))
-    if not (path / "recipe.yaml").is_file():
+    if not is_run(path):
         return verify_package(Opened.at(path), catalogue, segment, store.trusts)
     raise ModelError("a training run brings no test data", reference, "seg export makes a package of it that does")
 
@@ -52,8 +52,9 @@ def verify_package(
     ]
     own = opened.description.toolkit
     if own is not None and "test" in own:
-        model = opened.load(catalogue, str(opened.files.where), trusted)
-        found.append(_instances(opened, model, own["test"], catalogue, segment))
+        with opened.guarded():
+            model = opened.load(catalogue, str(opened.files.where), trusted)
+            found.append(_instances(opened, model, own["test"], catalogue, segment))
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from toolkit.files.plain_text import shown
+
 
 class Markup(str):
     """Text that is HTML already."""
@@ -35,4 +37,4 @@ def join(parts: Iterable[object]) -> Markup:
 
 def _text(value: object) -> str:
     """Numbers short: SVG coordinates need no more than two decimals."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else shown(value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +14,8 @@ from toolkit.report import gallery, plots, tables
 from toolkit.report.markup import Markup, tag
 from toolkit.report.numbers import count
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""The browser itself refuses whatever the page might fetch."""
+POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
+"""The browser itself refuses whatever the page might fetch or run, and any style but the page's own."""
 
 
 def page(found: Evaluation, pairs: Sequence[Pair], predicted: str, truth: str) -> str:
@@ -45,13 +47,15 @@ def page(found: Evaluation, pairs: Sequence[Pair], predicted: str, truth: str) -
         tag("main", *content, id="content"),
         tag("footer", f"seg evaluate, seg-toolkit {version('seg-toolkit')}"),
     ]
+    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    digest = b64encode(sha256(style.encode()).digest()).decode()
     head = [
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
         tag("title", title),
-        tag("style", Markup(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))),
+        tag("style", Markup(style)),
     ]
     return "<!DOCTYPE html>\n" + tag("html", tag("head", *head), tag("body", *body), lang="en") + "\n"
 

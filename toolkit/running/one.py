@@ -74,7 +74,7 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
             tables.append(measure(parts[-1], original, options.features))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
         nonfinite = sum(map(io.count_nonfinite, frames))
-        preview = frames[0] if options.preview else None
+        preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
         files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet)  # fmt: skip

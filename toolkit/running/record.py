@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.pipeline.elsewhere import Model
+from toolkit.registry.gate.process import walls
 from toolkit.registry.package import ModelPackage
 
 SCHEMA = "toolkit.run/1"
@@ -33,6 +34,7 @@ def record(
             "name": package.name,
             "sha256": package.sha256,
             "notes": list(package.notes),
+            **({"sandbox": walls().plain()} if package.trusted else {}),
         },
         "cite": list(package.recipe.citations),
         "recipe": package.recipe.plain(),

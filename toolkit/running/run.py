@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from toolkit.running.one import Done, one_image
 from toolkit.running.options import Options
 from toolkit.running.record import record, stamp, versions
 from toolkit.running.workspace import opened
+
+PREVIEWS = 50
+"""Of so many images, the first, a picture is written."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ def run(
     """Segment all images into `options.out`, which appears when all are done.
 
     A bad image among several is listed in the outcome and the others are done; if none can be done, its error is
-    raised and nothing is written. With `resume`, images that were finished by a run that was stopped are kept.
+    raised and nothing is written. Pictures are of the first `PREVIEWS` images. With `resume`, images that were finished
+    by a run that was stopped are kept.
     """
     package = session.model
     model = Model.of(package, session.backend, allow)
     began = time.time()
+    found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
     with opened(options.out, _fingerprint(found, package, options), options.resume, options.overwrite) as space:
         before = space.done()
         todo = [f for f in found if _key(f) not in before]

@@ -12,8 +12,9 @@ from toolkit.gpu.backend import Backend
 from toolkit.io import Dataset
 from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.metric import Counts
 from toolkit.plugins.sections import VALUES, Validate
-from toolkit.plugins.specs import Counts, PostProcessor
+from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import ModelPackage
 from toolkit.training.data import reading
 
@@ -24,7 +25,7 @@ PART = 0.25
 
 
 class Validation:
-    """Mean over images of S at IoU .5, or of detection AP (METHODS §5), on at most `limit` images, evenly spread over
+    """Mean over images of S at IoU .5, or of AP_det (docs/auxiliary.md), on at most `limit` images, evenly spread over
     the split.
 
     What a network says of the same voxel drifts while it trains, so fixed thresholds would choose weights that suit the

@@ -22,7 +22,8 @@ from toolkit.io.dataset import ALL
 from toolkit.pipeline.elsewhere import Model
 from toolkit.pipeline.workers import workers
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.specs import Counts, Search
+from toolkit.plugins.metric import Counts
+from toolkit.plugins.specs import Search
 from toolkit.registry.package import ModelPackage
 from toolkit.tune.cached import Judge, Work, count, predict
 from toolkit.tune.search import Values, key, search

@@ -14,7 +14,8 @@ from toolkit.pipeline.elsewhere import Model
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import tools
-from toolkit.plugins.specs import Counts, Metric, PostProcessor
+from toolkit.plugins.metric import Counts, Metric
+from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 

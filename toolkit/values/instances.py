@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.values import runs
+from toolkit.values.shown import Shown
 from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Instances:
+@dataclass(frozen=True, eq=False, repr=False)
+class Instances(Shown):
     """N objects in an image of `shape` `(Z)YX`; objects may share voxels. Compact: about 12 bytes per run.
 
     Object k (id k + 1) owns the runs `offsets[k]:offsets[k + 1]`. A run is `length[r]` voxels from raster index

@@ -154,3 +154,12 @@ def test_nothing_to_see_gives_no_points() -> None:
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="points needs a head cpv of 3 channels"):
         Points(source="votes").check({"gauss": Head("gauss", 1)}, 3)
+
+
+def test_a_vote_at_half_a_voxel_goes_to_the_even_one() -> None:
+    shape = (9, 9)
+    of = Prediction({}, Box.whole(shape), Box.whole(shape), shape)
+    vectors = np.array([[0.5, -0.5], [1.5, 2.5], [-1.5, 0.4]], np.float32)
+    at = np.full(3, np.ravel_multi_index((4, 4), shape))
+    expected = [(4, 4), (6, 6), (2, 4)]
+    assert targets(vectors, at, of).tolist() == [np.ravel_multi_index(place, shape) for place in expected]

@@ -8,6 +8,8 @@ from cpv_scenes import heads, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from toolkit_cpv.flood import flood
+from toolkit_cpv.graph import neighbours
 from toolkit_cpv.vote import counted
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, SeededWatershed, ThreeLabelWatershed
 
@@ -20,6 +22,7 @@ SPECS = (
     ThreeLabelWatershed(foreground=0.5),
     ThreeLabelWatershed(foreground=0.5, seeds="votes", votes=6, min_size=5),
     ThreeLabelWatershed(foreground=0.5, seeds="votes", votes=6, voters="reference", flood="everything"),
+    ThreeLabelWatershed(foreground=0.5, seeds="votes", votes=6, flood="everything"),
     SdtWatershed(dilations=2, min_size=4),
     SdtWatershed(seeds="votes", votes=6, unit="micrometre"),
     AffinitiesWatershed(seed=0.8, foreground=0.5),
@@ -231,3 +234,32 @@ def test_missing_heads_are_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="three-label needs a head cpv of 2 channels"):
         ThreeLabelWatershed(seeds="votes").check({"three_label": Head("three_label", 3)}, 2)
     ThreeLabelWatershed().check({"three_label": Head("three_label", 3)}, 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(9, 11), (4, 5, 6)]), st.integers(1, 3))
+def test_voxels_of_one_height_take_turns_in_the_order_in_which_they_were_reached(
+    seed: int, shape: tuple[int, ...], levels: int
+) -> None:
+    """Meyer's flood word by word: seeds in raster order, then neighbours −z, −y, −x, +x, +y, +z."""
+    rng = np.random.default_rng(seed)
+    height = rng.integers(-1, levels, shape).astype(np.float32)
+    seeds = np.where(rng.random(shape) < 0.1, rng.integers(1, 5, shape), 0).astype(np.int32)
+    one = np.eye(len(shape), dtype=int)
+    steps = [*-one, *one[::-1]]
+    label, queue = seeds.copy(), []
+    for place in map(tuple, np.argwhere(seeds).tolist()):
+        queue.append((height[place], len(queue), place))
+    reached = len(queue)
+    heapq.heapify(queue)
+    while queue:
+        *_, place = heapq.heappop(queue)
+        for step in steps:
+            other = tuple(a + int(b) for a, b in zip(place, step, strict=True))
+            if all(0 <= a < n for a, n in zip(other, shape, strict=True)) and not label[other]:
+                label[other] = label[place]
+                heapq.heappush(queue, (height[other], reached, other))
+                reached += 1
+    links = neighbours(np.arange(height.size), shape)
+    found = flood(height.reshape(-1), links, seeds.reshape(-1))
+    np.testing.assert_array_equal(found.reshape(shape), label)

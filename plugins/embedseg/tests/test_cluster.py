@@ -121,3 +121,20 @@ def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
 
     with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)
+
+
+@pytest.mark.parametrize(("last", "expected"), [(6, []), (7, [[1, 2, 3, 4, 5, 6, 7]])])
+def test_a_proposal_is_accepted_if_more_than_half_of_it_is_free(last: int, expected: list[list[int]]) -> None:
+    """A row of foreground from 1 to `last`: the seed at 1 proposes 1 and 2, of which half is free beside it, and takes
+    them all the same; then the seed at 3 proposes all of the row, of which 4 … `last` are free."""
+    shape, grid = (1, 10), 64
+    seediness = np.zeros((1, *shape), np.float32)
+    seediness[0, 0, 1 : last + 1] = 0.6
+    seediness[0, 0, 1], seediness[0, 0, 3] = 0.99, 0.95
+    reach = np.ones(shape)
+    reach[0, 1], reach[0, 3] = 1.5, last - 2.5
+    bandwidth = np.log(np.log(2) / (reach / (grid - 1)) ** 2) / 10
+    heads = {"offsets": np.zeros((2, *shape), np.float32), "bandwidth": np.stack([bandwidth] * 2).astype(np.float32)}
+    spec = EmbedSegClusters(grid=grid, claim="overwrite")
+    found = spec.assemble(whole({**heads, "seediness": seediness}), Backend())
+    assert [found.voxels(k).tolist() for k in range(len(found))] == expected

@@ -125,7 +125,7 @@ class CodedModule(nn.Module):
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
-        maps = self.features.maps(image)
+        maps = self.features(image)
         if not self.training:
             maps = together(maps)
         plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
@@ -138,7 +138,7 @@ class CodedModule(nn.Module):
 
     def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
         """As `forward`, with patches decoded where somebody asks."""
-        maps = together(self.features.maps(image))
+        maps = together(self.features(image))
         found: dict[str, Tensor | Rows] = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         for name, coder in self.coders.items():
             assert isinstance(coder, Coder)

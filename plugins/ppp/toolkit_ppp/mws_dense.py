@@ -23,10 +23,10 @@ from toolkit.api import (
     Search,
     Survey,
     Voxels,
+    at_offset,
     divide,
     mutex_partition,
     rounded,
-    seen_from,
 )
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.kept import foreground
@@ -101,5 +101,5 @@ class DenseMutexWatershed(FromForeground):
         weights[:, component.values("own")[0] == 0] = 0
         for weight, offset in zip(weights, offsets, strict=True):
             # Zeros say nothing: the other end is no foreground.
-            weight[~seen_from(component.mask, offset)] = 0
+            weight[~at_offset(component.mask, offset)] = 0
         return mutex_partition(weights, offsets, component.mask)

@@ -25,7 +25,7 @@ class PatchModule(nn.Module):
         self.lazy = {head.name for head in heads if head.transform == "patch"}
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
-        maps = self.features.maps(image)
+        maps = self.features(image)
         return {
             name: Lazy(maps, layer) if self.training and name in self.lazy else everywhere(layer, maps)
             for name, layer in self.heads.items()
@@ -33,7 +33,7 @@ class PatchModule(nn.Module):
 
     def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
         """As `forward`, with heads of patches evaluated where somebody asks."""
-        maps = together(self.features.maps(image))
+        maps = together(self.features(image))
         return {
             name: Rows(Lazy(maps, layer), ROWS) if name in self.lazy else everywhere(layer, maps)
             for name, layer in self.heads.items()

@@ -109,7 +109,7 @@ class WindowModule(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         plain = {}
         if self.features is not None:
-            maps = self.features.maps(image)
+            maps = self.features(image)
             plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, network in self.windows.items():
@@ -123,7 +123,7 @@ class WindowModule(nn.Module):
         """As `forward`, with windows looked at where somebody asks."""
         found: dict[str, Tensor | Rows] = {}
         if self.features is not None:
-            maps = self.features.maps(image)
+            maps = self.features(image)
             found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         for name, network in self.windows.items():
             assert isinstance(network, EncoderDecoder)

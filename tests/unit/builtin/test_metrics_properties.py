@@ -11,10 +11,11 @@ from hypothesis import given, settings
 
 from tests.unit.scenes import disturbed, found, labels, planes, seeds, truth
 from toolkit.builtin.metrics import METRICS
+from toolkit.builtin.metrics.coco import APCoco
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.panoptic import PQ
 from toolkit.builtin.metrics.partitions import ARAND, VOI
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 
@@ -157,3 +158,12 @@ def test_pooled_values_of_one_image_are_its_values(metric: Metric, seed: int) ->
 
 def by_kind(kind: str) -> Metric:
     return next(cls for cls in METRICS if cls.named() == kind).model_validate({})
+
+
+def test_average_precision_takes_a_real_object_before_an_ignored_one() -> None:
+    true, void = np.zeros((4, 8), int), np.zeros((4, 8), bool)
+    true[0, :2], true[2, :5] = 1, 2
+    void[2, 2:5] = True
+    seen = (true > 0) & ~void
+    counts = APCoco(thresholds=0.5).count(Truth.from_layers(true[None], void), found(seen.astype(int)))
+    assert (counts["hit"], counts["ignored"]) == ([1], [0])

@@ -302,9 +302,9 @@ def test_pieces_are_those_that_scipy_counts(seed: int, shape: tuple[int, ...]) -
     labels = scenes.disturbed(scenes.labels(seed, shape), seed)
     expected = {}
     for name in np.unique(labels[labels > 0]).tolist():
-        parts, number = ndimage.label(labels == name)
+        alone, number = ndimage.label(labels == name)
         if number > 1:
-            expected[name] = tuple(sorted(np.bincount(parts.ravel())[1:].tolist(), reverse=True))
+            expected[name] = tuple(sorted(np.bincount(alone.ravel())[1:].tolist(), reverse=True))
     assert parts(labels[None], planes=False) == expected
 
 

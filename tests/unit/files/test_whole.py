@@ -116,3 +116,55 @@ def test_the_sweep_of_the_registry_leaves_what_no_registry_named(tmp_path: Path)
         os.utime(path, (past, past), follow_symlinks=False)
     assert Objects(tmp_path).prune(()) == [("1" * 64, 5)]
     assert everything(tmp_path) == before
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is synced, replaced and renamed, by the names that drafts will have."""
+    said: list[tuple[str, str]] = []
+    real = {name: getattr(Path, name) for name in ("replace", "rename")}
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        said.append(("sync", Path(f"/proc/self/fd/{handle}").readlink().suffix or "folder"))
+        fsync(handle)
+
+    def moved(how: str) -> Callable[[Path, Path], Path]:
+        def move(path: Path, to: Path) -> Path:
+            said.append((how, path.suffix))
+            return real[how](path, to)
+
+        return move
+
+    monkeypatch.setattr(os, "fsync", synced)
+    for name in real:
+        monkeypatch.setattr(Path, name, moved(name))
+    return said
+
+
+@pytest.mark.linux
+def test_a_file_is_synced_then_renamed_and_its_folder_synced(tmp_path: Path, order: list[tuple[str, str]]) -> None:
+    with whole.file(tmp_path / "a") as made:
+        made.write_text("x")
+    assert order == [("sync", ".partial"), ("replace", ".partial"), ("sync", "folder")]
+
+
+@pytest.mark.linux
+def test_the_folder_of_a_new_folder_is_synced(tmp_path: Path, order: list[tuple[str, str]]) -> None:
+    with whole.folder(tmp_path / "a") as made:
+        (made / "x").write_text("x")
+    assert order == [("rename", ".partial"), ("sync", "folder")]
+
+
+def test_a_text_is_never_half_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole.text(tmp_path / "a", "before")
+    write = Path.write_text
+
+    def torn(path: Path, text: str, **how: str) -> int:
+        write(path, text[:1], **how)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", torn)
+    with pytest.raises(OSError, match="No space"):
+        whole.text(tmp_path / "a", "after")
+    assert everything(tmp_path) == {"a": "before"}

@@ -15,6 +15,7 @@ from toolkit import io
 from toolkit.check import diagnose
 from toolkit.check.inventory import inventory
 from toolkit.errors import InputError, UsageError
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -203,7 +204,7 @@ def test_names_pair_in_either_spelling_of_accents(tmp_path: Path) -> None:
     assert len(io.open_dataset(tmp_path)) == 1
     (item,) = io.open_dataset(f"{tmp_path}:val").items
     assert item.mask is not None
-    assert not diagnose(inventory(str(tmp_path))).errors
+    assert not diagnose(inventory(str(tmp_path)), Catalogue(allow=())).errors
 
 
 def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path)
     kinds.geojson()(tmp_path / "masks")
     data = io.open_dataset(tmp_path)
     assert np.array_equal(data.truth(data.items[0]).layers[0], kinds.LABELS)
-    (facts,) = diagnose(inventory(str(tmp_path))).facts
+    (facts,) = diagnose(inventory(str(tmp_path)), Catalogue(allow=())).facts
     assert facts.mask is not None
     assert len(facts.mask.objects) == 6
     (tmp_path / "masks" / "a.geojson").rename(tmp_path / "masks" / "a_seg.npy")

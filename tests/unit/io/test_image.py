@@ -286,3 +286,18 @@ def test_reading_a_tiff_imports_no_zarr_and_importing_io_imports_nothing(tmp_pat
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"] * 6
+
+
+def test_a_mapped_image_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolkit.io import tiff as reader
+
+    path = tiff(tmp_path, VOLUME)
+    monkeypatch.setattr(reader, "EAGER", 10)
+    monkeypatch.setattr(reader, "MAPPED", 10)
+    source = io.read(path).source
+    mapped = source.source if isinstance(source, Arranged) else source
+    while not isinstance(mapped, np.memmap) or isinstance(mapped.base, np.memmap):
+        mapped = mapped.base
+    assert mapped.mode == "r"
+    with pytest.raises(ValueError, match="read-only"):
+        mapped[:] = 0

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,10 @@ from tests import packages
 from toolkit.errors import InputError, ModelError, StorageError, UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import package, resolve
+from toolkit.registry import store as registry
 from toolkit.registry.gate.archive import Files, open_package
 from toolkit.registry.install import Wanted, install
-from toolkit.registry.store import Entry, Store
+from toolkit.registry.store import Entry, Store, _connect
 
 
 @pytest.fixture
@@ -59,6 +63,20 @@ def test_adding_twice_is_adding_once_and_another_model_is_refused(store: Store, 
     assert store.gc() == []
 
 
+def test_a_model_whose_files_do_not_get_their_place_is_not_in_the_registry(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.objects, "place", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            store.add(files(tmp_path), entry(), ["best"])
+    assert store.entries() == []
+    assert store.add(files(tmp_path), entry()).aliases == ()
+
+
 def test_a_flipped_byte_is_found_whenever_the_model_is_used(store: Store, tmp_path: Path) -> None:
     there = store.add(files(tmp_path), entry())
     target = store.folder(there) / "a" / "b"
@@ -86,7 +104,7 @@ def test_names_that_could_be_paths_or_options_are_refused(store: Store, tmp_path
 
 
 def test_trust_is_for_one_digest(store: Store) -> None:
-    store.trust("a" * 64, {"net.py": "b" * 64})
+    store.trust("a" * 64, {"files": {"net.py": "b" * 64}})
     assert store.trusts("a" * 64)
     assert not store.trusts("c" * 64)
 
@@ -109,6 +127,35 @@ def test_an_acknowledged_row_is_synced_before_it_is_acknowledged(store: Store, t
     with sqlite3.connect(store.home / "registry.sqlite") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     db.close()
+    with closing(_connect(store.home / "registry.sqlite")) as own:
+        assert own.execute("PRAGMA synchronous").fetchone() == (3,)
+
+
+def test_who_may_write_to_the_registry_is_settled_before_anything_is_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that reads first and then finds another writer cannot wait: it fails."""
+    store.add(files(tmp_path), entry())
+    monkeypatch.setattr(registry, "PATIENCE", 0.1)
+    with store._writing(), pytest.raises(StorageError, match="locked"), store._writing():
+        pass
+
+
+@pytest.mark.linux
+def test_files_and_folders_of_a_package_are_synced_before_its_row_is_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        said.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    store.add(files(tmp_path), entry())
+    assert sorted(said) == ["a", "b", "files", "objects", "rdf.yaml"]
+    assert said[-1] == "objects"
 
 
 def test_an_installed_package_runs_by_its_name(store: Store, tmp_path: Path) -> None:

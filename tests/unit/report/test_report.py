@@ -15,7 +15,7 @@ from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.partitions import VOI
 from toolkit.evaluation.evaluate import Evaluation, Pair, evaluate
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.report import page
 from toolkit.report.chart import Bars, Curve, curves, histogram
 from toolkit.report.markup import Markup, join, tag

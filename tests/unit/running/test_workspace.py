@@ -265,3 +265,43 @@ def test_the_record_is_json_that_people_can_read(tmp_path: Path) -> None:
     text = (tmp_path / "out" / RECORD).read_text(encoding="utf8")
     assert "µm" in text
     assert json.loads(text) == {"notes": ["1.5 µm"]}
+
+
+@pytest.mark.linux
+def test_files_are_on_disk_before_the_journal_names_them_and_then_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        journal = tmp_path / "out.work" / DONE
+        named = journal.is_file() and '"a"' in journal.read_text()
+        said.append((Path(f"/proc/self/fd/{handle}").readlink().name, named))
+        fsync(handle)
+
+    with ends(tmp_path / "out", KeyboardInterrupt) as space:
+        names = [put(space, "a.txt"), put(space, "b.zarr/c")]
+        monkeypatch.setattr(os, "fsync", synced)
+        space.finish("a", {"files": [names[0], "b.zarr"]})
+        raise KeyboardInterrupt
+    assert said == [("a.txt", False), ("c", False), ("b.zarr", False), (DONE, True)]
+
+
+@pytest.mark.linux
+def test_a_result_has_its_name_on_disk_before_the_journal_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[bool, bool]] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink() == tmp_path.resolve():
+            said.append(((tmp_path / "out").is_dir(), (tmp_path / "out.work" / DONE).is_file()))
+        fsync(handle)
+
+    with begin(tmp_path / "out") as space:
+        space.finish("a", {"files": [put(space, "a")]})
+        monkeypatch.setattr(os, "fsync", synced)
+        space.publish({})
+    assert said == [(True, True)]

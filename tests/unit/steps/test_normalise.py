@@ -116,3 +116,10 @@ def test_percentiles_outside_their_range_are_refused() -> None:
     for wrong in ({"low": -1}, {"high": 101}, {"kind": "minmax"}, {"gamma": 2}):
         with pytest.raises(ValidationError):
             Normalise(**wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_what_is_scaled_is_of_32_bits(dtype: type) -> None:
+    array = np.arange(30).reshape(5, 6).astype(dtype)
+    image = Image.from_array(array)
+    assert fit(image, Normalise())(image.read()).dtype == np.float32

@@ -14,7 +14,8 @@ import torch
 from hypothesis import given, settings
 from scipy import ndimage
 
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms

@@ -496,3 +496,10 @@ def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_pa
     assert body
     assert all(np.allclose(one[name], other[name], atol=1e-6) for name in body)
     assert (len(one["out.weight"]), len(other["out.weight"])) == (1, 2)
+
+
+def test_of_equal_scores_the_first_weights_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validation, "score", lambda *_: (0.5, {}))
+    assert begin(data, tmp_path / "run", recipe(steps=3), every=1).best_step == 1

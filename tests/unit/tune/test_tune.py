@@ -325,3 +325,9 @@ def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="damaged"):
         kept.keep(found, run)
     assert (run / "recipe.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("how", [Search(3, 120, log=True), Search(0.2, 0.8)])
+def test_a_value_and_its_place_are_inverse(how: Search) -> None:
+    for mark in (0.0, 0.25, 0.5, 1.0):
+        assert place(how, value(how, mark)) == pytest.approx(mark, abs=1e-3)

@@ -115,6 +115,14 @@ def test_a_block_has_at_least_the_wanted_size_unless_it_is_the_last_of_its_row(l
     for block in blocks(lattice, size):
         for axis, extent in enumerate(lattice.shape):
             assert block.core.shape[axis] >= size or block.core.stop[axis] == extent
+            low, high = block.core.start[axis], block.core.stop[axis]
+            assert all(cut - low < size for cut in lattice.cuts(axis) if low < cut < high), "no core too many"
+
+
+def test_a_box_holds_another_that_neither_begins_before_it_nor_ends_after_it() -> None:
+    box = Box((3, 3), (6, 6))
+    held = [Box((a, 3), (b, 6)) in box for a, b in ((3, 6), (4, 5), (2, 5), (4, 7))]
+    assert held == [True, True, False, False]
 
 
 @given(lattices())

@@ -12,7 +12,7 @@ from pydantic import Field
 from toolkit.builtin.metrics.centrelines import centrelines
 from toolkit.builtin.metrics.matched import Percents
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import percents
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth

@@ -43,7 +43,7 @@ class Trunk(nn.Module):
         )
         self.outputs = [*down[-1:], *up][-1]
 
-    def maps(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Any:
         """`(B, channels, *S) -> (B, outputs, *S)`: the last maps."""
         maps, beside = image, []
         for pool, layers in zip(self.pools, self.down, strict=True):
@@ -64,7 +64,7 @@ class PlainUNetModule(Trunk):
         begin(heads, self.out)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.names, torch.split(self.out(self.maps(image)), self.sizes, 1), strict=True))
+        return dict(zip(self.names, torch.split(self.out(super().forward(image)), self.sizes, 1), strict=True))
 
 
 def level(

@@ -16,7 +16,7 @@ from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
-from toolkit.values.offsets import Offset, seen_from
+from toolkit.values.offsets import Offset, at_offset
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.voxels import Voxels
 
@@ -94,7 +94,7 @@ class MutexWatershed(FromForeground):
             return component.mask
         weights = component.values("affinities")[fits] / STEPS - self.bias
         for weight, offset in zip(weights, offsets, strict=True):
-            weight[~(component.mask & seen_from(component.mask, offset))] = 0
+            weight[~(component.mask & at_offset(component.mask, offset))] = 0
             if not (self.far_merges or _near(offset)):
                 np.minimum(weight, 0, out=weight)
         return partition(weights, offsets, component.mask)

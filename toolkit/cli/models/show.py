@@ -39,7 +39,7 @@ def show(
         console.document(about)
     else:
         for key, value in about.items():
-            console.results().print(f"{key:<10} {_text(value)}", markup=False)
+            console.results().print(f"{key:<10} {_text(value)}")
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -49,8 +49,9 @@ def _entry(entry: Entry) -> dict[str, Any]:
 def _package(path: Path) -> dict[str, Any]:
     """What a package says of itself."""
     from toolkit.registry.bioimageio.read import Opened
+    from toolkit.registry.package import is_run
 
-    if (path / "recipe.yaml").is_file():
+    if is_run(path):
         return {"files": sorted(p.name for p in path.iterdir())}
     opened = Opened.at(path)
     described = opened.description

@@ -41,7 +41,7 @@ def check(
     else:
         console.results().print(_table(found))
         for outcome in failed:
-            console.results().print(f"\n{outcome.subject}: {outcome.check}\n  {outcome.why}", markup=False)
+            console.paragraph(console.results(), f"\n{outcome.subject}: {outcome.check}\n  {outcome.why}")
     if failed:
         raise PluginError(f"{len(failed)} of {len(found)} checks failed", name, "see above")
 

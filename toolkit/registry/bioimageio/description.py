@@ -126,7 +126,8 @@ class Description:
     @property
     def toolkit(self) -> Mapping[str, Any] | None:
         """What this toolkit wrote into the package, if it did."""
-        found = (self.plain.get("config") or {}).get("toolkit")
+        config = self.plain.get("config")
+        found = config.get("toolkit") if isinstance(config, Mapping) else None
         return found if isinstance(found, Mapping) else None
 
     def files(self) -> tuple[File, ...]:

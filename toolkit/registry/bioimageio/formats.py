@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.errors import ModelError
-from toolkit.registry.bioimageio import format_0_4, format_0_5
+from toolkit.registry.bioimageio import bounds, format_0_4, format_0_5
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing, yaml
 from toolkit.registry.gate.archive import Files
@@ -22,13 +22,15 @@ def read(files: Files) -> Description:
     plain = yaml.parse(files.read(name), where)
     version = str(plain.get("format_version", ""))
     if plain.get("type", "model") != "model":
-        raise ModelError(f"this describes no model but a {plain['type']}", where, "choose a model")
+        raise ModelError(f"this describes no model but a {str(plain['type'])[:80]}", where, "choose a model")
     reader = {"0.4": format_0_4.read, "0.5": format_0_5.read}.get(version[:3])
     if reader is None:
-        raise ModelError("this format is not supported", f"{where}: format_version {version or 'missing'}",
+        raise ModelError("this format is not supported", f"{where}: format_version {version[:80] or 'missing'}",
                          "formats 0.4 and 0.5 are")  # fmt: skip
     with refusing("this model description is not valid", where):
-        return _checked(reader(plain), where)
+        found = _checked(reader(plain), where)
+        bounds.check(found, where)
+    return found
 
 
 def _checked(description: Description, where: str) -> Description:

@@ -5,33 +5,66 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from toolkit.errors import ModelError
+from toolkit.gpu.memory import exhausted
 from toolkit.registry.bioimageio import operations
 from toolkit.registry.bioimageio.description import Description, Operation, Tensor
 from toolkit.registry.bioimageio.synthesis import Adapter
 from toolkit.registry.gate import refusing
-from toolkit.registry.gate.code import Child
 from toolkit.registry.gate.graph import Graph
+from toolkit.registry.gate.limited import Trial
+from toolkit.registry.gate.process import Child
 
 log = logging.getLogger(__name__)
+FAILED = "the network failed"
 
 
 class Plain(nn.Module):
-    """A torch network that may answer with one tensor or with several."""
+    """A torch network that may answer with one tensor or with several. `weights` are its bytes."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, weights: int, where: str) -> None:
         super().__init__()
         self.network = network
+        # A fork cannot use a GPU that its parent uses: what is tried there stays on the CPU.
+        tried = deepcopy(network) if torch.cuda.is_available() else network
+        self._trial = Trial(partial(_on_cpu, tried), weights, FAILED, where)
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        with refusing("the network failed", type(self.network).__name__, "does the window have a size that it takes?"):
-            found = self.network(*inputs)
-        return list(found) if isinstance(found, (tuple, list)) else [found]
+        self._trial([i.shape for i in inputs], lambda: [i[:1].cpu().numpy() for i in inputs])
+        with running(type(self.network).__name__):
+            return _listed(self.network(*inputs))
+
+
+def _on_cpu(network: nn.Module, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        return [o.float().numpy() for o in _listed(network(*(torch.from_numpy(a) for a in arrays)))]
+
+
+def _listed(outputs: Any) -> list[torch.Tensor]:
+    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+
+@contextmanager
+def running(where: str) -> Iterator[None]:
+    """What a foreign network raises as `ModelError`, but for memory that a machine does not have."""
+    try:
+        with refusing(FAILED, where, "does the window have a size that it takes?"):
+            yield
+    except ModelError as error:
+        if error.__cause__ is not None and exhausted(error.__cause__):
+            raise error.__cause__ from None
+        raise
 
 
 class Session(nn.Module):
@@ -46,13 +79,7 @@ class Session(nn.Module):
         device = inputs[0].device
         if self._graph is None:
             self._graph = self._load(_providers(device))
-        graph = self._graph
-        _check_sizes(graph, inputs)
-        # A graph with a fixed batch gets its samples one by one.
-        one = graph.shapes[0][:1] == (1,) and len(inputs[0]) > 1 and len(inputs[0].shape) == len(graph.shapes[0])
-        batches = [[i[n : n + 1] for i in inputs] for n in range(len(inputs[0]))] if one else [list(inputs)]
-        answers = [graph([i.cpu().numpy() for i in batch]) for batch in batches]
-        return [torch.cat([torch.from_numpy(a) for a in outputs]).to(device) for outputs in zip(*answers, strict=True)]
+        return [torch.from_numpy(a).to(device) for a in self._graph([i.cpu().numpy() for i in inputs])]
 
 
 class Remote(nn.Module):
@@ -170,16 +197,6 @@ def _ranked(x: torch.Tensor, tensor: Tensor) -> torch.Tensor:
         raise ModelError("a tensor has other axes than described", f"{tensor.id}: {list(x.shape)} for {tensor.ids}",
                          "ask the model's author")  # fmt: skip
     return x
-
-
-def _check_sizes(graph: Graph, inputs: Sequence[torch.Tensor]) -> None:
-    for shape, tensor in zip(graph.shapes, inputs, strict=False):
-        fits = len(shape) == tensor.ndim and all(
-            n in (None, m) for n, m in list(zip(shape, tensor.shape, strict=True))[1:]
-        )
-        if not fits:
-            raise ModelError("the graph takes another shape", f"{graph.where}: {list(shape)}, not {list(tensor.shape)}",
-                             "set tiling.window")  # fmt: skip
 
 
 def _providers(device: torch.device) -> list[str]:

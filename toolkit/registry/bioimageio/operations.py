@@ -11,10 +11,14 @@ import torch
 
 from toolkit.errors import ModelError
 from toolkit.registry.bioimageio.description import Operation
+from toolkit.registry.gate import refusing
 
 Named = tuple[torch.Tensor, tuple[str, ...]]
 """A tensor and the ids of its axes."""
 EPS = 1e-6
+FAILED = "an operation of the model cannot be carried out"
+DTYPES = {f"{kind}{size}" for kind in ("int", "uint") for size in (8, 16, 32, 64)} | {"float32", "float64", "bool"}
+"""What the format lets a tensor be."""
 
 
 def apply(operations: Sequence[Operation], tensor: Named, others: Mapping[str, Named], where: str) -> torch.Tensor:
@@ -29,12 +33,8 @@ def apply(operations: Sequence[Operation], tensor: Named, others: Mapping[str, N
         if function is None:
             raise ModelError("this operation is not supported", f"{where}: {operation.id}",
                              "choose another model, or ask the author for one without it")  # fmt: skip
-        try:
+        with refusing(FAILED, f"{where}: {operation.id}", "does the image have the shape that the model wants?"):
             x = function(x, axes, dict(operation.kwargs), others)
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:120]
-            raise ModelError("an operation of the model cannot be carried out", f"{where}: {operation.id} ({said})",
-                             "does the image have the shape that the model wants?") from error  # fmt: skip
     return x
 
 
@@ -48,7 +48,15 @@ def _along(value: Any, axes: tuple[str, ...], kwargs: Mapping[str, Any], x: torc
     numbers = torch.as_tensor(value, dtype=torch.float32, device=x.device)
     if numbers.ndim == 0 or kwargs.get("axis") is None:
         return numbers.reshape(())
-    return numbers.reshape([-1 if axis == kwargs["axis"] else 1 for axis in axes])
+    return _within(numbers.reshape([-1 if axis == kwargs["axis"] else 1 for axis in axes]), x)
+
+
+def _within(numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """`numbers`, if they do not make `x` larger; raises `ValueError`."""
+    shape = (1,) * (x.ndim - numbers.ndim) + tuple(numbers.shape)
+    if len(shape) > x.ndim or any(n not in (1, m) for n, m in zip(shape, x.shape, strict=True)):
+        raise ValueError(f"numbers of shape {list(numbers.shape)} for a tensor of shape {list(x.shape)}")
+    return numbers
 
 
 def _float(x: torch.Tensor) -> torch.Tensor:
@@ -86,15 +94,14 @@ def _clip(x: torch.Tensor, axes: tuple[str, ...], kwargs: dict[str, Any], _: Any
         if bound is None and share is not None:
             bound = percentile(x, float(share), dims, step=True)
         if bound is not None:
-            x = limit(x, torch.as_tensor(bound, device=x.device).to(x.dtype))
+            x = limit(x, _within(torch.as_tensor(bound, device=x.device).to(x.dtype), x))
     return x
 
 
 def _ensure_dtype(x: torch.Tensor, _axes: tuple[str, ...], kwargs: dict[str, Any], _: Any) -> torch.Tensor:
-    found = getattr(torch, str(kwargs["dtype"]), None)
-    if not isinstance(found, torch.dtype):
+    if kwargs["dtype"] not in DTYPES:
         raise ValueError(f"no dtype {kwargs['dtype']}")
-    return x.to(found)
+    return x.to(getattr(torch, kwargs["dtype"]))
 
 
 def _scale_linear(x: torch.Tensor, axes: tuple[str, ...], kwargs: dict[str, Any], _: Any) -> torch.Tensor:
@@ -118,8 +125,8 @@ def _scale_range(
     named = kwargs.get("reference_tensor")
     reference, there = others.get(str(named), (x, axes)) if named else (x, axes)
     dims = _dims(there, kwargs)
-    low = percentile(reference, float(kwargs.get("min_percentile", 0)), dims)
-    high = percentile(reference, float(kwargs.get("max_percentile", 100)), dims)
+    low = _within(percentile(reference, float(kwargs.get("min_percentile", 0)), dims), x)
+    high = _within(percentile(reference, float(kwargs.get("max_percentile", 100)), dims), x)
     return ((x.to(torch.float64) - low) / (high - low + float(kwargs.get("eps", EPS)))).to(torch.float32)
 
 
@@ -128,7 +135,7 @@ def _scale_mean_variance(
 ) -> torch.Tensor:
     eps = float(kwargs.get("eps", EPS))
     mean, std = _mean_std((x, axes), kwargs)
-    there_mean, there_std = _mean_std(others[str(kwargs["reference_tensor"])], kwargs)
+    there_mean, there_std = (_within(n, x) for n in _mean_std(others[str(kwargs["reference_tensor"])], kwargs))
     return ((x.to(torch.float64) - mean) / (std + eps) * (there_std + eps) + there_mean).to(torch.float32)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
+from toolkit.registry.gate.fitted import fitted
 from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
@@ -45,12 +47,18 @@ class Opened:
     @cached_property
     def adapter(self) -> synthesis.Adapter:
         """How to run it on windows, where it brings no recipe."""
-        return synthesis.adapter(self.description)
+        with self.guarded():
+            return synthesis.adapter(self.description)
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """What is wrong with the model ends in one `ModelError`, whoever finds it, however deep."""
+        return refusing("the model is damaged or asks for what makes no sense", self.files.where)
 
     def load(self, catalogue: Catalogue, reference: str, trusted: Trusted = nobody) -> ModelPackage:
         """The model; `reference` finds it again. Raises `NotTrusted` for code that nobody reviewed or trusts."""
         own = self.description.toolkit
-        return self._foreign(catalogue, reference, trusted) if own is None else self._own(own, catalogue, reference)
+        with self.guarded():
+            return self._foreign(catalogue, reference, trusted) if own is None else self._own(own, catalogue, reference)
 
     def _foreign(self, catalogue: Catalogue, reference: str, trusted: Trusted) -> ModelPackage:
         choice = weights.choose(self.description, self.files, trusted)
@@ -59,16 +67,20 @@ class Opened:
         def build() -> torch.nn.Module:
             from toolkit.registry.bioimageio.module import Foreign
 
-            return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
+            with self.guarded():
+                return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
 
         recipe = synthesis.recipe(adapter, catalogue)
-        return self._package(recipe, "builtin", reference, build, adapter.notes)
+        found = self._package(recipe, "builtin", reference, build, adapter.notes)
+        return replace(found, trusted=choice.tier == "code")
 
     def _own(self, own: Mapping[str, Any], catalogue: Catalogue, reference: str) -> ModelPackage:
         where = f"{self.files.where}: config.toolkit"
         with refusing("what this toolkit wrote into the package is damaged", where):
             owner, data, source = own["owner"], dict(own["recipe"]), dict(own["weights"])
             plugins = dict(own["plugins"])
+            if not isinstance(owner, str | None):
+                raise ValueError("the owner is no name")
             if own["schema"] != SCHEMA:
                 raise ModelError("this package is of another version of the toolkit", f"{where}: {own['schema']}",
                                  "update the toolkit")  # fmt: skip
@@ -80,10 +92,11 @@ class Opened:
                              f"it was written with {_versions(plugins)}") from error  # fmt: skip
 
         def build() -> torch.nn.Module:
-            module = network(recipe)
-            name = str(source["source"])
-            weights.load_state(module, self.files.read(name, str(source["sha256"])), f"{self.files.where}: {name}")
-            return module.eval()
+            with self.guarded():
+                name = str(source["source"])
+                where = f"{self.files.where}: {name}"
+                state = weights.read_state(self.files.read(name, str(source["sha256"])), where)
+                return fitted(lambda: network(recipe), state, where).eval()
 
         return self._package(recipe, owner, reference, build)
 

@@ -39,6 +39,11 @@ def reproduce(opened: Opened, catalogue: Catalogue, trusted: Trusted = nobody) -
 
     Raises `ModelError` if it has no test tensors or does not run, `NotTrusted` if it is code that nobody trusts.
     """
+    with opened.guarded():
+        return _reproduced(opened, catalogue, trusted)
+
+
+def _reproduced(opened: Opened, catalogue: Catalogue, trusted: Trusted) -> list[Reproduced]:
     import torch
 
     from toolkit.registry.bioimageio.module import run

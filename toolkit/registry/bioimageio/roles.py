@@ -18,6 +18,8 @@ WORDS = {
     "foreground": r"foreground|\bfg\b|prob|mask|nucle|cell|interior|inside|object|body",
 }
 """Parts of names, in the order in which they count."""
+FARTHEST = 4096
+"""Voxels that an affinity may reach along an axis."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,16 @@ def _offsets(plain: Mapping[str, Any], ndim: int) -> tuple[tuple[int, ...], ...]
             continue
         found = item.get("offsets")
         if isinstance(found, list) and found and all(isinstance(o, list) and len(o) == ndim for o in found):
-            return tuple(tuple(int(v) for v in o) for o in found)
+            return tuple(tuple(map(_step, o)) for o in found)
         todo.extend(item.values())
     return None
+
+
+def _step(value: object) -> int:
+    """A step along an axis; raises `ValueError` for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= FARTHEST or value % 1:
+        raise ValueError(f"an offset is {value!r}, and offsets are whole numbers up to {FARTHEST}")
+    return int(value)
 
 
 def _named(output: Tensor) -> tuple[Part, ...]:

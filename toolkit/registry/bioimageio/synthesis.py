@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from toolkit.builtin.packaged import Packaged, PackagedHeads
@@ -19,6 +20,10 @@ from toolkit.values.prediction import Head
 
 WINDOW = {1: 4096, 2: 256, 3: 64}
 """Voxels along each axis that a window should have, by the number of axes."""
+MOST_NUMBERS = 2**27
+"""Numbers that a window may have, all channels together."""
+FINEST = 16
+"""Steps between windows are at least this part of one."""
 STATISTICS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")
 
 
@@ -90,7 +95,7 @@ def adapter(description: Description) -> Adapter:
     margin = tuple(max(o.margin[d] for o in outputs) for d in range(len(source.space)))
     halo = tuple(max(description.outputs[o.index].axis(axis).halo for o in outputs) for axis in source.space)
     batch = [axis for axis in source.axes if axis.kind == "batch"]
-    return Adapter(
+    found = Adapter(
         description=description,
         channels=max(1, len(source.channels)),
         normalise=normalise,
@@ -101,6 +106,11 @@ def adapter(description: Description) -> Adapter:
         single=not batch or batch[0].size == 1,
         notes=notes,
     )
+    numbers = found.channels * prod(n + 2 * m for n, m in zip(found.window(), margin, strict=True))
+    if numbers > MOST_NUMBERS or min(found.window()) < 1:
+        raise ModelError("the model wants windows that are no windows", f"{description.name}: {found.window()}",
+                         "ask the model's author")  # fmt: skip
+    return found
 
 
 def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
@@ -108,6 +118,9 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     window = adapter.window()
     usual = [n // 4 for n in window]
     overlap = tuple(min(n - 1, 2 * h or u) for n, h, u in zip(window, adapter.halo, usual, strict=True))
+    if any(n - o < n / FINEST for n, o in zip(window, overlap, strict=True)):
+        raise ModelError("hardly anything of a window can be relied on", f"{adapter.description.name}: halo "
+                         f"{adapter.halo}, window {window}", "ask the model's author")  # fmt: skip
     name = re.sub(r"[^a-z0-9]+", "-", adapter.description.name.lower()).strip("-") or "model"
     affinities = next((h for h in adapter.heads if h.name == "affinities"), None)
     chosen: dict[str, Any] = {"kind": "watershed"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from toolkit.errors import ModelError, NotTrusted
 from toolkit.registry.bioimageio.description import Architecture, Description, File, Weights
 from toolkit.registry.gate import code
 from toolkit.registry.gate.archive import Files
+from toolkit.registry.gate.fitted import fitted
 
 if TYPE_CHECKING:
     import torch
@@ -85,21 +87,16 @@ def network(choice: Choice, files: Files) -> torch.nn.Module:
         return _child(weights, data, files, where)
     from toolkit.registry.bioimageio.module import Plain
 
-    module = _architecture(_known(weights), files)
-    load_state(module, data, where, weights.strict)
-    return Plain(module.eval())
+    state = read_state(data, where)
+    build = _architecture(_known(weights), files)
+    return Plain(fitted(build, state, where, weights.strict).eval(), len(data), where)
 
 
-def load_state(module: torch.nn.Module, data: bytes, where: str, strict: bool = True) -> None:
-    """Fill a network with the tensors in `data`, safetensors or `.pt`; missing or left-over tensors are an error."""
+def read_state(data: bytes, where: object) -> dict[str, torch.Tensor]:
+    """The tensors in `data`, safetensors or `.pt`."""
     from toolkit.registry.gate import tensors
 
-    state = tensors.state_dict(data, where) if data[:2] in (b"PK", b"\x80\x02") else tensors.safetensors(data, where)
-    try:
-        module.load_state_dict(state, strict=strict)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())[:200]
-        raise ModelError("the weights do not fit the network", f"{where} ({said})", "ask the model's author") from error
+    return tensors.state_dict(data, where) if data[:2] in (b"PK", b"\x80\x02") else tensors.safetensors(data, where)
 
 
 def _known(weights: Weights) -> Architecture:
@@ -108,11 +105,11 @@ def _known(weights: Weights) -> Architecture:
     return weights.architecture
 
 
-def _architecture(about: Architecture, files: Files) -> torch.nn.Module:
+def _architecture(about: Architecture, files: Files) -> Callable[[], torch.nn.Module]:
     if about.file is None:
-        return code.from_library(about.module or "", about.callable, about.kwargs)
+        return partial(code.from_library, about.module or "", about.callable, about.kwargs)
     source = files.read(about.file.name, about.file.sha256)
-    return code.from_reviewed(source, about.callable, about.kwargs, f"{files.where}: {about.file.name}")
+    return partial(code.from_reviewed, source, about.callable, about.kwargs, f"{files.where}: {about.file.name}")
 
 
 def _graph(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.Module:
@@ -124,11 +121,13 @@ def _graph(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.
     def read(name: str) -> bytes:
         return files.read(name, known.sha256 if name == known.name else None)
 
-    return Session(lambda providers: graph.load(data, read, where, providers))
+    size = sum(files.sizes.values())
+    return Session(lambda providers: graph.load(data, read, where, providers, size))
 
 
 def _child(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.Module:
     from toolkit.registry.bioimageio.module import Remote
+    from toolkit.registry.gate.process import Child
 
     task: dict[str, Any] = {"kind": weights.kind, "name": weights.file.name}
     blobs = [data]
@@ -137,7 +136,7 @@ def _child(weights: Weights, data: bytes, files: Files, where: str) -> torch.nn.
         source = about.file or File("")
         blobs = [files.read(source.name, source.sha256), data]
         task |= {"callable": about.callable, "kwargs": dict(about.kwargs), "strict": weights.strict}
-    return Remote(code.Child(task, blobs, where))
+    return Remote(Child(task, blobs, where))
 
 
 def listing(description: Description, files: Files) -> list[tuple[str, str, bool]]:

@@ -21,5 +21,9 @@ def refusing(what: str, where: object, do: str = "get the model again from its a
         raise
     # A parser of hostile bytes may raise anything, RecursionError and MemoryError included.
     except Exception as error:
-        said = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ModelError(what, f"{where} ({said})", do) from error
+        raise ModelError(what, f"{where} ({said(error)})", do) from error
+
+
+def said(error: BaseException) -> str:
+    """What a parser or a runtime says, in a few words."""
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -7,8 +7,8 @@ import os
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,8 @@ from toolkit.registry.gate import refusing
 MOST_BYTES = 4 * 2**30
 MOST_FILES = 10_000
 RATIO = 200
+LONGEST_NAME, LONGEST_PART = 1000, 255
+"""Letters of a file's path in the package, and bytes of a part of it, that any file system takes."""
 SMALL = 2**20
 """Members up to this size may be compressed as well as they like."""
 UNREADABLE = "a file of the package cannot be read"
@@ -68,12 +70,24 @@ class Files:
                 raise ModelError("a file is not what its sha256 says", f"{self.where}: {name}", "get the model again")
         return data
 
-    def _hash(self, name: str) -> str:
+    def copy(self, name: str, target: IO[bytes]) -> None:
+        """Write a file to a stream; raises `ModelError` if it changed since it was hashed."""
+        if self._hash(name, target.write) != self.hashes[name]:
+            raise ModelError("a file is not what its sha256 says", f"{self.where}: {name}", "get the model again")
+
+    def _hash(self, name: str, also: Callable[[bytes], object] = lambda _: None) -> str:
         sha256 = hashlib.sha256()
-        with refusing(UNREADABLE, f"{self.where}: {name}"), self._open(name) as stream:
-            while chunk := stream.read(SMALL):
+        with ExitStack() as stack:
+            with refusing(UNREADABLE, f"{self.where}: {name}"):
+                stream = stack.enter_context(self._open(name))
+            while chunk := self._chunk(stream, name):
                 sha256.update(chunk)
+                also(chunk)
         return sha256.hexdigest()
+
+    def _chunk(self, stream: IO[bytes], name: str) -> bytes:
+        with refusing(UNREADABLE, f"{self.where}: {name}"):
+            return stream.read(SMALL)
 
 
 def digest(hashes: Mapping[str, str]) -> str:
@@ -104,14 +118,17 @@ def _folder(root: Path) -> Files:
                 sizes[path.relative_to(root).as_posix()] = status.st_size
             elif not stat.S_ISDIR(status.st_mode):
                 raise ModelError("a model folder may hold only plain files", path, "replace the link by its file")
-        _check_totals(root, sizes)
+        if len(sizes) > MOST_FILES:
+            break
+    _check_totals(root, sizes)
     _check_names(root, sizes)
     return Files(root, sizes, lambda name: (root / name).open("rb"))
 
 
 def _zip(path: Path) -> Files:
-    with refusing("this is not a readable zip archive", path), zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
+    with refusing("this is not a readable zip archive", path):
+        archive = _Bounded(path)
+    members = archive.infolist()
     entries = [entry for entry in members if not entry.is_dir()]
     _check_names(path, (entry.filename for entry in entries))
     for entry in entries:
@@ -119,32 +136,53 @@ def _zip(path: Path) -> Files:
     _check_apart(path, members, path.stat().st_size)
     sizes = {entry.filename: entry.file_size for entry in entries}
     _check_totals(path, sizes)
+    # Open until the package is gone: opening it anew for each of many files reads the list of all of them each time.
+    return Files(path, sizes, archive.open)
 
-    @contextmanager
-    def member(name: str) -> Iterator[IO[bytes]]:
-        with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
-            yield stream
 
-    return Files(path, sizes, member)
+class _AtMost(list[zipfile.ZipInfo]):
+    def append(self, entry: zipfile.ZipInfo) -> None:
+        if len(self) > MOST_FILES:
+            raise ValueError("it has too many files")
+        super().append(entry)
+
+
+class _Bounded(zipfile.ZipFile):
+    """An archive whose list of members is read only as far as a package's may be."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, _AtMost() if name == "filelist" else value)
 
 
 def _check_names(where: Path, names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
+    above: set[str] = set()
     for name in names:
         _check_name(where, name)
+        above.update(_key(str(folder)) for folder in PurePosixPath(name).parents)
         # Two names that one file system may take for one file: the second would silently replace the first.
-        key = unicodedata.normalize("NFC", name).casefold()
+        key = _key(name)
         if key in seen:
             raise ModelError("the package has two files of one name", f"{where}: {seen[key]!r} and {name!r}",
                              "get the model from another source")  # fmt: skip
         seen[key] = name
+    if both := sorted(seen.keys() & above):
+        raise ModelError("the package has a file and a folder of one name", f"{where}: {seen[both[0]]!r}",
+                         "get the model from another source")  # fmt: skip
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _check_name(where: Path, name: str) -> None:
     path = PurePosixPath(name)
-    odd = "\\" in name or ":" in name or any(ord(letter) < 32 for letter in name)
-    if odd or not name or path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-        raise ModelError("the package has a file name that is refused", f"{where}: {name!r}",
+    # Printable: no control characters, no marks that turn the direction of text, nothing that is not Unicode.
+    odd = "\\" in name or ":" in name or not name.isprintable()
+    long = len(name) > LONGEST_NAME or any(len(os.fsencode(part)) > LONGEST_PART for part in path.parts)
+    if odd or long or not path.parts or path.is_absolute() or ".." in path.parts or path.as_posix() != name:
+        shown = name if len(name) < 80 else f"{name[:80]}…"
+        raise ModelError("the package has a file name that is refused", f"{where}: {shown!r}",
                          "names must be plain paths inside the package")  # fmt: skip
 
 

@@ -1,40 +1,58 @@
-"""The child process that runs code which a user trusts: it locks itself in before it reads any of it."""
+"""The process that runs code which a user trusts. Started as a file, it confines itself before it reads anything else.
+
+It says how far that went, gets code and weights, builds the network, and answers arrays with arrays.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from toolkit.registry.gate import code, sandbox, tensors
+MOST_BYTES = 2**33
 
 
 def main() -> None:
-    """Build the network that the first request describes, then answer arrays with arrays until the parent is gone."""
-    # The model's code may print: keep the channel to itself, give the code an end that nobody reads.
-    channel = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    requests = os.fdopen(os.dup(0), "rb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    import torch
+    """`argv[1]` is JSON: `path` to import from, what is `readable`, a `scratch` folder, the number of the `parent`."""
+    wanted = json.loads(sys.argv[1])
+    sys.path[:0] = wanted["path"][:1]
+    from toolkit.registry.gate.channel import send
+    from toolkit.registry.gate.confine import confine
 
-    torch.set_num_threads(1)
-    task, blobs = code.receive(requests)
-    sandboxed = sandbox.restrict(Path(sys.argv[1]))
+    walls = confine(wanted["readable"], wanted["scratch"], wanted["parent"])
+    sys.path[1:1] = wanted["path"][1:]
+    # The model's code may print: keep the channel to itself, give the code an end that nobody reads.
+    channel, requests = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb")
+    os.dup2(2, 1)
+    os.close(0)
+    # Said before there is any code that could say it instead.
+    send(channel, {"landlock": walls.files, "seccomp": walls.calls, "one_thread": walls.alone})
     try:
-        network = _build(task, blobs).eval()
-        code.send(channel, {"sandboxed": sandboxed}, [])
-        while True:
-            _answer(network, channel, requests)
+        _serve(channel, requests)
     except EOFError:
         return
     # The code is foreign: whatever it raises is said to the parent, in one line.
     except (Exception, SystemExit) as error:
-        code.send(channel, {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}, [])
+        send(channel, {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]})
+
+
+def _serve(channel: BinaryIO, requests: BinaryIO) -> None:
+    from toolkit.registry.gate.channel import receive, send
+
+    task, blobs = receive(requests, MOST_BYTES)
+    import torch
+
+    torch.set_num_threads(1)
+    network = _build(task, blobs).eval()
+    send(channel, {"ready": True})
+    while True:
+        _answer(network, channel, requests)
 
 
 def _build(task: dict[str, Any], blobs: list[bytes]) -> Any:
+    from toolkit.registry.gate import code, tensors
+
     if task["kind"] == "torchscript":
         return code.torchscript(blobs[0])
     source, weights = blobs
@@ -44,20 +62,17 @@ def _build(task: dict[str, Any], blobs: list[bytes]) -> Any:
 
 
 def _answer(network: Any, channel: BinaryIO, requests: BinaryIO) -> None:
-    import numpy as np
     import torch
 
-    request, blobs = code.receive(requests)
-    arrays = [
-        np.frombuffer(blob, about["dtype"]).reshape(about["shape"]).copy()
-        for about, blob in zip(request["arrays"], blobs, strict=True)
-    ]
-    device = request["device"]
+    from toolkit.registry.gate.channel import pack, receive, send, unpack
+
+    request, blobs = receive(requests, MOST_BYTES)
+    device = request["device"] if torch.cuda.is_available() else "cpu"
+    arrays = [torch.from_numpy(a).to(device) for a in unpack(request["arrays"], blobs)]
     with torch.inference_mode():
-        made = network.to(device)(*(torch.from_numpy(a).to(device) for a in arrays))
-    outputs = [o.float().cpu().numpy() for o in (made if isinstance(made, (tuple, list)) else [made])]
-    outputs = [np.ascontiguousarray(o) for o in outputs]
-    code.send(channel, {"arrays": [{"dtype": o.dtype.str, "shape": o.shape} for o in outputs]}, outputs)
+        made = network.to(device)(*arrays)
+    about, outputs = pack([o.float().cpu().numpy() for o in (made if isinstance(made, (tuple, list)) else [made])])
+    send(channel, {"arrays": about, "device": device}, outputs)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickletools
 import zipfile
 from math import prod
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ModelError
 from toolkit.registry.gate import refusing
+from toolkit.registry.gate.channel import plain_array, plain_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 DAMAGED = "the weights are damaged"
 FORBIDDEN = "the weights are a full pickle, which is code"
 ASK = "ask the author for safetensors, a plain state dict or ONNX"
+MOST_TENSORS = 20_000
+MOST_HEADER = 500 * MOST_TENSORS
+"""Bytes of the header of safetensors."""
+MOST_OPCODES = 100 * MOST_TENSORS
 _PLAIN = {
     ("collections", "OrderedDict"),
     ("torch._utils", "_rebuild_tensor_v2"),
@@ -40,6 +46,10 @@ def safetensors(data: bytes, where: object) -> dict[str, torch.Tensor]:
     from safetensors.torch import load
 
     with refusing(DAMAGED, where):
+        # A header is JSON of its tensors; what it says of their bytes, the library checks.
+        length = int.from_bytes(data[:8], "little")
+        if length > min(len(data), MOST_HEADER) or len(json.loads(data[8 : 8 + length])) > MOST_TENSORS:
+            raise ValueError("its header is damaged or has too many tensors")
         return dict(load(data))
 
 
@@ -67,11 +77,12 @@ def array(data: bytes, where: object) -> NDArray[Any]:
         version = np.lib.format.read_magic(stream)
         header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, fortran, dtype = header(stream)
+        plain_dtype(dtype.str)
         size = prod(int(n) for n in shape) * dtype.itemsize
-        if dtype.kind not in "biuf" or any(n < 0 for n in shape) or size != len(data) - stream.tell():
+        if any(n < 0 for n in shape) or size != len(data) - stream.tell():
             raise ModelError("this array is damaged or holds no plain numbers", where, "get the model again")
         flat = np.frombuffer(data, dtype, offset=stream.tell())
-        return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
+        return np.array(plain_array(flat.reshape(shape, order="F" if fortran else "C")), order="C")
 
 
 def _pickles(data: bytes) -> list[io.BytesIO]:
@@ -82,6 +93,8 @@ def _pickles(data: bytes) -> list[io.BytesIO]:
         return [io.BytesIO(data)]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
+        if len(entries) > MOST_TENSORS:
+            raise ValueError("it has too many tensors")
         names = [entry.filename for entry in entries]
         stored = all(entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1 for entry in entries)
         if len(set(names)) < len(names) or not stored:
@@ -95,7 +108,9 @@ def _pickles(data: bytes) -> list[io.BytesIO]:
 def _check_pickle(stream: io.BytesIO, where: object) -> None:
     legacy = stream.getbuffer()[: len(_LEGACY_MAGIC)] == _LEGACY_MAGIC
     for _ in range(_LEGACY_PICKLES if legacy else 1):
-        for opcode, argument, _ in pickletools.genops(stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if count > MOST_OPCODES:
+                raise ModelError(DAMAGED, f"{where} (it has too many tensors)", ASK)
             if opcode.name == "GLOBAL":
                 module, _, name = str(argument).partition(" ")
                 if (module, name) not in _PLAIN | _STORAGES:
