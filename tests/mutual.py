@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from toolkit.builtin.networks.unet import UNet
-from toolkit.plugins import hookimpl
-from toolkit.plugins.phases import Member, Phase
-from toolkit.plugins.specs import Loss, Network
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Member, Network, Phase, PlainUNet, Truth, hookimpl
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +35,7 @@ class Mutual(Loss):
         return Annotated()
 
     def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
-        judge = UNet(maps=(2, 4), strides=(2,), units=0)
+        judge = PlainUNet(maps=2, levels=2)
         return {
             "other": Member(network, (Head("background", 1, "sigmoid"),)),
             "judge": Member(judge, (Head("wrong", 1, "sigmoid"),), more=2),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from toolkit.plugins.phases import Team
+from toolkit.api import Team
 
 Heads = Mapping[str, Tensor]
 

@@ -55,16 +55,18 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert begin(data, whole, "--steps", "110") == 0
+    assert begin(data, whole, "--steps", "110", "--set", "postprocess.min_size=5") == 0
 
     def interrupt(report: Report) -> None:
         if report.progress.step == 60:  # after the checkpoint of step 50
             raise KeyboardInterrupt
 
     monkeypatch.setattr("toolkit.cli.training.lines", lambda screen: interrupt)
-    assert begin(data, parts, "--steps", "110") == 130
+    assert begin(data, parts, "--steps", "110", "--set", "postprocess.min_size=5") == 130
     monkeypatch.undo()
-    assert begin(data, parts, "--steps", "110", "--resume") == 0
+    assert main(["train", "--data", str(data), "-o", str(parts), "--resume"]) == 0
+    # What was set when it was begun is not tuned.
+    assert yaml.safe_load((parts / "recipe.yaml").read_text())["postprocess"]["min_size"] == 5
 
     for name in ("last.safetensors", "best.safetensors"):
         expected, found = load_file(whole / name), load_file(parts / name)

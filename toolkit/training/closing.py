@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from toolkit.gpu.backend import Backend
@@ -60,12 +60,11 @@ def close(
     data: str,
     catalogue: Catalogue,
     backend: Backend,
-    held: Collection[str] = (),
     clock: Callable[[], float] = time.monotonic,
     tell: Tell = lambda *_: None,
 ) -> Score | None:
     """Tune the best weights of a run on `data` (`DIR:SPLIT`), beginning where validation was best, and keep the setting
-    in its recipe; fields in `held` stay. None of a training that only prepares another.
+    in its recipe; fields that were set when the run was begun stay. None of a training that only prepares another.
 
     It takes a quarter of the seconds of the training at most, but one setting is always scored.
     """
@@ -73,7 +72,7 @@ def close(
         return None
     known = run.about.get("closing")
     model = resolve.load(str(run.folder), catalogue, run.about.get("owner"))
-    before = model.recipe.plain()["postprocess"]
+    before, held = model.recipe.plain()["postprocess"], run.about.get("held") or ()
     if known:
         score = Score(**{**known, "changes": tuple(known["changes"])})
         return score if score.postprocess == before else None

@@ -164,7 +164,7 @@ def opened(
             threads = threads or checkpoint.read_progress(folder / LAST).threads
             before = package.trained(folder)
             # A record that is older than a field does not say it, nor does this run know it.
-            about = {**about, **{name: before.get(name) for name in ("start", "deduced")}}
+            about = {**about, **{name: before.get(name) for name in ("start", "deduced", "held")}}
             about |= {name: before[name] for name in ("smaller", "closing") if name in before}
             recipe = recipe.changed(about.get("smaller") or (), catalogue, about.get("owner"))
         elif not resume and any(folder.glob("*.safetensors")):

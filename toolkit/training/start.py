@@ -78,6 +78,7 @@ def train(
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     about = provenance.fresh(str(data), learnt, validation.data, owner)
     about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
+    about |= {"held": sorted(held)}
     try:
         with opened(out, recipe, about, catalogue, model=model, start=start, threads=threads, resume=resume) as run:
             if channels and not run.going_on:
@@ -88,7 +89,7 @@ def train(
             while True:
                 short = _trained(run, learnt, validation, backend, minutes, tell, say, clock)
                 if isinstance(short, Progress):
-                    score = close(run, short, f"{data}:val", catalogue, backend, held, clock)
+                    score = close(run, short, f"{data}:val", catalogue, backend, clock)
                     return Trained(short, score)
                 less = run.smaller(catalogue)
                 if less is None:

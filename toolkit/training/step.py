@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import torch
 
 
+RISE = 10
+"""The learning rate rises in the first of so many parts of the steps at most: in a short training nothing else would
+be left of it."""
+
+
 class TooLarge(OutOfMemory):
     """A step that does not fit into memory; a smaller one may."""
 
@@ -66,7 +71,8 @@ def rate(training: Learning, step: int, steps: int) -> float:
     """Learning rate of a step, counted from 0, of a training of `steps` steps."""
     done = min(1.0, step / max(1, steps))
     shape: float = {"poly": (1 - done) ** 0.9, "cosine": (1 + cos(pi * done)) / 2, "constant": 1.0}[training.schedule]
-    return training.learning_rate * shape * min(1.0, (step + 1) / max(1, training.warmup))
+    rise = min(training.warmup, steps // RISE)
+    return training.learning_rate * shape * min(1.0, (step + 1) / max(1, rise))
 
 
 def settle(module: torch.nn.Module, share: float, step: int, steps: int) -> None:

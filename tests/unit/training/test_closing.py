@@ -81,8 +81,8 @@ def test_it_begins_where_validation_was_best(tmp_path: Path, data: str, monkeypa
 
 
 def test_fields_that_somebody_has_set_stay(tmp_path: Path, data: str) -> None:
-    place = run(tmp_path / "run")
-    score = close(place, done(setting={"foreground": 0.7}), data, CATALOGUE, Backend(), held=["foreground"])
+    place = replace(run(tmp_path / "run"), about={"held": ["foreground"]})
+    score = close(place, done(setting={"foreground": 0.7}), data, CATALOGUE, Backend())
     assert score is not None
     assert score.postprocess["foreground"] == 0.5
     assert score.value == obtained(place.folder, data) == 0.0

@@ -292,6 +292,13 @@ def test_the_rate_rises_in_the_warm_up_and_falls_as_the_schedule_says() -> None:
         assert rate(training, 1000, 1000) == pytest.approx(2.0 if schedule == "constant" else 0.0)
 
 
+def test_a_short_training_has_a_short_warm_up() -> None:
+    training = Learning(learning_rate=2.0, schedule="constant", warmup=50)
+    assert [rate(training, n, 40) for n in range(5)] == [0.5, 1, 1.5, 2, 2]
+    assert rate(training, 0, 9) == 2
+    assert [rate(training, n, 500) for n in (0, 24, 49)] == pytest.approx([0.04, 1, 2])
+
+
 def test_at_the_end_batch_normalisation_settles() -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5)).train()
     modes = []
