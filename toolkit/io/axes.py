@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UsageError
-from toolkit.io.raster import Raster, decoding
+from toolkit.io.raster import Raster, decoding, nbytes
 
 DROPPED = "1"
 """Stands for an axis of one entry that is left out."""
@@ -148,7 +148,8 @@ class Arranged:
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
         picked = {c: slice(*k.indices(n)) for c, k, n in zip(self.order, key, self.shape, strict=True)}
         index = tuple(0 if c == DROPPED else picked[c] for c in self.letters)
-        with decoding(self.path):
+        picked_shape = tuple(len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True))
+        with decoding(self.path, nbytes(picked_shape, self.dtype)):
             voxels = np.asarray(self.source[index])
         if voxels.dtype != self.dtype:
             voxels = voxels.astype(self.dtype)

@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import stem
-from toolkit.io.raster import Raster
+from toolkit.io.raster import LEAST_UM, MOST_UM, Raster
 from toolkit.values.image import Image
 
 
@@ -42,6 +42,8 @@ def open_raster(path: Path) -> Raster:
 
         return open_zarr(path)
     try:
+        if path.exists() and not path.is_file():
+            raise InputError("this is no file but a pipe or a device", path, "copy what it gives into a file")
         with path.open("rb") as file:
             head = file.read(8)
     except FileNotFoundError as error:
@@ -70,8 +72,8 @@ def measured(raster: Raster, spatial: str, given: Sequence[float] | None) -> tup
                 raster.path,
                 f"give one number for each of {spatial}",
             )
-        if not all(isfinite(v) and v > 0 for v in given):
-            raise UsageError("a voxel size must be positive", tuple(given), "give micrometres per axis")
+        if not all(isfinite(v) and LEAST_UM <= v <= MOST_UM for v in given):
+            raise UsageError("a voxel size must be positive, from a picometre to a metre", tuple(given), "give micrometres per axis")
         return tuple(float(v) for v in given), True
     if all(c in raster.voxel_size for c in spatial):
         return tuple(raster.voxel_size[c] for c in spatial), True

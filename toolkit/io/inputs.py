@@ -38,10 +38,21 @@ def find_inputs(inputs: Sequence[str | Path]) -> list[Found]:
     found: dict[Path, Found] = {}
     for text in map(str, inputs):
         for image in _of(text):
+            if not _readable(image.path):
+                raise InputError("the name of a file is no UTF-8 text", image.path, "rename it")
             found.setdefault(image.path.resolve(), image)
     if not found:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     return _apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))
+
+
+def _readable(path: Path) -> bool:
+    """Whether the name can be written down: in records, in other names, on a terminal."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of(text: str) -> Iterator[Found]:

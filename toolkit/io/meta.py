@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
+from toolkit.io.raster import LEAST_UM, MOST_UM
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def read_meta(root: Path) -> Meta:
         if not isinstance(about.get(key), str | None):
             raise InputError(f"{key} is not a string", path, "name axes, such as YX, CYX or QYX")
     size, channels = about.get("voxel_size_um"), about.get("channels")
-    if size is not None and not (isinstance(size, list) and all(isinstance(v, int | float) and v > 0 for v in size)):
+    if size is not None and not (isinstance(size, list) and all(map(_length, size))):
         raise InputError("voxel_size_um is not a list of positive numbers", path, "give micrometres per axis")
     if not isinstance(channels, list | None):
         raise InputError("channels is not a list", path, "give their names")
@@ -46,6 +47,11 @@ def read_splits(root: Path) -> dict[str, list[str]]:
     if not all(isinstance(v, list) and all(isinstance(n, str) for n in v) for v in splits.values()):
         raise InputError("a split is not a list of names", root / "splits.json", 'write {"train": ["a"], …}')
     return splits
+
+
+def _length(value: object) -> bool:
+    """Whether this may be the size of a voxel in micrometres."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST_UM <= value <= MOST_UM
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes, plausible, sizes
-
-RATIO = 100_000
-"""Chunks that hold nothing may be missing, so a Zarr array may declare much more than it stores."""
-CHUNK = 2**31
-"""Most bytes that one chunk may decode to."""
+from toolkit.io.raster import Raster, by_shape, decoding, sizes
 
 
 def open_zarr(path: Path) -> Raster:
@@ -21,12 +15,14 @@ def open_zarr(path: Path) -> Raster:
     with decoding(path):
         import zarr
 
-        node = zarr.open(path, mode="r")
+        from toolkit.io.chunks import bound, opened
+
+        node = opened(path)
         notes: tuple[str, ...] = ()
         if isinstance(node, zarr.Group) and "bioformats2raw.layout" in _about(node) and "0" in node:
             node, notes = node["0"], ("the file may hold several images; the first is read",)
         if isinstance(node, zarr.Array):
-            _bounded(path, path, node)
+            bound(path, node)
             return Raster(path, node, by_shape(node.shape, node.dtype), notes=notes)
         about = _about(node)
         if not about.get("multiscales"):
@@ -36,7 +32,7 @@ def open_zarr(path: Path) -> Raster:
         array = node[level["path"]]
         if not isinstance(array, zarr.Array):
             raise InputError("this OME-Zarr lacks its full resolution", path, f"{level['path']} is no array")
-        _bounded(path, path / node.path / level["path"], array)
+        bound(path, array)
         letters, units = _axes(image, array.ndim)
         if len(letters) != array.ndim:
             raise InputError(f"the axes {letters} do not fit the shape {array.shape}", path, "check its metadata")
@@ -80,16 +76,3 @@ def _size(
         return {}, ()
     note = () if named else ("the file names no unit of length; micrometres are assumed",)
     return sizes(spatial, dict.fromkeys(spatial, "micrometer") | named), note
-
-
-def _bounded(path: Path, folder: Path, array: Any) -> None:
-    """Refuse an array whose chunks are too large for memory or whose shape its files cannot fill."""
-    if nbytes(array.chunks, array.dtype) > CHUNK:
-        raise InputError(f"a chunk of shape {array.chunks} is too large", path, "store it in smaller chunks")
-    declared, stored = nbytes(array.shape, array.dtype), 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            stored += (Path(parent) / name).stat().st_size
-        if declared <= stored * RATIO:
-            return
-    plausible(path, declared, stored, RATIO)

@@ -20,7 +20,9 @@ def open_png(path: Path) -> Raster:
         if len(header) < 33 or header[12:16] != b"IHDR":
             raise InputError("this PNG is damaged", path, "it has no header; check the file")
         width, height = (int.from_bytes(header[i : i + 4], "big") for i in (16, 20))
-        plausible(path, width * height * max(1, header[24] // 8), len(data), ratio=1100)
-        voxels = imagecodecs.png_decode(data)
+        declared = width * height * max(1, header[24] // 8)
+        plausible(path, declared, len(data), ratio=1100)
+        with decoding(path, declared):
+            voxels = imagecodecs.png_decode(data)
     samples = voxels.shape[2] if voxels.ndim == 3 else 0
     return Raster(path, voxels, "YXS" if samples else "YX", alpha=samples in (2, 4))

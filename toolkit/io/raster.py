@@ -33,6 +33,8 @@ DECODING: tuple[type[Exception], ...] = (
     zlib.error,
 )
 """What tifffile, imagecodecs and zarr raise on mutated files; none of them has one error of its own."""
+LEAST_UM, MOST_UM = 1e-6, 1e6
+"""Micrometres that a voxel may have: a picometre to a metre."""
 MICROMETRES = {
     "angstrom": 1e-4,
     "å": 1e-4,
@@ -86,8 +88,11 @@ class Raster:
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Turn what a decoding library raises on a damaged or unsupported file into one `InputError`."""
+def decoding(path: Path, declared: int = 0) -> Iterator[None]:
+    """Turn what a decoding library raises on a damaged or unsupported file into one `InputError`.
+
+    `declared` are the bytes that are being decoded: only if they are many is it the machine's memory that is short.
+    """
     try:
         yield
     except InputError:
@@ -95,6 +100,9 @@ def decoding(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise InputError("this image may not be read", path, "check its permissions") from error
     except MemoryError as error:
+        if declared <= SMALL:
+            raise InputError("this image is damaged or not supported", f"{path} (it asks for more memory than it "
+                             "describes)", "check the file") from error  # fmt: skip
         raise OutOfMemory("not enough memory to read this image", path, "convert it to OME-Zarr") from error
     except DECODING as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
@@ -119,7 +127,7 @@ def by_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 
 
 def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, float]:
-    """Voxel sizes in micrometres from numbers and units per axis; what is no positive length is left out."""
+    """Voxel sizes in micrometres from numbers and units per axis; what no microscope has is left out."""
     result = {}
     for letter, value in values.items():
         factor = MICROMETRES.get(units.get(letter, "").strip().lower())
@@ -127,7 +135,7 @@ def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, f
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             continue
-        if factor is not None and isfinite(number) and number > 0:
+        if factor is not None and isfinite(number) and LEAST_UM <= number * factor <= MOST_UM:
             result[letter] = number * factor
     return result
 

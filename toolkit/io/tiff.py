@@ -42,7 +42,8 @@ def open_tiff(path: Path) -> Raster:
         notes = () if len(tif.series) == 1 else (f"the file holds {len(tif.series)} images; the first is read",)
         pieces = series.dataoffset is None and declared > EAGER
         letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
-        source = _pieces(path) if pieces else _voxels(path, series, shape)
+        with decoding(path, declared):
+            source = _pieces(path) if pieces else _voxels(path, series, shape)
         letters = _letters(letters, shape, series.dtype, _told(tif, series.kind))
         if series.kind in ("ome", "imagej"):  # these always have a time and a sample axis
             void = tuple(i for i, c in enumerate(letters) if c in "TS" and shape[i] == 1)
