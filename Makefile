@@ -1,5 +1,7 @@
 # `make venv` needs nothing but python3 >= 3.11 with venv, pip and make.
 PYTHON ?= python3
+# More arguments of pip, such as an index that has the build of torch that this machine needs.
+PIP_EXTRA ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
@@ -7,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test check lint types contracts bench bench-gpu reproduce auxiliary clean
+.PHONY: venv demo test mutants browser check lint types contracts bench bench-gpu reproduce minutes auxiliary clean
 
 venv: $(STAMP)
 
@@ -15,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . $(addprefix --editable ,$(PLUGINS)) --group dev
+	$(BIN)/python -m pip install --quiet $(PIP_EXTRA) --constraint constraints.txt --editable . $(addprefix --editable ,$(PLUGINS)) --group dev
 	touch $@
 
 demo: venv
@@ -24,6 +26,15 @@ demo: venv
 # Everything, batteries included.
 test: venv
 	$(TESTS)
+
+# Plants faults one at a time and says which of them the tests notice. PART=1/4 takes a fixed quarter and the battery,
+# TRUSTING=1 says that the tests are known to pass without a fault.
+mutants: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --json build/mutants.json $(if $(PART),--part $(PART)) $(if $(TRUSTING),--trusting)
+
+# The report in a real browser: needs Chromium.
+browser: venv
+	$(TESTS) -m browser tests/unit/report
 
 # What to run before every commit.
 check: lint types contracts
@@ -48,7 +59,12 @@ bench-gpu: venv
 
 # The figures of the README, from the models that come with the plugins and the data beside the checkout.
 reproduce: venv
+	$(BIN)/python -m pytest -q benchmarks/known.py
 	$(BIN)/python benchmarks/reproduce.py
+
+# What four minutes of one CPU thread teach each plugin, tuned and judged; a score below its floor is an error.
+minutes: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/minutes.py --check
 
 # The tables of docs/auxiliary.md: trainings of hours, which go on where they were stopped.
 auxiliary: venv

@@ -21,7 +21,7 @@ from line import seg
 from page import with_table
 
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- centres: python benchmarks/centres.py table -->\n", "<!-- /centres -->\n"
@@ -59,7 +59,7 @@ def judged(data: Path, runs: Path, records: Path) -> list[dict[str, Any]]:
     known = json.loads(records.read_text(encoding="utf8")) if records.is_file() else []
     models = {f"{centre}, {done} steps": str(runs / centre) for centre in CENTRES if (done := steps(runs / centre))}
     for name, model in {**models, "medoid, the shipped model": "embedseg"}.items():
-        digest = package.load(model, Catalogue()).sha256
+        digest = resolve.load(model, Catalogue()).sha256
         known = [row for row in known if row["name"] != name or row["sha256"] == digest]
         for way in WAYS:
             if not any((row["name"], row["way"]) == (name, way) for row in known):

@@ -138,10 +138,10 @@ def problems() -> dict[str, Problem]:
 
 def essential(problem: Problem, found: Prediction) -> float:
     """Σ nf²/2 + nf·nb over the patches of a whole image: multiply-adds that no program can avoid."""
-    from toolkit_ppp import assembly
+    from toolkit_ppp.patches import read
 
     from toolkit.gpu.backend import Backend
 
-    codes = assembly.read(found, problem.options, Backend()).codes
+    codes = read(problem.options.keep(found, Backend()), problem.options, Backend()).codes
     inside, outside = (codes > 0).sum(1), ((codes < 0) & (codes >= -256)).sum(1)
     return float((inside * (inside / 2 + outside)).sum())

@@ -14,10 +14,11 @@ import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from toolkit_ppp import assembly, consensus, rank, sweep
+from toolkit_ppp import assembly, consensus, pane, rank
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.cover import cover
 from toolkit_ppp.layout import triple
+from toolkit_ppp.patches import read
 from toolkit_ppp.thin import thin
 from toolkit_ppp.threads import default_threads, run
 
@@ -88,13 +89,13 @@ def test_consensus_is_many_times_as_fast_as_a_loop_over_pairs() -> None:
     threads = default_threads()
 
     def ours() -> None:
-        patches = assembly.read(seen, how, CPU)
+        patches = read(how.keep(seen, CPU), how, CPU)
 
         def work(box: Any) -> int:
-            piece = sweep.load(patches, box, how)
-            return tiles(piece.start, piece.stop, piece.voters, consensus.windows(piece.voters))
+            loaded = pane.load(patches, box, how)
+            return tiles(loaded.start, loaded.stop, loaded.voters, consensus.windows(loaded.voters))
 
-        run(work, sweep.pieces(patches, Box.whole(patches.shape), threads), threads)
+        run(work, pane.split(patches, Box.whole(patches.shape), threads), threads)
 
     def theirs() -> None:
         size = (*inside.shape, how.patch[0], 2 * how.patch[1] - 1)
@@ -182,8 +183,8 @@ def _clocked(work: Callable[..., T], *given: Any) -> tuple[T, NDArray[np.float64
 
 
 def _scored(problem: Problem, core: Any) -> assembly.Scored:
-    seen = problem.predict(core)
-    return assembly.scored(seen, assembly.read(seen, problem.options, CPU), problem.options, CPU)
+    piece = problem.options.keep(problem.predict(core), CPU)
+    return assembly.scored(piece, read(piece, problem.options, CPU), problem.options, CPU)
 
 
 def _interleaved(*works: Callable[[], Any], rounds: int = 3) -> tuple[list[float], list[Any]]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend, select
+from toolkit.gpu.backend import Backend
+from toolkit.testing.gpu import need_gpu
 from toolkit.values.prediction import Prediction
 
 from .ppp_scenes import problems
@@ -20,23 +20,18 @@ from .ppp_scenes import problems
 pytestmark = pytest.mark.gpu
 
 
-def _gpu() -> Backend:
-    try:
-        return select("cuda")
-    except UsageError as error:
-        pytest.skip(f"No GPU is there, so nothing is measured ({error.where}).", allow_module_level=True)
-
-
-GPU = _gpu()
+@pytest.fixture
+def gpu() -> Backend:
+    return need_gpu()
 
 
 @pytest.mark.parametrize("name", list(problems()))
-def test_assembly_at_the_sizes_of_the_paper(name: str) -> None:
+def test_assembly_at_the_sizes_of_the_paper(name: str, gpu: Backend) -> None:
     import cupy
 
     problem = problems()[name]
     cores, passes = list(problem.cores()), problem.options.passes()
-    seen = [_there(problem.predict(core)) for core in cores] if len(cores) == 1 else []
+    seen = [_there(problem.predict(core), gpu) for core in cores] if len(cores) == 1 else []
     runs = []
     # The first compiles.
     for _ in range(5 if seen else 2):
@@ -45,13 +40,13 @@ def test_assembly_at_the_sizes_of_the_paper(name: str) -> None:
         for step in passes:
             parts = []
             for n, core in enumerate(cores):
-                block = seen[n] if seen else _there(problem.predict(core))
+                block = seen[n] if seen else _there(problem.predict(core), gpu)
                 cupy.cuda.Device().synchronize()
                 began = time.perf_counter()
-                parts.append(step.local(block, state and state.window(block.box), GPU))
+                parts.append(step.local(block, state and state.window(block.box), gpu))
                 spent += time.perf_counter() - began
             began = time.perf_counter()
-            state = step.reduce(parts, state, GPU)
+            state = step.reduce(parts, state, gpu)
             spent += time.perf_counter() - began
         runs.append(spent)
     best, spread = np.min(runs[1:]), np.ptp(runs[1:])
@@ -64,7 +59,7 @@ def test_assembly_at_the_sizes_of_the_paper(name: str) -> None:
     assert len(state) > 0
 
 
-def _there(seen: Prediction) -> Prediction:
+def _there(seen: Prediction, gpu: Backend) -> Prediction:
     """The same heads on the device."""
-    heads = {name: GPU.asarray(head) for name, head in seen.heads.items()}
+    heads = {name: gpu.asarray(head) for name, head in seen.heads.items()}
     return Prediction(heads, seen.box, seen.core, seen.shape, seen.voxel_size)

@@ -20,7 +20,7 @@ import tifffile, torch
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import package
 torch.set_num_threads(1)
-network = package.load("embedseg", Catalogue(), "embedseg").build()
+network = resolve.load("embedseg", Catalogue(), "embedseg").build()
 image = torch.from_numpy(tifffile.imread({path!r})[None, None].astype("float32") / 255)
 with torch.inference_mode():
     network(image)

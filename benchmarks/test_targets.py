@@ -13,12 +13,15 @@ import pytest
 import torch
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import one_thread
+from toolkit.pipeline.engines import one_thread
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import OWN
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
 from toolkit.testing.scenes import blobs
-from toolkit.training.step import layout, optimiser, step
+from toolkit.training.criterion import Criterion
+from toolkit.training.step import descend, optimiser
+from toolkit.training.team import Team
 from toolkit.values.truth import Truth
 
 NAMES = ("three-label-cpv", "sdt-cpv", "affinities-cpv", "gauss")
@@ -40,19 +43,18 @@ def test_targets_take_less_than_a_tenth_of_a_step(benchmark, name: str) -> None:
         ]
         return {key: np.stack([one[key] for one in each]) for key in each[0]}
 
-    channels = package.channels(recipe)
-    module = recipe.network.build(channels, recipe.heads, recipe.ndim).train()
-    module = module.to(memory_format=layout(recipe.ndim))
-    updates, criteria = optimiser(training, module), [loss.build() for loss in recipe.losses]
-    voxels = np.random.default_rng(0).random((training.batch, channels, *training.crop), np.float32)
+    (phase,) = recipe.loss.phases()
+    team, criterion = Team(recipe, Backend()), Criterion(recipe, phase, Backend())
+    updates = optimiser(training, team.enter(phase, lambda _: ()))
+    voxels = np.random.default_rng(0).random((training.batch, package.channels(recipe), *training.crop), np.float32)
     batch = {"voxels": voxels, **targets()}
     with one_thread():
-        whole = least(lambda: step(0, module, criteria, updates, batch, 1e-3, 0, Backend()), 2)
+        whole = least(lambda: descend(criterion, team, updates, [batch], 0, Backend()), 2)
         benchmark.pedantic(targets, rounds=1)
         ours = least(targets, 3)
     print(f"\n{name}: targets {1000 * ours:.0f} ms, step {1000 * whole:.0f} ms, {100 * ours / whole:.1f} %")
     assert ours < 0.1 * whole
-    assert torch.isfinite(next(module.parameters())).all()
+    assert torch.isfinite(next(team.module(OWN).parameters())).all()
 
 
 def crowded(shape: tuple[int, ...], count: int, seed: int) -> Truth:

@@ -32,6 +32,13 @@ puts exactly one JSON document on stdout.
 | 8 | some blocks failed, nothing was published |
 | 9 | a plugin in use failed |
 | 130 | interrupted; can be resumed |
+
+A command removes and replaces only what a command made. `seg run -o OUT` works in `OUT.work`, which it marks with
+`.seg-work`: a folder of that name without the mark, a link or a file is refused with exit code 2, and so is an
+`OUT` that is a link. All else in a marked `OUT.work` is a run's to remove. `--overwrite` replaces an `OUT` only if
+its `run.json` lists every file in it; the first one that it does not list is named. The former `OUT` waits in
+`OUT.work/former` until the new one has its name; if the machine stops in between, the next run puts it back. `seg
+train`, `tune`, `export`, `check --fix` and `evaluate` write through no links.
 """
 
 

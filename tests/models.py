@@ -10,7 +10,7 @@ import torch
 
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.registry.package import ModelPackage
 
 
@@ -30,7 +30,7 @@ def see_through(folder: Path, ndim: int = 2, **changes: Any) -> Path:
         "training": {"crop": [32] * ndim},
     } | changes
     recipe = Recipe.parse(data, Catalogue(allow=()))
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
+    module = package.network(recipe)
     with torch.no_grad():
         for name, weight in module.named_parameters():
             if weight.ndim > 2:
@@ -47,7 +47,7 @@ def by_chance(folder: Path, data: dict[str, Any], seed: int = 0) -> Path:
     """A model with random weights, untypically large so that it has something to say."""
     recipe = Recipe.parse(data, Catalogue())
     torch.manual_seed(seed)
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
+    module = package.network(recipe)
     with torch.no_grad():
         for name, value in module.state_dict().items():
             if "running_mean" in name:
@@ -69,7 +69,7 @@ def saved(folder: Path, recipe: Recipe, module: torch.nn.Module) -> Path:
 
 
 def load(folder: Path) -> ModelPackage:
-    return package.load(str(folder), Catalogue())
+    return resolve.load(str(folder), Catalogue())
 
 
 def bright(shape: tuple[int, ...], seed: int = 0, count: int = 8) -> np.ndarray:

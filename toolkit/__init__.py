@@ -1,42 +1,203 @@
 """Instance segmentation of microscopy images. The same calls are behind the command line `seg`.
 
 >>> import toolkit
->>> instances = toolkit.segment("nuclei.tif", model="embedseg")  # doctest: +SKIP
+>>> instances = toolkit.segment("nuclei.tif")  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.evaluation.evaluate import evaluate as evaluate
-    from toolkit.pipeline.segment import segment as segment
+    from numpy.typing import NDArray
+
+    from toolkit.evaluation.evaluate import Evaluation
+    from toolkit.pipeline.result import Result as Result
+    from toolkit.pipeline.session import Session as Session
     from toolkit.plugins.recipe import Recipe as Recipe
     from toolkit.registry.package import ModelPackage as ModelPackage
-    from toolkit.registry.package import load as load_model  # noqa: F401  (public under this name)
-    from toolkit.training.start import train as train
     from toolkit.values.image import Image as Image
     from toolkit.values.instances import Instances as Instances
+    from toolkit.values.truth import Truth as Truth
+
+    Model = str | Path | ModelPackage | None
+    Labels = str | Path | NDArray[Any] | Instances
 
 _HOME = {
-    "Image": ("toolkit.values.image", "Image"),
-    "Instances": ("toolkit.values.instances", "Instances"),
-    "ModelPackage": ("toolkit.registry.package", "ModelPackage"),
-    "Recipe": ("toolkit.plugins.recipe", "Recipe"),
-    "evaluate": ("toolkit.evaluation.evaluate", "evaluate"),
-    "load_model": ("toolkit.registry.package", "load"),
-    "segment": ("toolkit.pipeline.segment", "segment"),
-    "train": ("toolkit.training.start", "train"),
+    "Image": "toolkit.values.image",
+    "Instances": "toolkit.values.instances",
+    "ModelPackage": "toolkit.registry.package",
+    "Recipe": "toolkit.plugins.recipe",
+    "Result": "toolkit.pipeline.result",
+    "Session": "toolkit.pipeline.session",
+    "Truth": "toolkit.values.truth",
 }
-__all__ = sorted(_HOME)
+__all__ = [*_HOME, "evaluate", "load_model", "segment", "train"]
+
+
+def segment(
+    image: Any,
+    model: Model = None,
+    *,
+    channel: int | str | Sequence[int | str] | None = None,
+    changes: Sequence[str] = (),
+    device: str = "auto",
+    block: int | None = None,
+    axes: str | None = None,
+    voxel_size: Sequence[float] | None = None,
+) -> Any:
+    """The objects of an image, a `Result`, or a list of them for a list of images.
+
+    `image`: a path, an `Image`, or an array of NumPy, Zarr, dask or xarray; `axes` such as "YXC" or "TYX", of an array
+    those that it names, else YX, ZYX or CZYX. Frames of a time series are done one by one and stacked. `model`: a name,
+    a path or what `load_model` gave; None: the shipped model that suits the (first) image best. `channel`: a name, a
+    number from 0, "grey" or "haematoxylin", or a list where the model takes several. `changes`:
+    `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that are worked on; the
+    result does not depend on it. Raises a `ToolkitError` with a sentence.
+    """
+    from toolkit.pipeline.result import segmented
+    from toolkit.pipeline.session import Session
+    from toolkit.plugins.catalogue import Catalogue
+    from toolkit.plugins.sections import asked
+    from toolkit.registry.choose import choose, load
+    from toolkit.registry.resolve import load as resolve
+
+    with _called():
+        several = isinstance(image, list | tuple) and all(
+            isinstance(i, str | Path) or hasattr(i, "shape") for i in image
+        )
+        every = [_images(one, axes, voxel_size) for one in (image if several else [image])]
+        if not every:
+            return []
+        catalogue = Catalogue()
+        if model is None:
+            loaded = load(choose(every[0][0], catalogue)[0], catalogue)
+        else:
+            loaded = resolve(str(model), catalogue) if isinstance(model, str | Path) else model
+        wanted = [] if channel is None else [channel] if isinstance(channel, int | str) else list(channel)
+        changes = (*changes, *asked(wanted))
+        if changes:
+            loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner))
+        session = Session(loaded, device, catalogue)
+        found = [segmented(session, frames, block) for frames in every]
+    return found if several else found[0]
+
+
+def load_model(model: str | Path) -> ModelPackage:
+    """A model by name or path: the folder of a training, a bioimage.io package, a recipe with weights beside it.
+
+    Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
+    trusts, `UsageError` if there is none.
+    """
+    from toolkit.plugins.catalogue import Catalogue
+    from toolkit.registry.resolve import load
+
+    return load(str(model), Catalogue())
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    plugin: str | None = None,
+    recipe: str | Path | None = None,
+    model: str | Path | None = None,
+    changes: Sequence[str] = (),
+    deduce: bool = False,
+    minutes: float | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    resume: bool = False,
+) -> ModelPackage:
+    """Train a method on the data set folder `data`, with splits train and val, into the folder `out`; the model.
+
+    The arguments are those of `seg train`: name a `plugin`, a `recipe` (name or file) or a `model` to start from;
+    `minutes` or `steps` say how long. Raises a `ToolkitError` with a sentence.
+    """
+    from toolkit.plugins.catalogue import Catalogue
+    from toolkit.training.begin import begin
+
+    begin(
+        data, out, Catalogue(), plugin=plugin, recipe=recipe, model=model, changes=changes, deduce=deduce,
+        minutes=minutes, steps=steps, device=device, threads=threads, resume=resume,
+    )  # fmt: skip
+    return load_model(out)
+
+
+def evaluate(
+    predicted: Labels | Sequence[Labels],
+    truth: Labels | Truth | Sequence[Labels | Truth],
+    metrics: str | Sequence[str] = (),
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Compare predicted objects with true ones: `evaluate(a, b, "S").summary["S@0.50"]["mean"]`.
+
+    Both are label images `(Z)YX` or `Instances`, one or a sequence of them, or two paths as with `seg evaluate`.
+    `metrics`: names, all built-in ones by default. `samples` bootstrap samples make the 95 % intervals. Raises
+    `InputError` for shapes that differ and for partners that are missing.
+    """
+    from toolkit.evaluation import evaluate as evaluation
+    from toolkit.evaluation.arrays import given
+    from toolkit.evaluation.named import find_metrics
+    from toolkit.evaluation.pairing import pairs
+    from toolkit.plugins.catalogue import Catalogue
+
+    found = find_metrics([metrics] if isinstance(metrics, str) else metrics, Catalogue())
+    if isinstance(predicted, str | Path) and isinstance(truth, str | Path):
+        both = pairs(predicted, truth)
+    else:
+        both = given(predicted, truth)
+    return evaluation.evaluate(both, found, samples=samples, seed=seed)
+
+
+def _whole(image: Any) -> bool:
+    """Whether this is an image, not a row of one."""
+    return isinstance(image, str | Path) or hasattr(image, "shape")
+
+
+def _images(image: Any, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
+    from toolkit import io
+    from toolkit.values.image import Image
+
+    if isinstance(image, Image):
+        return (image,)
+    size = None if voxel_size is None else tuple(voxel_size)
+    return io.frames(image, axes, size) if isinstance(image, str | Path) else io.of_array(image, axes, size)
+
+
+@contextmanager
+def _called() -> Iterator[None]:
+    """Errors that advise an option of the command line name the argument of Python that means the same."""
+    from toolkit.errors import ToolkitError
+
+    try:
+        yield
+    except ToolkitError as error:
+        texts = [_argued(text) for text in (error.what, error.where, error.do)]
+        if texts == [error.what, error.where, error.do]:
+            raise
+        raise type(error)(*texts) from error
+
+
+def _argued(text: str) -> str:
+    text = re.sub(r"--set (\S+)", r'changes=["\1"]', text)
+    return re.sub(
+        r"--([a-z][a-z-]*[a-z])", lambda found: found[1].replace("-", "_").replace("plugin", "model") + "=", text
+    )
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOME[name]
-    globals()[name] = value = getattr(import_module(module), attribute)
+    globals()[name] = value = getattr(import_module(_HOME[name]), name)
     return value
 
 

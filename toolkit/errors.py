@@ -15,6 +15,10 @@ class ToolkitError(Exception):
         self.what, self.where, self.do = what, str(where), do
         super().__init__(what, self.where, do)
 
+    def add(self, do: str) -> None:
+        """One more thing to do, or nothing."""
+        self.do = "; ".join(filter(None, (self.do, do)))
+
     def __str__(self) -> str:
         text = f"{self.what}: {self.where}" if self.where else self.what
         return f"{text}; {self.do}" if self.do else text

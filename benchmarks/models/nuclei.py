@@ -6,15 +6,14 @@ DATA holds the folders dsb2018 and dsb2018_color (both CC0). OUT becomes a data 
 the test splits are left out. Every RGB image comes twice: as haematoxylin (what `input.channels=haematoxylin` gives)
 and as inverted luminance; a grey image of stained tissue comes inverted.
 
-`--hard` takes what `seg evaluate … --json` says of a model on its own training images, and puts those whose S@0.50 is
-below S into the training split N times: what a network has not learnt although it saw it, because it is rare.
+`--hard` takes what `seg evaluate … --json` says of a model on its own training images, and has those whose S@0.50 is
+below S shown N times as often (`weights.csv`): what a network has not learnt although it saw it, because it is rare.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +32,14 @@ def main() -> None:
     make(said.data, said.out)
     if said.hard:
         judged = json.loads(said.hard.read_text(encoding="utf8"))["images"]
-        repeat(said.out, {image["name"] for image in judged if image["S@0.50"] < said.below}, said.times)
+        weigh(said.out, {image["name"] for image in judged if image["S@0.50"] < said.below}, said.times)
 
 
-def repeat(out: Path, hard: set[str], times: int) -> None:
-    """Let training images of the data set occur `times` times."""
-    splits = json.loads((out / "splits.json").read_text())
-    for name in [name for name in splits["train"] if name in hard]:
-        for number in range(2, times + 1):
-            for kind in ("images", "masks"):
-                shutil.copy(out / kind / f"{name}.tif", out / kind / f"{name}-{number}.tif")
-            splits["train"].append(f"{name}-{number}")
-    (out / "splits.json").write_text(json.dumps(splits, indent=1))
+def weigh(out: Path, hard: set[str], times: int) -> None:
+    """Let training images of the data set occur `times` times as often."""
+    names = json.loads((out / "splits.json").read_text())["train"]
+    rows = [f"{name},{times}\n" for name in names if name in hard]
+    (out / "weights.csv").write_text("name,weight\n" + "".join(rows), encoding="utf8")
 
 
 def make(data: Path, out: Path) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.plugins.phases import OWN
+from toolkit.registry import package, resolve
 from toolkit.training.checkpoint import LAST
 
 
@@ -27,11 +28,11 @@ def main() -> None:
     parser.add_argument("--last", action="store_true")
     parser.add_argument("--whole", action="store_true", help="32 bits, where 16 change the scores")
     said = parser.parse_args()
-    model = package.load(str(said.run), Catalogue())
+    model = resolve.load(str(said.run), Catalogue())
     module = model.build()
     if said.last:
         kept = load_file(said.run / LAST)
-        mark = "average."
+        mark = f"average.{OWN}."
         module.load_state_dict({k.removeprefix(mark): v for k, v in kept.items() if k.startswith(mark)})
     recipe = model.recipe.model_copy(update={"name": said.target.stem})
     said.target.write_text(recipe.dump(), encoding="utf8")

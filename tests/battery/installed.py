@@ -12,11 +12,9 @@ GOOD = '''
 from pathlib import Path
 from typing import Literal
 
-from toolkit.values.instances import Instances
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Network, PostProcessor
+from toolkit.api import Instances, Network, PostProcessor, hookimpl
 
-SEG_API = 1
+SEG_API = 2
 
 
 class GoodNetwork(Network):
@@ -82,10 +80,9 @@ FINE = '''
 """A healthy metric, quick to check."""
 from typing import Literal
 
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Metric
+from toolkit.api import Metric, hookimpl
 
-SEG_API = 1
+SEG_API = 2
 
 
 class Difference(Metric):
@@ -106,7 +103,7 @@ def seg_metrics():
 MARK = "import pathlib; pathlib.Path(__file__).with_suffix('.imported').write_text('')\n"
 """First line of every bad plugin: tells that it was imported."""
 
-API = "from toolkit.plugins import hookimpl\nSEG_API = 1\n"
+API = "from toolkit.api import hookimpl\nSEG_API = 2\n"
 
 BAD = {
     "raises": "raise RuntimeError('bad on purpose')",
@@ -114,7 +111,8 @@ BAD = {
     "kills": "import os; os._exit(7)",
     "lacks": "import a_module_that_is_not_there",
     "misspells": "def broken(:",
-    "newer": "SEG_API = 2",
+    "older": "SEG_API = 1",
+    "newer": "SEG_API = 3",
     "silent": "X = 1",
     "unknown": API + "@hookimpl\ndef seg_networkz():\n    return []",
     "unmarked": API + "def seg_networks():\n    return []",
@@ -125,7 +123,7 @@ BAD = {
     "hangs": "import time; print('still here', flush=True); time.sleep(60)",
     "recipe": API + "@hookimpl\ndef seg_recipes():\n    return [__file__ + '.yaml']",
     "half": API
-    + "from toolkit.plugins.specs import Loss\nclass L(Loss):\n    pass\n@hookimpl\ndef seg_losses():\n    return [L]",
+    + "from toolkit.api import Loss\nclass L(Loss):\n    pass\n@hookimpl\ndef seg_losses():\n    return [L]",
 }
 """Kinds of broken plugin, by name: the text of the module after `MARK`."""
 
@@ -135,7 +133,8 @@ SAID = {
     "kills": "ended the process with status 7",
     "lacks": "No module named 'a_module_that_is_not_there'",
     "misspells": "SyntaxError",
-    "newer": "is written for SEG_API 2",
+    "older": "this toolkit has SEG_API 2: see docs/moving-to-api-2.md",
+    "newer": "is written for SEG_API 3",
     "silent": "does not say SEG_API",
     "unknown": "did you mean 'seg_networks'?",
     "unmarked": "write @hookimpl above it",

@@ -20,7 +20,7 @@ IMPORTED = (
     *("monai.networks.nets", "onnx", "onnxruntime", "safetensors.torch"),
     *(f"toolkit.cli.models.{verb}" for verb in ("add", "test")),
     *(f"toolkit.registry.bioimageio.{name}" for name in ("format_0_4", "format_0_5", "module")),
-    *("toolkit.registry.check", "toolkit.registry.gate.graph", "toolkit.registry.install"),
+    *("toolkit.registry.verify", "toolkit.registry.gate.graph", "toolkit.registry.install"),
 )
 pytestmark = pytest.mark.slow
 

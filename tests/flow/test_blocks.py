@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.beside import beside
+from tests.golden import FOLDER
 from toolkit.cli import main
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
 from toolkit.pipeline.predictor import Predictor
-from toolkit.pipeline.segment import prepare
+from toolkit.pipeline.session import prepare
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 from toolkit.steps import normalise
 from toolkit.values.tiles import Box, blocks
 
@@ -20,17 +20,18 @@ COUNT = 20
 
 
 def images() -> list[Path]:
-    data = open_dataset(f"{beside('data/dsb2018')}:test")
-    return [item.image for item in data.items[:COUNT]]
+    data = open_dataset(f"{FOLDER}/dsb2018:test")
+    return [item.image for item in data.items]
 
 
 @pytest.mark.slow
 def test_any_blocks_get_the_same_network_output_bit_for_bit() -> None:
-    data = open_dataset(f"{beside('data/dsb2018')}:test")
-    model = package.load("embedseg", Catalogue(), "embedseg")
+    data = open_dataset(f"{FOLDER}/dsb2018:test")
+    model = resolve.load("embedseg", Catalogue(), "embedseg")
     predictor = Predictor(model, Backend())
     several = 0
-    for item in data.items[:COUNT]:
+    assert len(data.items) == COUNT
+    for item in data.items:
         image = prepare(data.image(item), model.recipe)
         scale = normalise.fit(image, model.recipe.normalise)
         whole = predictor(image, scale, Box.whole(image.shape))

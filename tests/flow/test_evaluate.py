@@ -60,7 +60,12 @@ def test_tables_and_page_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "csv" / "images.csv").read_text().count("\n") == 5
     assert (tmp_path / "csv" / "objects.csv").is_file()
     assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".seg-*"))
+    (tmp_path / "link.html").symlink_to("r.html")
+    (tmp_path / "r.html").write_text("mine")
+    assert main([*arguments, "--html", str(tmp_path / "link.html")]) == 2
+    assert "a link is not written over" in capsys.readouterr().err
+    assert (tmp_path / "r.html").read_text() == "mine"
 
 
 def test_two_workers_print_what_one_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ import csv
 import errno
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,12 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from scipy.ndimage import label
 
 from tests.models import bright, see_through
 from tests.samples import nuclei
 from toolkit import io
 from toolkit.cli import main
+from toolkit.errors import StorageError
 from toolkit.files.lock import held
 from toolkit.values.instances import Instances
 
@@ -53,6 +57,11 @@ class Said:
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
+
+    @property
+    def told(self) -> str:
+        """Standard error with single spaces, in one line."""
+        return " ".join(self.err.split())
 
     @property
     def error(self) -> str:
@@ -185,6 +194,30 @@ def test_a_folder_that_no_run_made_is_never_overwritten(model, here: Path, seg) 
     assert names(here / "photos") == ["a.tif"]
 
 
+def test_folders_of_the_user_beside_the_output_are_neither_used_nor_removed(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    for name in ("out.work/sub", "out.old", "fine.old", "victim"):
+        (here / name).mkdir(parents=True)
+        (here / name / "thesis.txt").write_text("precious")
+    (here / "linked.work").symlink_to("victim")
+    for out in ("out", "linked"):
+        said = seg("a.tif", "--model", model, "-o", out)
+        assert said.code == 2
+        assert (
+            said.error
+            == f"error: no run made this, so none works in it: {out}.work; move it away, or choose another -o"
+        )
+        assert not (here / out).exists()
+    for _ in range(2):
+        assert seg("a.tif", "--model", model, "-o", "fine", "--overwrite").code == 0
+    (here / "fine" / "notes.txt").write_text("mine")
+    said = seg("a.tif", "--model", model, "-o", "fine", "--overwrite")
+    assert said.code == 2
+    assert f"its output is not overwritten: fine{os.sep}notes.txt" in said.error
+    for name in ("out.work/sub", "out.old", "fine.old", "victim"):
+        assert [p.read_text() for p in (here / name).iterdir()] == ["precious"]
+
+
 def test_a_second_process_on_one_output_is_refused(model, here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
     (here / "a.seg.work").mkdir()
@@ -248,6 +281,72 @@ def test_values_that_are_no_numbers_are_background_and_said_once(model, here: Pa
     assert io.read_instances(here / "a.seg" / "a.zarr") == wanted(array)
 
 
+def test_what_is_seen_is_said_and_channels_that_differ_are_counted(model, here: Path, seg) -> None:
+    nuclei, dark = bright((40, 50)), np.zeros((40, 50), np.uint8)
+    for name, order in (("blue", (dark, dark, nuclei)), ("green", (dark, nuclei, dark))):
+        (here / "in").mkdir(exist_ok=True)
+        tifffile.imwrite(here / "in" / f"{name}.tif", np.stack(order, -1), photometric="rgb")
+    write(here / "in" / "grey.tif", nuclei, imagej=True, resolution=(2, 2), metadata={"unit": "um"})
+    said = seg("in/blue.tif", "--model", model, "-o", "one")
+    assert "image blue yx 40×50 channel 2 of 3, the only one that is not flat pixel size unknown" in said.told
+    assert io.read_instances(here / "one" / "blue.zarr") == wanted(nuclei)
+    said = seg("in", "--model", model, "-o", "all")
+    assert "not the same is seen of all images: 1 × channel 2 of 3" in said.told
+    assert all(io.read_instances(here / "all" / f"{n}.zarr") == wanted(nuclei) for n in ("blue", "green", "grey"))
+    assert "channel 0 of 1 pixel size 0.5 µm (ImageJ)" in seg("in/grey.tif", "--model", model, "-o", "grey").told
+    seen = [image["seen"] for image in json.loads((here / "all" / "run.json").read_text())["images"]]
+    assert seen[2] == "channel 0 of 1"
+
+
+def test_a_channel_can_be_named_and_no_object_gets_a_hint(model, here: Path, seg) -> None:
+    nuclei = bright((40, 50))
+    tifffile.imwrite(here / "a.ome.tif", np.stack([np.full_like(nuclei, 7), nuclei]),
+                     metadata={"axes": "CYX", "Channel": {"Name": ["empty", "cells"]}})  # fmt: skip
+    said = seg("a.ome.tif", "--model", model, "--channel", "Cells", "-o", "name")
+    assert "channel 1 (cells) of 2" in said.told
+    assert io.read_instances(here / "name" / "a.zarr") == wanted(nuclei)
+    said = seg("a.ome.tif", "--model", model, "--channel", "0", "-o", "number")
+    assert "this channel is flat, but channel 1 (cells) of 2 is not: say --channel 1" in said.told
+    assert "no object was found in channel 0 (empty) of 2; try another --channel" in said.told
+    again = seg("--from", "name/run.json", "-o", "again")
+    assert "channel 1 (cells) of 2" in again.told
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_time_series_is_run_frame_by_frame_with_one_scale(together: bool, model, here: Path, seg) -> None:
+    nuclei = bright((40, 50))
+    frames = np.stack([nuclei, nuclei // 4])
+    tifffile.imwrite(here / "a.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    said = seg("a.tif", "--model", model, "--set", f"normalise.together={together}".lower())
+    assert "2 frames, yx 40×50" in said.told
+    found = io.read_instances(here / "a.seg" / "a.zarr")
+    first = len(wanted(nuclei))
+    assert found.shape == frames.shape
+    assert len(found) == (first if together else 2 * first)
+    rows = list(csv.DictReader((here / "a.seg" / "a.objects.csv").read_text().splitlines()))
+    assert [row["frame"] for row in rows] == ["0"] * first + ["1"] * (0 if together else first)
+    assert tifffile.imread(here / "a.seg" / "a.labels.tif").shape == frames.shape
+
+
+def test_chunks_that_are_not_stored_are_counted_and_refused_where_that_is_asked(model, here: Path, seg) -> None:
+    array = bright((40, 50))
+    made = zarr.create_array(here / "a.zarr", shape=array.shape, chunks=(20, 25), dtype="u1", zarr_format=2)
+    made[...] = array
+    (here / "a.zarr" / "1.1").unlink()
+    assert "1 of 4 chunks are not stored and read as empty" in seg("a.zarr", "--model", model).told
+    said = seg("a.zarr", "--model", model, "--strict", "-o", "strict")
+    assert said.code == 5
+    assert "1 chunks are not stored" in said.error
+
+
+def test_files_that_are_not_read_are_named(model, here: Path, seg) -> None:
+    (here / "in").mkdir()
+    write(here / "in" / "a.tif", bright((40, 50)))
+    for name in ("x.nd2", "notes.txt"):
+        (here / "in" / name).write_text("text")
+    assert "note 2 skipped: x.nd2 (pip install 'seg-toolkit[formats]'), notes.txt" in seg("in", "--model", model).told
+
+
 def test_more_objects_than_16_bits_get_wider_ids(here: Path, tmp_path: Path, seg) -> None:
     large = see_through(tmp_path / "large", tiling={"window": [520, 520], "overlap": 0}, training={"crop": [520, 520]})
     array = np.zeros((520, 520), np.uint8)
@@ -265,6 +364,7 @@ def spoil(folder: Path) -> None:
     write(folder / "nan.tif", np.full((20, 20), np.nan, np.float32))
     write(folder / "deep.tif", bright((6, 20, 20)))
     tifffile.imwrite(folder / "colour.tif", np.stack([bright((40, 40))] * 3, -1), photometric="rgb")
+    write(folder / "two.tif", np.stack([bright((40, 40))] * 2), metadata={"axes": "CYX"})
     (folder / "cut.tif").write_bytes(good[: len(good) // 2])
     (folder / "text.tif").write_text("no image")
     (folder / "empty").mkdir()
@@ -284,7 +384,8 @@ BAD = {
         5,
         "there is no channel 3, the image has 1 channel",
     ),
-    "colour wanted": (["good.tif", "--set", "input.channels=haematoxylin"], 5, "needs red, green and blue"),
+    "colour wanted": (["two.tif", "--channel", "haematoxylin"], 5, "needs red, green and blue"),
+    "no such name": (["good.tif", "--channel", "DAPI"], 5, "there is no channel called 'DAPI'"),
     "two channels": (["good.tif", "--set", "input.channels=[0,0]"], 2, "the model takes 1 channel"),
     "all channels": (["colour.tif", "--set", "input.channels=all"], 5, "takes 1 channel(s) and this image has 3"),
     "no input": ([], 5, "no image was given"),
@@ -327,13 +428,22 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(case: str, model, here: Pa
     assert content(here) == before
 
 
-def test_no_method_is_a_mistake_too(here: Path, seg) -> None:
+def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
+    said = seg("a.tif", "-o", "chosen")
+    assert said.code == 0, said.err
+    assert "chosen nuclei, bright on dark: S@0.50" in said.err
+    record = json.loads((here / "chosen" / "run.json").read_text())
+    assert record["model"]["reference"] == "embedseg:embedseg"
+    assert seg("a.tif", "--plugin", "embedseg", "-o", "named").code == 0
+    assert (here / "named" / "a.labels.tif").read_bytes() == (here / "chosen" / "a.labels.tif").read_bytes()
+
+
+def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg) -> None:
+    write(here / "a.tif", bright((12, 40, 40)))
     said = seg("a.tif")
-    assert (said.code, said.error) == (
-        2,
-        "error: no method was named: --plugin or --model; see seg plugins list",
-    )
+    assert said.code == 2
+    assert said.error.startswith("error: no installed model says that it suits this image: a (3-D, 1 channel)")
 
 
 KILLED = """
@@ -372,7 +482,7 @@ def test_a_run_that_was_killed_is_resumed_with_the_same_bytes(count: int, before
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (here / "out").exists()
-    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work").glob("0*.tif")}
+    finished = {p: p.stat().st_mtime_ns for p in (here / "out.work" / "result").glob("0*.tif")}
     said = seg(*arguments, "-o", "out", "--resume")
     assert said.code == 0, said.err
     assert content(here / "out") == content(here / "whole")
@@ -480,34 +590,95 @@ def test_a_full_disk_is_said_and_what_was_done_is_kept(model, here: Path, seg, m
     assert len(list((here / "out").glob("*.labels.tif"))) == 3
 
 
+def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
+    model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.io import tifflabels
+
+    class Odd(StorageError):
+        def __init__(self, number: int) -> None:
+            super().__init__(f"fault {number}", "disk odd", "ask its maker")
+
+    three(here)
+    original, calls = tifflabels.write_tiff, []
+
+    def fail(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise Odd(7)
+        original(*arguments)
+
+    monkeypatch.setattr(tifflabels, "write_tiff", fail)
+    said = seg("in", "--model", model, "-o", "out")
+    assert said.code == 7
+    assert said.error == "error: fault 7: disk odd; ask its maker; 2 of 3 images are done and kept for --resume"
+
+
+def test_a_plugin_that_fails_on_one_image_is_named_and_the_others_are_done(
+    model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.builtin.postprocessors.threshold import Threshold
+
+    three(here)
+    settle, calls = Threshold.settle, []
+
+    def fail(self: Threshold, *given: Any) -> Any:
+        calls.append(given)
+        return settle(self, *given) if len(calls) != 2 else [][1]
+
+    monkeypatch.setattr(Threshold, "settle", fail)
+    said = seg("in", "--model", model, "-o", "out", "--workers", "1")
+    assert said.code == 9
+    assert "1 of 3 images could not be used" in said.error
+    assert "threshold failed: IndexError: list index out of range" in said.err
+    assert "Threshold.passes, reduce 1" in said.err
+    assert len(list((here / "out").glob("*.labels.tif"))) == 2
+
+
+SMALL = 300 * 1024
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[tuple[Path, bool]]:
+    """A folder, and whether it is a disk of its own that holds `SMALL` bytes: mounting takes privileges."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True)
-    if made.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", folder], capture_output=True)
+    yield folder, mounted.returncode == 0
+    if mounted.returncode == 0:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a tmpfs")
-def test_a_disk_that_is_really_full_is_said(model, here: Path, small_disk: Path, seg) -> None:
+@pytest.mark.linux
+def test_a_disk_that_is_really_full_is_said(model, here: Path, disk: tuple[Path, bool], seg) -> None:
     three(here)
     write(here / "in" / "9.tif", np.random.default_rng(0).integers(0, 256, (700, 700)).astype(np.uint8))
-    said = seg("in", "--model", model, "-o", small_disk / "out", "--no-preview")
+    folder, mounted = disk
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        if not mounted:  # the next best thing that a kernel refuses
+            resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL, limits[1]))
+        said = seg("in", "--model", model, "-o", folder / "out", "--no-preview")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert said.code == 7
-    assert "No space left on device" in said.error
-    assert not (small_disk / "out").exists()
+    assert ("No space left on device" if mounted else "File too large") in said.error
+    assert not (folder / "out").exists()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a tmpfs")
-def test_a_disk_that_may_only_be_read_is_said(model, here: Path, small_disk: Path, seg) -> None:
+@pytest.mark.linux
+def test_a_disk_that_may_only_be_read_is_said(model, here: Path, disk: tuple[Path, bool], seg) -> None:
     write(here / "a.tif", bright((40, 40)))
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    said = seg("a.tif", "--model", model, "-o", small_disk / "out")
+    folder, mounted = disk
+    if mounted:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    elif os.geteuid() == 0:  # who may do everything, but mount: in a container
+        folder = Path("/sys")
+    else:
+        folder.chmod(0o555)
+    said = seg("a.tif", "--model", model, "-o", folder / "out")
     assert said.code == 7
-    assert "Read-only file system" in said.error
+    assert re.search("Read-only file system|Permission denied|Operation not permitted", said.error)
 
 
 @pytest.mark.slow
@@ -520,3 +691,51 @@ def test_processes_over_images_and_over_blocks_give_the_bytes_of_one(model, here
     one = content(here / "one")
     assert content(here / "images") == one
     assert content(here / "blocks") == {name: data for name, data in one.items() if name.startswith("0.")}
+
+
+def test_more_columns_and_a_lowest_score_are_asked_for(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 50)))
+    usual = seg("a.tif", "--model", model, "-o", "usual")
+    assert usual.code == 0
+    assert "perimeter_px" not in (here / "usual" / "a.objects.csv").read_text()
+    assert seg("a.tif", "--model", model, "-o", "more", "--features", "shape,intensity").code == 0
+    rows = list(csv.DictReader((here / "more" / "a.objects.csv").read_text().splitlines()))
+    assert {"perimeter_px", "solidity", "deviation_0"} <= {*rows[0]}
+    least = sorted(float(row["score"]) for row in rows)[1]
+    assert seg("a.tif", "--model", model, "-o", "sure", "--min-score", least).code == 0
+    found = io.read_instances(here / "sure" / "a.zarr")
+    assert len(found) == sum(float(row["score"]) >= least for row in rows)
+    assert (found.scores >= least).all()
+    wrong = seg("a.tif", "--model", model, "-o", "wrong", "--features", "shap")
+    assert (wrong.code, "did you mean 'shape'" in wrong.error) == (2, True)
+    again = seg("--from", "more/run.json", "-o", "again")
+    assert (here / "again" / "a.objects.csv").read_bytes() == (here / "more" / "a.objects.csv").read_bytes()
+    assert again.code == 0
+
+
+def test_without_pyarrow_parquet_is_a_sentence_with_what_to_install(model, here: Path, seg, monkeypatch) -> None:
+    write(here / "a.tif", bright((40, 50)))
+    monkeypatch.setattr("toolkit.io.table.find_spec", lambda name: None)
+    said = seg("a.tif", "--model", model, "--parquet")
+    assert said.code == 2
+    assert "pip install 'seg-toolkit[tables]'" in said.error
+
+
+def test_a_table_is_written_as_parquet_too(model, here: Path, seg) -> None:
+    from pyarrow import parquet
+
+    write(here / "a.tif", bright((40, 50)))
+    assert seg("a.tif", "--model", model, "--parquet").code == 0
+    table = parquet.read_table(here / "a.seg" / "a.objects.parquet").to_pydict()
+    rows = list(csv.DictReader((here / "a.seg" / "a.objects.csv").read_text().splitlines()))
+    assert table["id"] == [int(row["id"]) for row in rows]
+    assert table["area_um2"] == [None] * len(rows)
+    assert table["mean_0"] == pytest.approx([float(row["mean_0"]) for row in rows])
+
+
+def test_of_many_images_the_first_get_a_picture(model, here: Path, seg, monkeypatch) -> None:
+    monkeypatch.setattr("toolkit.running.run.PREVIEWS", 2)
+    for name in "abcd":
+        write(here / "in" / f"{name}.tif", bright((40, 50)))
+    assert seg("in", "--model", model).code == 0
+    assert sorted(p.name for p in (here / "in.seg").glob("*.png")) == ["a.overlay.png", "b.overlay.png"]

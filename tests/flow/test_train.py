@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
         if report.progress.step == 60:  # after the checkpoint of step 50
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("toolkit.cli.train._lines", lambda screen: interrupt)
+    monkeypatch.setattr("toolkit.cli.training.lines", lambda screen: interrupt)
     assert begin(data, parts, "--steps", "110") == 130
     monkeypatch.undo()
     assert begin(data, parts, "--steps", "110", "--resume") == 0
@@ -84,6 +85,28 @@ def test_a_run_that_exists_is_not_overwritten_and_another_recipe_is_not_resumed(
     said = capsys.readouterr().err
     assert said.count("error:") == 2
     assert "Traceback" not in said
+
+
+def test_the_score_that_is_printed_is_obtained(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    obtained: Callable[[Path, Path], tuple[float, float]],
+) -> None:
+    run = tmp_path / "run"
+    assert begin(data, run, "--steps", "40", "--set", "postprocess.min_size=2") == 0
+    printed = capsys.readouterr().out
+    said, found = obtained(run, data)
+    assert said == found
+    assert f"score  S@0.50 {found:.3f} on 1 images of {data}:val" in printed
+    tuned = yaml.safe_load((run / "recipe.yaml").read_text())["postprocess"]
+    assert tuned["min_size"] == 2  # what --set has set is not tuned
+    record = json.loads((run / "training.json").read_text())
+    assert record["closing"]["postprocess"] == tuned
+    assert record["recipe"]["postprocess"]["seed"] == 0.8667  # what it was begun with
+    capsys.readouterr()
+    assert begin(data, run, "--steps", "40", "--set", "postprocess.min_size=2", "--resume") == 0
+    assert f"score  S@0.50 {found:.3f}" in capsys.readouterr().out
 
 
 def test_minutes_become_steps_and_the_model_runs(data: Path, tmp_path: Path) -> None:

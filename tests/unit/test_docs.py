@@ -58,3 +58,43 @@ def test_the_page_of_the_command_line_is_what_the_program_says() -> None:
         [sys.executable, str(DOCS / "make.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+SECTIONS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+
+
+def test_the_changelog_is_kept_in_its_form_with_the_latest_first() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    for version in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        titles = re.findall(r"^### (.*)$", version, re.MULTILINE)
+        assert titles == [title for title in SECTIONS if title in titles]
+        for section in re.split(r"^### ", version, flags=re.MULTILINE)[1:]:
+            days = [re.match(r"(\d{4}-\d\d-\d\d): ", line) for line in re.findall(r"^- (.*)$", section, re.MULTILINE)]
+            dated = [day[1] for day in days if day]
+            assert len(dated) == len(days), "an entry without its date"
+            assert dated == sorted(dated, reverse=True), "the latest comes first"
+
+
+def test_decisions_are_numbered_once_each_and_say_their_number() -> None:
+    pages = sorted((DOCS / "decisions").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers[:11] == list(range(1, 12))
+    assert len(set(numbers)) == len(numbers)
+    for number, page in zip(numbers, pages, strict=True):
+        assert page.read_text(encoding="utf8").startswith(f"# {number}. ")
+
+
+def test_whatever_page_is_named_is_in_the_repository() -> None:
+    parts = ("benchmarks", "docs", "evaluation", "plugins", "tests", "toolkit")
+    files = [*ROOT.glob("*.*"), *(path for part in parts for path in (ROOT / part).rglob("*.*"))]
+    for path in files:
+        if path.suffix in (".py", ".md", ".toml") and path != Path(__file__):
+            text = path.read_text(encoding="utf8")
+            assert not re.search(r"\b[A-Z]{4,} §", text), f"{path}: a page by its title alone"
+            # Tests also write pages of their own.
+            for name in () if "tests" in path.parts else re.findall(r"(?<![\w*{}/.])((?:[\w-]+/)*[\w-]+\.md)\b", text):
+                places = (ROOT, DOCS, path.parent)
+                assert name == "NAME.md" or any((place / name).is_file() for place in places), f"{path}: {name}"

@@ -14,9 +14,10 @@ from toolkit.builtin.postprocessors.mutex import MutexWatershed
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
 from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolkit.errors import UsageError
 from toolkit.plugins.specs import Loss, Network
 from toolkit.values.prediction import Head
 from toolkit.values.truth import Truth
@@ -24,7 +23,7 @@ class Packaged(Network):
     """The model's name, for messages."""
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        raise UsageError("only its own package builds this network", self.model or "network.kind=packaged", TRAIN)
+        raise ValueError(f"only its own package builds the network {self.model}; {TRAIN}")
 
     def stride(self, ndim: int) -> tuple[int, ...]:
         """1: which windows fit, the package knows and says."""
@@ -42,7 +41,7 @@ class PackagedHeads(Loss):
         return self.outputs
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
-        raise UsageError("a foreign model is not trained here", "loss.kind=packaged", TRAIN)
+        raise ValueError(f"a foreign model is not trained here; {TRAIN}")
 
     def build(self) -> torch.nn.Module:
-        raise UsageError("a foreign model is not trained here", "loss.kind=packaged", TRAIN)
+        raise ValueError(f"a foreign model is not trained here; {TRAIN}")

@@ -15,6 +15,7 @@ from toolkit.check.inventory import Inventory, inventory
 from toolkit.check.labels import odd_labels
 from toolkit.check.twins import Twins, twins
 from toolkit.pipeline.workers import Map, serial
+from toolkit.plugins.catalogue import Catalogue
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class Diagnosis:
     twins: tuple[Twins, ...]
     findings: tuple[Finding, ...]
     sizes: tuple[Sizes, ...]
-    advice: Advice | None
+    advice: tuple[Advice, ...]
+    """The methods that suit the objects best."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -41,11 +43,11 @@ class Diagnosis:
             "usable": not self.errors,
             "findings": [f.to_json() for f in self.findings],
             "sizes": [row.to_json() for row in self.sizes],
-            "advice": None if self.advice is None else self.advice.to_json(),
+            "advice": [one.to_json() for one in self.advice],
         }
 
 
-def diagnose(stock: Inventory, run: Map = serial) -> Diagnosis:
+def diagnose(stock: Inventory, catalogue: Catalogue, run: Map = serial) -> Diagnosis:
     """Look at every file of a data set; `run` maps over its images. Nothing is altered."""
     facts = tuple(run(look, stock.entries))
     read = [f for f in facts if f.image is not None]
@@ -63,13 +65,15 @@ def diagnose(stock: Inventory, run: Map = serial) -> Diagnosis:
         *odd_images(facts),
         *odd_labels(facts),
     ]
+    advice, silent = advise(facts, catalogue)
+    found += [Finding("not-asked", "note", f"a method could not be asked whether it suits: {why}") for why in silent]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
-    return Diagnosis(stock, facts, pairs, tuple(found), sizes(facts, stock.splits), advise(facts))
+    return Diagnosis(stock, facts, pairs, tuple(found), sizes(facts, stock.splits), advice)
 
 
-def check(where: str | Path, run: Map = serial) -> Diagnosis:
-    """The diagnosis of the data set `DIR`, or of one split, `DIR:SPLIT`."""
-    return diagnose(inventory(str(where)), run)
+def check(where: str | Path, run: Map = serial, catalogue: Catalogue | None = None) -> Diagnosis:
+    """The diagnosis of the data set `DIR`, or of one split, `DIR:SPLIT`, with advice from the installed methods."""
+    return diagnose(inventory(str(where)), catalogue or Catalogue(), run)
 
 
 def _unreadable(facts: Sequence[Facts]) -> Iterator[Finding]:

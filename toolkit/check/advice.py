@@ -1,32 +1,21 @@
-"""How large the objects are, and which method and sizes fit them."""
+"""How large the objects are, and which of the installed methods suit them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import gamma, pi
+from math import gamma, pi, prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.check.facts import Facts
-from toolkit.check.labels import SMALL
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.ranking import rank
+from toolkit.steps.survey import Seen, Survey
 
-OVERLAPPING = 0.01
-"""Share of objects that overlap from which on a method must be able to say so."""
-BENT = 0.8
-"""Objects that fill less of their ellipse are no blobs."""
-DENSE, FREE = 0.5, 0.05
-"""Share of voxels in objects from which on they lie side by side; share of touching objects that may be passed over."""
-SPARSE = 0.05
-"""Share of voxels without annotation from which on it is called sparse."""
-FLAT_AND_DEEP = ("affinities", "three-label-cpv")
-"""Recipes that come in two kinds; those for volumes end in `-3d`."""
-CROP = {2: (64, 512), 3: (16, 128)}
-"""Least and largest crop by the number of axes."""
-PATCH = {2: (9, 41), 3: (5, 15)}
-"""Least and largest patch of PatchPerPix."""
+SHOWN = 3
+"""Methods that are named."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +42,27 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Advice:
-    """A plugin, why, other recipes that may do, and `--set` changes for it."""
+    """A method of those installed, `plugin:name`, and its name alone, which `seg train` knows, too, unless two plugins
+    have it; what it is, how well it suits, from 0 to 1, and why."""
 
-    plugin: str
+    recipe: str
+    name: str
+    title: str
+    score: float
     reason: str
-    others: tuple[str, ...]
-    changes: tuple[str, ...]
-    recipe: str | None = None
-    """The recipe to begin with, where it is not the plugin's own."""
+
+    @property
+    def plugin(self) -> str:
+        return self.recipe.partition(":")[0]
+
+    @property
+    def option(self) -> str:
+        """How `seg train` is told."""
+        return f"--plugin {self.plugin}" if self.name == self.plugin else f"--recipe {self.name}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "others": list(self.others), "changes": list(self.changes)}
+        return asdict(self)
 
 
 def sizes(facts: Sequence[Facts], splits: Sequence[str]) -> tuple[Sizes, ...]:
@@ -72,7 +70,7 @@ def sizes(facts: Sequence[Facts], splits: Sequence[str]) -> tuple[Sizes, ...]:
     rows = []
     for split in splits:
         here = [f for f in facts if f.entry.split == split and f.mask is not None]
-        size = _all(here, "sizes")
+        size = np.concatenate([np.zeros(0, np.int64), *(f.mask.objects.sizes for f in here if f.mask is not None)])
         if not len(size):
             continue
         dimension = len(here[0].mask.shape) if here[0].mask else 2
@@ -101,81 +99,37 @@ def sizes(facts: Sequence[Facts], splits: Sequence[str]) -> tuple[Sizes, ...]:
     return tuple(rows)
 
 
-def advise(facts: Sequence[Facts]) -> Advice | None:
-    """What to begin with; None without objects. Looks at train and val only, if there are such splits."""
+def advise(facts: Sequence[Facts], catalogue: Catalogue) -> tuple[tuple[Advice, ...], tuple[str, ...]]:
+    """The methods that suit the objects best, one of each plugin, and why others could not be asked.
+
+    Nothing without objects, or where images differ in their number of axes. Looks at train and val only, if there are
+    such splits.
+    """
     learnt = [f for f in facts if f.entry.split in ("train", "val")] or list(facts)
-    here = [f for f in learnt if f.mask is not None and len(f.mask.objects)]
-    if not here:
-        return None
-    masks = [f.mask for f in here if f.mask is not None]
-    if all(m.points for m in masks):
-        fitting = tuple(change for change in _changes("cpv", here) if change.startswith("input."))
-        name = "gauss-3d" if len(masks[0].shape) == 3 else "gauss"
-        return Advice("cpv", "the objects are points, and it detects them", (), fitting, name)
-    total = sum(len(m.objects) for m in masks)
-    overlapping = sum(m.objects.overlapping for m in masks) / total
-    touching = sum(m.objects.touching * len(m.objects) for m in masks) / total
-    covered = float(np.mean([m.objects.covered for m in masks]))
-    unknown = float(np.mean([m.unannotated for m in masks]))
-    fill = float(np.median(_all(here, "fill")))
-    plugin, reason, others = _method(overlapping, unknown, fill, touching, covered)
-    volumes = len(masks[0].shape) == 3
-    named = tuple(f"{name}-3d" if volumes and name in FLAT_AND_DEEP else name for name in others)
-    return Advice(plugin, reason, named, _changes(plugin, here))
+    here = [f for f in learnt if f.mask is not None]
+    if not any(len(f.mask.objects) for f in here if f.mask) or len({len(f.mask.shape) for f in here if f.mask}) > 1:
+        return (), ()
+    found = rank(Survey.of(map(_seen, here)), catalogue)
+    best = {one.plugin: one for one in reversed(found.candidates)}
+    shown = [one for one in found.candidates if best[one.plugin] is one][:SHOWN]
+    stems = [name.partition(":")[2] for name in catalogue.collect("recipes")]
+    names = [c.name if stems.count(c.path.stem) > 1 else c.path.stem for c in shown]
+    advice = [Advice(c.name, n, c.recipe.title, c.fit.score, c.fit.reason) for c, n in zip(shown, names, strict=True)]
+    return tuple(advice), found.notes
 
 
-def _method(
-    overlapping: float, unknown: float, fill: float, touching: float, covered: float
-) -> tuple[str, str, tuple[str, ...]]:
-    if overlapping > OVERLAPPING:
-        return "ppp", f"{100 * overlapping:.0f} % of the objects overlap, and only its objects may share voxels", ()
-    if unknown > SPARSE:
-        reason = f"{100 * unknown:.0f} % of the voxels are not annotated, and it learns from them too"
-        return "cac", reason, ("embedseg",)
-    if fill < BENT:
-        return "ppp", f"the objects are bent or branched (they fill {fill:.2f} of their ellipses)", ("affinities",)
-    shape = f"the objects are compact (they fill {fill:.2f} of their ellipses)"
-    if covered > DENSE:
-        return "embedseg", f"{shape} and lie side by side", ("affinities", "ppp")
-    if touching < FREE:
-        return "embedseg", f"{shape} and few of them touch", ("unet",)
-    return "embedseg", f"{shape} and {100 * touching:.0f} % of them touch", ("three-label-cpv", "ppp")
-
-
-def _changes(plugin: str, here: Sequence[Facts]) -> tuple[str, ...]:
-    """Crop: four objects wide. Patch: as long as the objects, but no more than 2.5 times their width."""
-    shapes = np.array([f.mask.shape for f in here if f.mask is not None])
-    dimension, image = shapes.shape[1], np.median(shapes, axis=0)
-    extents, width, size = _all(here, "extents"), _all(here, "width"), _all(here, "sizes")
-    least, most = CROP[dimension]
-    wanted = np.clip(4 * np.percentile(extents, 95, axis=0), least, most)
-    wanted[-2:] = wanted[-2:].max()  # objects lie in any direction
-    crop, window = _stepped(np.minimum(wanted, image)), _stepped(np.minimum(most, image))
-    changes = [f"training.crop={crop}", f"tiling.window={window}"]
-    if dimension == 3:
-        changes.append(f"tiling.overlap={[n // 4 for n in window]}")
-    if len({f.image.channels for f in here if f.image is not None}) > 1:
-        changes.append("input.channels=grey")
-    if plugin == "ppp":
-        low, high = PATCH[dimension]
-        side = np.clip(np.minimum(np.median(extents, axis=0), 2.5 * float(np.median(width))), low, high)
-        patch = [int(n) // 2 * 2 + 1 if n < high else high for n in side]
-        changes += [f"loss.patch={patch}", f"postprocess.patch={patch}"]
-    if plugin == "embedseg":
-        changes.append(f"postprocess.min_size={int(size[size >= SMALL * np.median(size)].min())}")
-        voxel = next((f.image.voxel_size for f in here if f.image is not None and f.image.calibrated), ())
-        if len(set(voxel)) > 1:
-            ratio = [round(v / voxel[-1], 4) for v in voxel]
-            changes += [f"loss.anisotropy={ratio}", f"postprocess.anisotropy={ratio}"]
-    return tuple(change.replace(", ", ",") for change in changes)
-
-
-def _stepped(shape: NDArray[np.float64]) -> list[int]:
-    """Rounded up to multiples of 16, which every network takes."""
-    return [int(-(-n // 16) * 16) for n in shape]
-
-
-def _all(facts: Sequence[Facts], name: str) -> NDArray[Any]:
-    """One array of the objects of all masks."""
-    parts = [getattr(f.mask.objects, name) for f in facts if f.mask is not None and len(f.mask.objects)]
-    return np.concatenate(parts) if parts else np.zeros(0)
+def _seen(facts: Facts) -> Seen:
+    mask, image = facts.mask, facts.image
+    assert mask is not None, "asked of what is annotated"
+    voxels = prod(mask.shape)
+    return Seen(
+        mask.shape,
+        image.voxel_size if image is not None else (1.0,) * len(mask.shape),
+        image is not None and image.calibrated,
+        image.channels if image is not None else 0,
+        image is not None and image.stained,
+        mask.objects,
+        inside=round(mask.objects.covered * voxels),
+        known=round((1 - mask.unannotated) * voxels),
+        unknown=round(mask.unannotated * voxels),
+    )

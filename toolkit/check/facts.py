@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.check.fingerprint import Fingerprint, fingerprint
 from toolkit.check.inventory import Entry
-from toolkit.check.objects import Objects, describe
+from toolkit.check.parts import parts
 from toolkit.errors import InputError, OutOfMemory
-from toolkit.io.axes import arrange, checked, named
-from toolkit.io.image import open_raster
-from toolkit.io.labels import has_instances
+from toolkit.io.labels import has_instances, stored
 from toolkit.io.points import is_points
+from toolkit.io.shapeless import is_shapeless
+from toolkit.steps.choice import stained
+from toolkit.steps.objects import Objects, describe
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box
 from toolkit.values.truth import UNANNOTATED
@@ -46,6 +47,8 @@ class ImageFacts:
     nonfinite: int
     colourless: bool
     """Three channels that are equal."""
+    stained: bool
+    """Tissue, through which light comes in colours."""
     partial: bool
     """Only the middle was looked at."""
     fingerprint: Fingerprint
@@ -67,6 +70,8 @@ class MaskFacts:
     unannotated: float
     """Share of voxels that are unannotated."""
     objects: Objects
+    pieces: dict[int, tuple[int, ...]]
+    """Sizes of the pieces of the objects that have several, by id."""
 
     @property
     def points(self) -> bool:
@@ -92,7 +97,7 @@ def look(entry: Entry) -> Facts:
     labels: NDArray[Any] | None = None
     if entry.mask is not None:
         try:
-            mask, labels = _points(entry) if is_points(entry.mask) else _mask(entry.mask, entry.meta.masks)
+            mask, labels = _shapeless(entry) if is_shapeless(entry.mask) else _mask(entry.mask, entry.meta.masks)
         except (InputError, OutOfMemory) as error:
             bad["mask"] = _reason(error, entry.mask)
     if entry.image is not None:
@@ -135,6 +140,7 @@ def _image(image: Image, labels: NDArray[Any] | None) -> ImageFacts:
         constant=bool(known.size and known.min() == known.max()),
         nonfinite=nonfinite,
         colourless=len(voxels) == 3 and bool((voxels[0] == voxels[1]).all() and (voxels[0] == voxels[2]).all()),
+        stained=len(voxels) == 3 and stained(voxels.reshape(3, -1), voxels.dtype),
         partial=box != Box.whole(image.shape),
         fingerprint=fingerprint(voxels),
         digest=hashlib.sha256(f"{image.channels}{image.shape}{image.dtype}".encode() + voxels.tobytes()).hexdigest(),
@@ -169,9 +175,9 @@ def _contrast(image: Image, labels: NDArray[Any] | None, low: float, high: float
     return float((np.median(voxels[inside]) - np.median(voxels[~inside])) / (high - low))
 
 
-def _points(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
-    """Facts and labels of a table of points, which only an image that can be read makes complete."""
-    assert entry.mask is not None, "somebody asks for its points"
+def _shapeless(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
+    """Facts and labels of points or outlines, which only an image that can be read makes complete."""
+    assert entry.mask is not None, "somebody asks for it"
     if entry.image is None:
         return None, None
     try:
@@ -179,8 +185,9 @@ def _points(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
     except (InputError, OutOfMemory):
         return None, None  # said of the image
     layers = io.read_truth(entry.mask, shape=shape).layers
+    kind: Literal["P", "L"] = "P" if is_points(entry.mask) else "L"
     dtype, high = str(layers.dtype), float(layers.max())
-    return MaskFacts(shape, "P", dtype, 0.0, high, 0.0, describe(layers, False)), layers
+    return MaskFacts(shape, kind, dtype, 0.0, high, 0.0, describe(layers, False), {}), layers
 
 
 def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
@@ -189,11 +196,7 @@ def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
         stack: NDArray[Any] = io.read_instances(path).layers()
         kind = "L"
     else:
-        raster = open_raster(path)
-        letters, _ = named(raster, None if axes is None else checked(axes, "LQ"), "LQ")
-        kind = "Q" if "Q" in (axes or letters).upper() else "L"
-        source = arrange(path, raster.source, letters, kind + ("ZYX" if "Z" in letters else "YX"))
-        stack = np.asarray(source[(slice(None),) * len(source.shape)])
+        stack, kind, _ = stored(path, axes)
     dtype, low, high = str(stack.dtype), float(stack.min()), float(stack.max())
     if stack.dtype.kind == "f":
         if not (np.isfinite(stack).all() and (stack == np.rint(stack)).all()):
@@ -203,4 +206,6 @@ def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
         raise InputError(f"a label image may hold -1 (unannotated), but this one holds {low:.0f}", path)
     stack = stack.astype(np.uint8) if stack.dtype == bool else stack
     unknown = float((stack == UNANNOTATED).any(0).mean()) if low < 0 else 0.0
-    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, describe(stack, kind == "Q")), stack
+    planes = kind == "Q"
+    objects = describe(stack, planes)
+    return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, objects, parts(stack, planes)), stack

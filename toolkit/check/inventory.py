@@ -9,9 +9,9 @@ from pathlib import Path
 from toolkit.check.finding import Finding, Place, count, finding
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.io.dataset import ALL, parted
-from toolkit.io.meta import Meta, read_meta, read_splits
+from toolkit.io.meta import Meta, read_meta, read_splits, read_weights
 from toolkit.io.paths import is_image, stem
-from toolkit.io.points import is_points, points_stem
+from toolkit.io.shapeless import is_shapeless, shapeless_stem
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,11 @@ def inventory(where: str) -> Inventory:
     folder = root / "images" if (root / "images").is_dir() else root
     images, masks, voids = (_files(path, found) for path in (folder, root / "masks", root / "void"))
     if not images and not masks:
-        raise InputError("this folder holds no image", folder, "TIFF, PNG and OME-Zarr are read")
+        raise InputError("this folder holds no image", folder, "TIFF, PNG, JPEG, BMP and OME-Zarr are read")
+    try:
+        read_weights(root, images)
+    except InputError as error:
+        found.append(Finding("description", "error", f"{error.what}: {error.where}", error.do))
     names = dict.fromkeys([*(n for s in splits.values() for n in s), *sorted({*images, *masks, *voids})])
     of = {name: tuple(s for s, members in splits.items() if name in members) for name in names}
     if chosen not in (None, ALL):
@@ -75,14 +79,14 @@ def inventory(where: str) -> Inventory:
 
 
 def _files(folder: Path, found: list[Finding]) -> dict[str, Path]:
-    """Images, and among masks also tables of points, directly inside `folder` by stem."""
+    """Images, and among masks also tables of points and outlines, directly inside `folder` by stem."""
     files: dict[str, Path] = {}
     twice = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        points = folder.name == "masks" and is_points(path)
-        if not points and not is_image(path):
+        shapeless = folder.name == "masks" and is_shapeless(path)
+        if not shapeless and not is_image(path):
             continue
-        name = points_stem(path) if points else stem(path)
+        name = shapeless_stem(path) if shapeless else stem(path)
         if name in files:
             twice.append(Place(name, f"{files[name].name} and {path.name} in {folder.name}"))
         files.setdefault(name, path)

@@ -30,7 +30,7 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
         "warning",
         f"{count(len(meaning), 'mask')} with one id for all objects: probably classes, not objects",
         "label the objects, or use --fix FOLDER --split-pieces, which joins those that touch",
-        [Place(name, f"id {int(mask.high)} in {len(mask.objects.pieces[int(mask.high)])} pieces")
+        [Place(name, f"id {int(mask.high)} in {len(mask.pieces[int(mask.high)])} pieces")
          for name, mask in meaning.items()],
     )  # fmt: skip
     wrapped = {name: mask for name, mask in masks if _wrapped(mask)}
@@ -39,13 +39,13 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
         "warning",
         f"{count(len(wrapped), 'mask')} where ids seem to have run over and begun anew",
         "write the labels with a wider type, uint32, from their source",
-        [Place(name, f"{mask.dtype}, {len(mask.objects)} ids, {len(mask.objects.pieces)} of them in several pieces")
+        [Place(name, f"{mask.dtype}, {len(mask.objects)} ids, {len(mask.pieces)} of them in several pieces")
          for name, mask in wrapped.items()],
     )  # fmt: skip
     yield from _pieces([(n, m) for n, m in masks if n not in meaning and n not in wrapped])
     yield from finding(
         "points", "note", f"{count(sum(m.points for _, m in masks), 'mask')} of points: one voxel for each object",
-        "detect with the recipe gauss, or with --set auxiliary=cpv --set auxiliary.radius_um=… (see docs/auxiliary.md)",
+        "choose a method that detects points",
         [Place(name, count(len(mask.objects), "point")) for name, mask in masks if mask.points],
     )  # fmt: skip
     yield from _sizes([(n, m) for n, m in masks if not m.points])
@@ -62,7 +62,7 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
     total = sum(mask.objects.overlapping for _, mask in masks)
     yield from finding(
         "overlap", "note", f"{total} objects overlap, in {count(len(overlapping), 'image')}",
-        "choose a method that can say so: ppp", overlapping,
+        "choose a method whose objects may share voxels", overlapping,
     )  # fmt: skip
 
 
@@ -82,9 +82,7 @@ def _types(masks: Sequence[tuple[str, MaskFacts]]) -> Iterator[Finding]:
 
 def semantic(mask: MaskFacts) -> bool:
     """One id for all objects, as masks of classes have."""
-    return (
-        mask.kind == "L" and len(mask.objects) == 1 and int(mask.high) in mask.objects.pieces and mask.high in (1, 255)
-    )
+    return mask.kind == "L" and len(mask.objects) == 1 and int(mask.high) in mask.pieces and mask.high in (1, 255)
 
 
 def _wrapped(mask: MaskFacts) -> bool:
@@ -93,7 +91,7 @@ def _wrapped(mask: MaskFacts) -> bool:
         mask.kind == "L"
         and most is not None
         and len(mask.objects) >= CROWDED * most
-        and any(_substantial(sizes) for sizes in mask.objects.pieces.values())
+        and any(_substantial(sizes) for sizes in mask.pieces.values())
     )
 
 
@@ -104,7 +102,7 @@ def _substantial(sizes: tuple[int, ...]) -> bool:
 def _pieces(masks: Sequence[tuple[str, MaskFacts]]) -> Iterator[Finding]:
     where, large = [], 0
     for name, mask in masks:
-        if pieces := mask.objects.pieces:
+        if pieces := mask.pieces:
             large += sum(map(_substantial, pieces.values()))
             most = max(pieces.values(), key=lambda sizes: sizes[1])
             where.append(Place(name, f"largest {', '.join(map(str, most[:4]))} voxels", tuple(sorted(pieces))))

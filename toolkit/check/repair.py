@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os.path
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +17,8 @@ from toolkit.check.facts import Facts
 from toolkit.check.finding import count
 from toolkit.check.labels import SUBSTANTIAL, semantic
 from toolkit.errors import InputError, UsageError
+from toolkit.files import whole
+from toolkit.io.meta import WEIGHTS, read_weights
 
 if TYPE_CHECKING:
     from toolkit.check import Diagnosis
@@ -26,7 +30,7 @@ ORDER = ("test", "val", "train")
 
 def target(folder: Path, root: Path) -> None:
     """Refuse a folder that exists or lies inside the data set; raises `UsageError`."""
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UsageError("the output exists", folder, "choose another --fix FOLDER")
     if folder.resolve().is_relative_to(root.resolve()):
         raise UsageError("the repaired copy may not lie inside the data set", folder, "choose another --fix FOLDER")
@@ -52,17 +56,20 @@ def repair(found: Diagnosis, folder: Path, split_pieces: bool = False) -> dict[s
     changes += _change("taken out, because another split holds the same voxels", leaked)
     kept = [f for f in kept if f.entry.name not in leaked]
     widest = _widest(kept)
-    draft = folder.with_name(folder.name + ".partial")
-    for name in ("images", *(("masks",) if stock.labelled else ())):
-        (draft / name).mkdir(parents=True)
-    changes += _change(f"stored as {widest}", _write_images(kept, draft / "images", widest))
-    if stock.labelled:
-        changes += _change("labels stored as integers or split into pieces", _write_masks(kept, draft, split_pieces))
-    _describe(found, draft, splits, kept)
-    done = {"images": len(kept), "changes": [f"{count(len(c['images']), 'image')} {c['what']}" for c in changes]}
-    done["changes"] = done["changes"] or ["nothing to change"]
-    (draft / RECORD).write_text(json.dumps({"from": str(stock.root), "changes": changes}, indent=1), encoding="utf8")
-    draft.replace(folder)
+    with whole.folder(folder) as draft:
+        for name in ("images", *(("masks",) if stock.labelled else ())):
+            (draft / name).mkdir()
+        changes += _change(f"stored as {widest}", _write_images(kept, draft / "images", widest))
+        if stock.labelled:
+            changes += _change(
+                "labels stored as integers or split into pieces", _write_masks(kept, draft, split_pieces)
+            )
+        _describe(found, draft, splits, kept)
+        done = {"images": len(kept), "changes": [f"{count(len(c['images']), 'image')} {c['what']}" for c in changes]}
+        done["changes"] = done["changes"] or ["nothing to change"]
+        (draft / RECORD).write_text(
+            json.dumps({"from": str(stock.root), "changes": changes}, indent=1), encoding="utf8"
+        )
     return done
 
 
@@ -126,7 +133,7 @@ def _write_masks(kept: list[Facts], draft: Path, split_pieces: bool) -> list[str
         if facts.entry.void is not None:
             (draft / "void").mkdir(exist_ok=True)
             _copy(facts.entry.void, draft / "void")
-        split = split_pieces and bool(mask.objects.pieces) and mask.kind == "L" and path.is_file()
+        split = split_pieces and bool(mask.pieces) and mask.kind == "L" and path.is_file()
         if not split and not mask.dtype.startswith("float"):
             _copy(path, draft / "masks")
             continue
@@ -196,10 +203,14 @@ def _copy(path: Path, folder: Path) -> None:
 
 
 def _describe(found: Diagnosis, draft: Path, splits: dict[str, str | None], kept: list[Facts]) -> None:
-    """`meta.json` as it was, `splits.json` of what is left."""
+    """`meta.json` as it was, `splits.json` and `weights.csv` of what is left."""
     root = found.inventory.root
     if (root / "meta.json").is_file():
         shutil.copyfile(root / "meta.json", draft / "meta.json")
     if (root / "splits.json").is_file():
         members = {s: [f.entry.name for f in kept if splits[f.entry.name] == s] for s in found.inventory.splits}
         (draft / "splits.json").write_text(json.dumps(members, indent=1), encoding="utf8")
+    if weights := read_weights(root):
+        with (draft / WEIGHTS).open("w", newline="", encoding="utf8") as stream:
+            rows = [(f.entry.name, weights[f.entry.name]) for f in kept if f.entry.name in weights]
+            csv.writer(stream).writerows([("name", "weight"), *rows])

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.lazy import Verbs
+from toolkit.errors import UsageError
 
 VERBS = {
     "run": ("toolkit.cli.run:run", "Segment images: objects, table, overlay and a record of the run."),
@@ -79,6 +80,9 @@ def seg(
     no_plugin: Annotated[
         list[str] | None, typer.Option("--no-plugin", metavar="NAME", help="Leave this plugin out; may be repeated.")
     ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the stack of an error, for authors of plugins.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -91,8 +95,6 @@ def seg(
 
 def _check(arguments: Sequence[str]) -> None:
     """Refuse what no record and no terminal could show."""
-    from toolkit.errors import UsageError
-
     for argument in arguments:
         try:
             argument.encode()
@@ -102,6 +104,7 @@ def _check(arguments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
+    given = sys.argv[1:] if arguments is None else arguments
     import logging
 
     from toolkit.cli.console import Remarks
@@ -110,13 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.lastResort.setFormatter(Remarks())
     logging.captureWarnings(True)
     try:
-        _check(sys.argv[1:] if arguments is None else arguments)
+        if sys.platform == "win32":
+            raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")
+        _check(given)
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:
         from toolkit.cli.failure import report
 
-        return report(error)
+        return report(error, "--traceback" in given)
     if code == 130:
         sys.stderr.write("error: interrupted\n")
     return code if isinstance(code, int) else 0

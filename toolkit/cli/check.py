@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from toolkit.cli import console
+from toolkit.cli.catalogue import catalogue
 from toolkit.errors import InputError, UsageError
 
 
 def check(
+    context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A data set, or one split of it: DIR:SPLIT.")],
     fix: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a repaired copy into this new folder.")
@@ -25,7 +27,8 @@ def check(
 ) -> None:
     """Find what is wrong with a data set, and which method fits it.
 
-    Nothing in DATA is ever altered. The exit code is 0 with warnings, and 5 if something cannot be used.
+    The installed methods are asked how well they suit. Nothing in DATA is ever altered. The exit code is 0 with
+    warnings, and 5 if something cannot be used.
 
     Example: seg check data/ --fix repaired/
     """
@@ -34,7 +37,7 @@ def check(
     from toolkit.check.repair import repair, target
     from toolkit.cli.diagnosis import show
     from toolkit.cli.summary import counted
-    from toolkit.pipeline.workers import cores
+    from toolkit.gpu.cores import cores
     from toolkit.pipeline.workers import workers as pool
 
     if split_pieces and fix is None:
@@ -44,7 +47,7 @@ def check(
         target(fix, stock.root)
     number = min(workers or cores(), max(1, len(stock.entries) // 8))
     with pool(number) as run, counted(run, len(stock.entries)) as seen:
-        found = diagnose(stock, seen)
+        found = diagnose(stock, catalogue(context), seen)
     done = repair(found, fix, split_pieces) if fix is not None else None
     if as_json:
         console.document(found.to_json() | ({} if done is None else {"fixed": done}))

@@ -36,14 +36,16 @@ def show(found: Diagnosis, most: int) -> None:
             table.add_row(row.split, *(f"{n:.10g}" for n in numbers), *size, f"{100 * row.touching:.0f} %")
         out.print()
         out.print(table)
-    if found.advice is not None:
-        advice = found.advice
-        others = f"; {' or '.join(advice.others)} may do too (seg train --recipe NAME)" if advice.others else ""
+    if found.advice:
+        best = found.advice[0]
         out.print()
-        out.print(f"begin with {advice.recipe or advice.plugin}: {advice.reason}{others}")
-        changes = " ".join(f"--set '{change}'" if "[" in change else f"--set {change}" for change in advice.changes)
-        method = f"--recipe {advice.recipe}" if advice.recipe else f"--plugin {advice.plugin}"
-        out.print(f"seg train {method} --data {found.inventory.root} -o run {changes}")
+        for advice in found.advice:
+            about = f" ({advice.title})" if advice.title else ""
+            lead = "begin with" if advice is best else "or"
+            out.print(f"{lead} {advice.name}{about}: {advice.reason}", markup=False, soft_wrap=True)
+        out.print(
+            f"seg train {best.option} --data {found.inventory.root} -o run --deduce", markup=False, soft_wrap=True
+        )
 
 
 def _examples(one: Finding, most: int) -> None:

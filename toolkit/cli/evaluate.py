@@ -10,6 +10,7 @@ import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
+from toolkit.files import whole
 
 
 def evaluate(
@@ -48,6 +49,8 @@ def evaluate(
     from toolkit.evaluation.named import find_metrics
     from toolkit.pipeline.workers import workers as pool
 
+    for path in filter(None, (output, html)):
+        whole.replaceable(path)
     metrics = find_metrics(metric or (), catalogue(context))
     pairs = pairing.pairs(predicted, truth, pred_axes, truth_axes)
     rivals = pairing.pairs(against, truth, pred_axes, truth_axes) if against else []
@@ -55,7 +58,7 @@ def evaluate(
         found = evaluation.evaluate(pairs, metrics, against=rivals, samples=samples, seed=seed, run=seen)
     document = found.to_json() if output or as_json else {}
     if output:
-        write(output, json.dumps(document, indent=1))
+        _write(output, json.dumps(document, indent=1))
     if csv:
         from toolkit.evaluation.spreadsheet import write_tables
 
@@ -63,16 +66,13 @@ def evaluate(
     if html:
         from toolkit.report import page
 
-        write(html, page(found, pairs, predicted, truth))
+        _write(html, page(found, pairs, predicted, truth))
     if as_json:
         console.document(document)
     else:
         show(found)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    whole.text(path, text)

@@ -13,11 +13,12 @@ import typer
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.errors import ModelError, UsageError
+from toolkit.files import whole
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.example import Example
-    from toolkit.registry.check import Result
     from toolkit.registry.package import ModelPackage
+    from toolkit.registry.verify import Result
 
 
 def export(
@@ -43,15 +44,16 @@ def export(
 
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
+    whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.pipeline.segment import segment
-    from toolkit.registry import package
+    from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About
     from toolkit.registry.export import export as write
 
     plugins = catalogue(context)
-    model = package.load(run, plugins)
+    model = resolve.load(run, plugins)
     about = About(
         name=name or model.name,
         description=description or f"Instances by the method {model.recipe.postprocess.kind}.",
@@ -72,19 +74,19 @@ def export(
 
 def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
     from toolkit.registry.bioimageio import example
+    from toolkit.registry.package import trained
 
     if image is not None:
         return example.of_image(image, model.recipe)
-    record = run / "training.json"
-    if not record.is_file():
+    data = trained(run).get("data")
+    if data is None:
         raise UsageError("there is no image to show the model on", run, "name one with --image")
-    data = json.loads(record.read_text(encoding="utf8"))["data"]
     return example.of_data(f"{data}:val", model.recipe)
 
 
 def _verify(path: Path) -> list[Result]:
     """What `seg models test` finds in a process of its own."""
-    from toolkit.registry.check import Result
+    from toolkit.registry.verify import Result
 
     command = [sys.executable, "-m", "toolkit.cli", "models", "test", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -16,12 +16,12 @@ STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 """What the operating system says when a disk is full or a path may not be read or written."""
 
 
-def report(error: BaseException) -> int:
-    """Write the line and return the exit code; a traceback goes with it only if the fault is ours."""
+def report(error: BaseException, stack: bool = False) -> int:
+    """Write the line and return the exit code; a traceback goes with it only if the fault is ours, or with `stack`."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     line, code = explain(error)
-    if code == 1:
+    if code == 1 or stack:
         sys.stderr.write(shown("".join(traceback.format_exception(error)), lines=True))
     sys.stderr.write(f"error: {' '.join(shown(line).split())}\n")
     return code

@@ -29,19 +29,26 @@ class Finding:
 
 def findings() -> Iterator[Finding]:
     """Everything there is to say about the machine."""
+    from toolkit.registry.store import usual_home
+
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _torch()
     yield _memory()
-    for name, path in {"home": home(), "working folder": Path.cwd()}.items():
+    for name, path in {"home": usual_home(), "working folder": Path.cwd()}.items():
         yield _disk(name, path)
+    yield _compiled()
 
 
-def home() -> Path:
-    """The folder of the model registry: `SEG_HOME`, or the platform's place for data of an application."""
-    from platformdirs import user_data_path
-
-    named = os.environ.get("SEG_HOME")
-    return Path(named) if named else user_data_path("seg-toolkit")
+def _compiled() -> Finding:
+    """Whether compiled functions can be kept: beside the program, in the user's cache or where NUMBA_CACHE_DIR says."""
+    own = Path(__file__).parent
+    places = [own, Path.home() / ".cache" / "numba"]
+    if told := os.environ.get("NUMBA_CACHE_DIR"):
+        places = [Path(told)]
+    for place in places:
+        if os.access(next(p for p in (place, *place.parents) if p.exists()), os.W_OK):
+            return Finding("compiled code", f"kept in {place}" if place != own else "kept beside the program")
+    return Finding("compiled code", "made anew by each process, which takes seconds", "set NUMBA_CACHE_DIR to a folder")
 
 
 def _torch() -> Iterator[Finding]:

@@ -10,7 +10,9 @@ import typer
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.cli.show import Changes
-from toolkit.errors import InputError, UsageError
+from toolkit.errors import InputError, UsageError, nearest
+
+FEATURES = ("shape", "intensity")
 
 
 def run(
@@ -26,6 +28,10 @@ def run(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of the results. [default: INPUT's stem + .seg]")
     ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|N|grey|haematoxylin", help="What is seen; once for each that the model takes."),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
@@ -37,13 +43,20 @@ def run(
     from_record: Annotated[
         Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
     ] = None,
-    no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlay.")] = False,
+    features: Annotated[str | None, typer.Option(help="More columns of the table: shape, intensity or both.")] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
+    no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlays; else of the first 50.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
     as_json: console.Json = False,
 ) -> None:
     """Segment images: objects, table, overlay and a record of the run.
 
-    Example: seg run nuclei.tif --plugin embedseg
+    Without --plugin and --model, the installed methods are asked, and of the models that they ship the one runs that
+    suits the first image best.
+
+    Example: seg run nuclei.tif
     """
     from toolkit.cli.runner import execute
     from toolkit.cli.wish import Wish, repeated
@@ -53,6 +66,7 @@ def run(
         plugin=plugin,
         model=model,
         out=out,
+        channels=tuple(channel or ()),
         changes=tuple(changes or ()),
         named=recipe,
         device=device,
@@ -62,6 +76,10 @@ def run(
         block=block,
         resume=resume,
         overwrite=overwrite,
+        strict=strict,
+        features=_features(features),
+        parquet=parquet,
+        min_score=min_score,
         preview=not no_preview,
         dry_run=dry_run,
     )
@@ -70,6 +88,14 @@ def run(
     if not wish.inputs:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     execute(wish, catalogue(context), as_json)
+
+
+def _features(text: str | None) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in names:
+        if name not in FEATURES:
+            raise UsageError("no such features", f"--features {name}", nearest(name, FEATURES))
+    return names
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:

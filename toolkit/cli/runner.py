@@ -10,56 +10,75 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
-from toolkit.cli.wish import Wish, chosen, default_out
-from toolkit.errors import InputError
+from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.running.workspace import check
+from toolkit.running.workspace import writable
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
+    from toolkit.io.inputs import named
+    from toolkit.io.table import need_parquet
 
-    found = io.find_inputs(wish.inputs)
+    looked = io.search(wish.inputs)
+    found = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
+    if wish.parquet:
+        need_parquet()
     if not wish.dry_run:
-        check(out, wish.overwrite)
+        writable(out, wish.overwrite)
+    wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline.segment import Model
-    from toolkit.pipeline.workers import cores
+    from toolkit.gpu.cores import cores
+    from toolkit.pipeline.session import Session
+    from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
-    from toolkit.running.run import Options, run
+    from toolkit.running.run import run
+    from toolkit.running.seen import counted
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
-    options = Options(out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite)
+    options = Options(
+        out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
+        wish.features, wish.parquet, wish.min_score,
+    )  # fmt: skip
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
     )
+    if why:
+        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    for note in package.notes:
+        screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    ahead = plan(found, Model.of(package, backend, allow), options)
+    session = Session(package, backend, catalogue)
+    ahead = plan(found, session, options)
+    screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
         f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
     )
     for note in ahead.notes:
-        screen.print(f"note   {ahead.first}: {note}")
+        screen.print(f"note   {ahead.first}: {note}", markup=False)
+    if looked.skipped:
+        screen.print(f"note   {len(looked.skipped)} skipped: {named(looked.skipped)}", markup=False)
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))
         return asdict(ahead)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, package, backend, options, advance, allow)
+        outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
-    for one in good:
-        for note in one.notes:
-            if "not finite" in note and (one.stem != ahead.first or note not in ahead.notes):
-                screen.print(f"note   {one.stem}: {note}")
+    for note, stems in _once(good, ahead).items():
+        where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
+        screen.print(f"note   {where}: {note}", markup=False)
+    if differ := counted([d.seen for d in good]):
+        screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
         f"done   {_objects(good)}, {outcome.record['seconds']:.1f} s, peak {peak():.1f} GB",
     )
@@ -70,13 +89,23 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         console.results().print(f"wrote  {out}{os.sep}: {'  '.join([*names, 'run.json'])}")
     if outcome.failed:
         for one in outcome.failed:
-            screen.print(f"failed {one.error}")
-        raise InputError(
+            screen.print(f"failed {one.error}", markup=False)
+        raise outcome.failure(
             f"{len(outcome.failed)} of {len(found)} images could not be used",
             ", ".join(d.stem for d in outcome.failed[:5]),
             "the others are done",
         )
     return outcome.record
+
+
+def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
+    """Notes that were not said before the run, each with the images of which it is true."""
+    said: dict[str, list[str]] = {}
+    for one in done:
+        for note in one.notes:
+            if note not in ahead.notes:
+                said.setdefault(note, []).append(one.stem)
+    return said
 
 
 def _bar(count: int, screen: Any) -> Any:

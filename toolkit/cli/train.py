@@ -5,18 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
-from toolkit.cli.show import Changes, resolve
-from toolkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from toolkit.training.deduce import Deduction
-    from toolkit.training.loop import Report
+from toolkit.cli.show import Changes
 
 
 def train(
@@ -35,7 +30,9 @@ def train(
     deduce: Annotated[
         bool, typer.Option("--deduce", help="Set sizes and weights from the objects in DIR and the free memory.")
     ] = False,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Stop after about so long.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after about so long; tuning takes up to a quarter more.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps. [default: the recipe's]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     threads: Annotated[
@@ -45,106 +42,31 @@ def train(
 ) -> None:
     """Train a method on your data; the best weights are those with the best instances on the split `val`.
 
+    At the end the post-processor is tuned on `val`. The score that is printed is what `seg run` gives there.
     --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own.
 
-    Example: seg train --plugin embedseg --data data/ -o run --minutes 30
+    Example: seg train --recipe unet --data data/ -o run --minutes 30
     """
-    plugins = catalogue(context)
-    if minutes is not None and steps is not None:
-        raise UsageError("two ways to say how long", "--minutes and --steps", "choose one")
-    wanted = [*(changes or ()), *([f"training.steps={steps}"] if steps else [])]
-    owner = plugins.plugin(plugin).name if plugin else None
-    begun = resume and (out / "recipe.yaml").is_file()
-    if begun and (deduce or not (plugin or recipe)):
-        from toolkit.training.record import recipe_of
+    from toolkit.cli.training import Bar, lines, show
+    from toolkit.training.begin import begin
 
-        chosen, owner = recipe_of(out, plugins, wanted)
-    elif plugin or recipe:
-        chosen, owner = resolve(recipe or str(plugin), plugins, wanted, owner)
-    elif not model:
-        raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
-
-    from toolkit.plugins.sections import VALUES
-    from toolkit.registry import package
-    from toolkit.training.start import fitted
-    from toolkit.training.start import train as begin
-
-    start = package.load(model, plugins) if model else None
-    if start and not (begun or plugin or recipe):
-        chosen, owner = start.recipe.changed(wanted, plugins, start.owner), start.owner
     screen = console.progress()
-    said = partial(screen.print, markup=False, soft_wrap=True)
-    found: tuple[Deduction, ...] = ()
-    if deduce and not begun:
-        fixed = {change.partition("=")[0].strip() for change in wanted}
-        chosen, found = fitted(chosen, data, plugins, device=device, owner=owner, fixed=fixed)
-        for deduction in found:
-            said(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
-    with _Bar(screen) if screen.is_terminal else nullcontext(_lines(screen)) as tell:
+    with Bar(screen) if screen.is_terminal else nullcontext(lines(screen)) as tell:
         done = begin(
-            chosen,
             data,
             out,
+            catalogue(context),
+            plugin=plugin,
+            recipe=recipe,
+            model=model,
+            changes=changes or (),
+            deduce=deduce,
             minutes=minutes,
+            steps=steps,
             device=device,
             threads=threads,
-            model=start,
-            owner=owner,
             resume=resume,
-            deductions=found,
             tell=tell,
-            say=said,
+            say=partial(screen.print, markup=False, soft_wrap=True),
         )
-    screen.print(
-        f"done   {done.step} steps, {done.seconds / 60:.1f} min, "
-        f"best {VALUES[chosen.training.validate_]} {done.best:.3f} at step {done.best_step}"
-    )
-    console.results().print(f"wrote  {out}: recipe.yaml  best.safetensors  log.csv  curve.png", markup=False)
-
-
-def _lines(screen: Any) -> Any:
-    """One line per validation, for a log file."""
-
-    def tell(report: Report) -> None:
-        if report.score is not None:
-            now = report.progress
-            screen.print(
-                f"step   {now.step}/{now.steps}  loss {report.loss:.3f}  {report.metric} {report.score:.3f}  "
-                f"best {now.best:.3f}"
-            )
-
-    return tell
-
-
-class _Bar:
-    """A progress bar with loss and score."""
-
-    def __init__(self, screen: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.progress = Progress(
-            TextColumn("train "),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=screen,
-        )
-        self.task = self.progress.add_task("", total=None)
-        self.score = ""
-
-    def __enter__(self) -> Any:
-        self.progress.start()
-        return self.tell
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def tell(self, report: Report) -> None:
-        """Show a step."""
-        now = report.progress
-        if report.score is not None:
-            self.score = f"  {report.metric} {report.score:.3f}, best {now.best:.3f}"
-        self.progress.update(
-            self.task, completed=now.step, total=now.steps, description=f"loss {report.loss:.3f}{self.score}"
-        )
+    show(done, data, out)

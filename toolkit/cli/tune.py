@@ -47,39 +47,38 @@ def tune(
     Example: seg tune run --data data:val --metric S@0.80
     """
     from toolkit.cli.tuning import bar, show
+    from toolkit.evaluation.named import find_value
     from toolkit.plugins.sections import VALUES
-    from toolkit.registry import package
-    from toolkit.tune import choose, record, tunable
+    from toolkit.registry import resolve
+    from toolkit.tune import choose, kept, tunable
     from toolkit.tune import tune as search
-    from toolkit.tune.cached import measure
     from toolkit.tune.search import SAMPLERS
 
     if sampler not in SAMPLERS:
         raise UsageError("no such sampler", sampler, nearest(sampler, SAMPLERS))
     if out is not None:
-        record.free(out)
+        kept.free(out)
     where = choose(data, force)
     plugins = catalogue(context)
     allow = tuple(p.name for p in plugins.plugins)
     if metric is not None:
-        measure(allow, metric)
-    loaded = package.load(model, plugins)
+        find_value(metric, plugins)
+    loaded = resolve.load(model, plugins)
     metric = metric or VALUES[loaded.recipe.training.validate_]
     loaded = loaded.with_recipe(loaded.recipe.changed(changes or (), plugins, loaded.owner))
-    loaded.recipe.postprocess.check({head.name: head for head in loaded.heads}, loaded.recipe.ndim)
+    loaded.recipe.expects(loaded.heads)
     held = [c.partition("=")[0].removeprefix("postprocess.") for c in changes or () if c.startswith("postprocess.")]
     space = tunable(loaded, only or (), held)
 
     from toolkit.gpu.backend import select
-    from toolkit.pipeline.workers import cores
-    from toolkit.pipeline.workers import workers as pool
+    from toolkit.gpu.cores import cores
 
     backend = select(device)
     screen = console.progress()
     screen.print(
         f"model  {loaded.name} {loaded.version}  {loaded.recipe.postprocess.kind}: {', '.join(space)}", markup=False
     )
-    with pool(1 if backend.on_gpu else workers or cores()) as run, bar(screen, metric, trials) as tell:
+    with bar(screen, metric, trials) as tell:
         found = search(
             loaded,
             where,
@@ -89,15 +88,15 @@ def tune(
             sampler=sampler,
             trials=trials,
             backend=backend,
-            run=run,
+            processes=1 if backend.on_gpu else workers or cores(),
             allow=allow,
             tell=tell,
         )
     wrote: list[Path] = []
     if out is not None:
-        wrote = record.save(found, loaded, out)
-    elif found.better and record.is_run(model):
-        wrote = record.keep(found, Path(model))
+        wrote = kept.save(found, loaded, out)
+    elif found.better and kept.is_run(model):
+        wrote = kept.keep(found, Path(model))
     if as_json:
         console.document({**found.to_json(), "wrote": [str(path) for path in wrote]})
         return

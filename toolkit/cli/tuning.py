@@ -27,7 +27,7 @@ def show(found: Tuned) -> None:
         gain = f" (difference {low:+.4f} to {high:+.4f} with 95 % confidence{chance})"
     out.print(f"best   {found.metric} {before} -> {after}{gain}, {what}", markup=False)
     for name, value in found.best.items():
-        out.print(f"       {name} {found.start[name]:g} -> {value:g}", markup=False)
+        out.print(f"       {name} {found.start[name]} -> {value}", markup=False)
     out.print("       " + " ".join(f"--set {change}" for change in found.changes), markup=False)
 
 

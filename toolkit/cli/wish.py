@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.show import resolve
 from toolkit.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
+    from toolkit.io import Found
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.package import ModelPackage
 
@@ -31,8 +31,13 @@ class Wish:
     block: int | None = None
     resume: bool = False
     overwrite: bool = False
+    strict: bool = False
+    features: tuple[str, ...] = ()
+    parquet: bool = False
+    min_score: float = 0.0
     preview: bool = True
     dry_run: bool = False
+    channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
     recipe: dict[str, Any] | None = None
@@ -47,15 +52,16 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
     heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
     """
-    from toolkit.plugins.recipe import Recipe
-    from toolkit.registry import package
+    from toolkit.plugins.recipe import Recipe, recipe_named
+    from toolkit.plugins.sections import asked
+    from toolkit.registry import resolve
 
     if wish.plugin is None and wish.model is None:
         raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
     owner = None
     if wish.plugin is not None:
         owner = catalogue.plugin(wish.plugin).name
-    loaded = package.load(wish.model or str(wish.plugin), catalogue, owner)
+    loaded = resolve.load(wish.model or str(wish.plugin), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -70,11 +76,24 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         theirs = Recipe.load(path, catalogue, owner).postprocess
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
     if wish.named is not None:
-        recipe, _ = resolve(wish.named, catalogue, (), owner or loaded.owner)
-    recipe = recipe.changed(wish.changes, catalogue, loaded.owner or owner)
+        recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
+    recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
-    recipe.postprocess.check({head.name: head for head in loaded.heads}, recipe.ndim)
+    recipe.expects(loaded.heads)
     return loaded
+
+
+def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
+    """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
+    if wish.plugin is not None or wish.model is not None or wish.named is not None:
+        return wish, ""
+    from toolkit import io
+    from toolkit.registry.choose import choose
+
+    image = io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
+    best, *others = choose(image, catalogue)
+    also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
+    return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
 
 
 def repeated(wish: Wish, record: Path) -> Wish:
@@ -95,6 +114,9 @@ def repeated(wish: Wish, record: Path) -> Wish:
             voxel_size=wish.voxel_size or (tuple(size) if size else None),
             block=wish.block or options["block"],
             preview=wish.preview and options["preview"],
+            features=wish.features or tuple(options.get("features", ())),
+            parquet=wish.parquet or bool(options.get("parquet")),
+            min_score=wish.min_score or float(options.get("min_score", 0.0)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 
 Floats = NDArray[np.float64]
 POOLED = " pooled"

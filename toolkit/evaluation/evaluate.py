@@ -14,7 +14,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.attribution import Fates, attribute
 from toolkit.evaluation.bootstrap import POOLED, draw, interval, resample
 from toolkit.pipeline.workers import Map, serial
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -90,7 +90,7 @@ class Evaluation:
 
     def worst(self, key: str) -> list[int]:
         """Indices of the images from worst to best by one value, those where it is undefined last."""
-        down = any(key in metric.errors for metric in self.metrics)
+        down = any(key in metric.lower_is_better for metric in self.metrics)
         rank = np.where(np.isnan(self._values[key]), np.inf, self._values[key] * (-1 if down else 1))
         wrong = [image.true.errors + image.predicted.errors for image in self.images]
         return [int(k) for k in np.lexsort((-np.array(wrong), rank))]

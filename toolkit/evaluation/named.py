@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from toolkit.errors import UsageError
 from toolkit.evaluation.bootstrap import POOLED
 from toolkit.plugins.catalogue import BUILTIN, Catalogue
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 

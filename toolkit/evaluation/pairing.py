@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,23 @@ from pathlib import Path
 from toolkit import io
 from toolkit.errors import InputError, nearest
 from toolkit.evaluation.evaluate import Pair
+from toolkit.io.shapeless import is_shapeless
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 
-ENDINGS = (".labels.tif", ".labels.tiff", ".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff", ".png")
+ENDINGS = (
+    ".labels.tif",
+    ".labels.tiff",
+    ".ome.zarr",
+    ".ome.tif",
+    ".ome.tiff",
+    ".zarr",
+    ".tif",
+    ".tiff",
+    ".png",
+    ".bmp",
+)
 """Endings of label files; of two files with one stem the one that keeps scores and overlaps is taken: zarr, labels."""
 PREFERRED = (".zarr", ".labels.tif", ".labels.tiff")
 
@@ -29,8 +42,8 @@ def pairs(
     sources, true = _predictions(predicted, predicted_axes), _truths(str(truth), truth_axes)
     if len(sources) == 1 and len(true) == 1 and Path(predicted).is_file() and Path(truth).is_file():
         (name, load), ((read, image),) = next(iter(sources.items())), true.values()
-        if Path(truth).suffix.lower() == ".csv":
-            read = partial(_read_points, Path(truth), load)
+        if is_shapeless(Path(truth)):
+            read = partial(_read_shapeless, Path(truth), load)
         return [Pair(name, read, load, image)]
     lost = sorted(sources.keys() - true.keys())
     if lost:
@@ -66,8 +79,8 @@ def _read_truth(path: Path, axes: str | None) -> Truth:
     return io.read_truth(path, axes=axes)
 
 
-def _read_points(path: Path, predicted: Callable[[], Instances]) -> Truth:
-    """A table of points does not say how large its image is: as large as that of the prediction."""
+def _read_shapeless(path: Path, predicted: Callable[[], Instances]) -> Truth:
+    """As large as the image of the prediction, for the file does not say how large it is."""
     return io.read_truth(path, shape=predicted().shape)
 
 
@@ -116,7 +129,7 @@ def _rank(path: Path) -> int:
 
 def _stem(path: Path) -> str:
     end = next((end for end in ENDINGS if path.name.endswith(end)), path.suffix)
-    return path.name.removesuffix(end)
+    return unicodedata.normalize("NFC", path.name.removesuffix(end))
 
 
 def _list(names: list[str]) -> str:

@@ -8,17 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, UsageError
 from toolkit.evaluation.attribution import KINDS, Fates
 from toolkit.evaluation.evaluate import Evaluation, Judged
+from toolkit.files import whole
 from toolkit.files.plain_text import cell
+
+IMAGES = ("image", "true objects", "predicted objects")
+OBJECTS = ("image", "side", "id", "fate", "matched id", "iou", "voxels")
 
 
 def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
-    """Write `images.csv` and `objects.csv` into `folder`; raises `StorageError` if that fails."""
+    """Write `images.csv` and `objects.csv` into `folder`.
+
+    Raises `StorageError` if that fails, `UsageError` if a file there is no such table: the user named no file.
+    """
     images, objects = folder / "images.csv", folder / "objects.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path, start in ((images, IMAGES), (objects, OBJECTS)):
+            whole.replaceable(path)
+            if path.exists() and not path.read_bytes().startswith(",".join(start).encode()):
+                raise UsageError("no evaluation wrote this, so none writes over it", path, "choose another --csv")
         _write(images, _image_rows(evaluation))
         _write(objects, _object_rows(evaluation))
     except OSError as error:
@@ -29,14 +40,14 @@ def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
 
 def _write(path: Path, rows: Iterable[list[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole.file(path) as made, made.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([cell(value) for value in row] for row in rows)
 
 
 def _image_rows(evaluation: Evaluation) -> Iterator[list[object]]:
     """Name, number of objects, fates and every value; an undefined value is an empty cell."""
     fates = [f"true {kind}" for kind in KINDS] + [f"predicted {kind}" for kind in KINDS]
-    yield ["image", "true objects", "predicted objects", *fates, *evaluation.keys]
+    yield [*IMAGES, *fates, *evaluation.keys]
     for at, image in enumerate(evaluation.images):
         values = [evaluation.values(key)[at] for key in evaluation.keys]
         yield [
@@ -53,7 +64,7 @@ def _object_rows(evaluation: Evaluation) -> Iterator[list[object]]:
     ndim = max(len(image.shape) for image in evaluation.images)
     axes = "zyx"[-ndim:]
     corners = [f"{axis}_{end}" for end in ("from", "to") for axis in axes]
-    yield ["image", "side", "id", "fate", "matched id", "iou", "voxels", *corners]
+    yield [*OBJECTS, *corners]
     for image in evaluation.images:
         for name, side in zip(("true", "predicted"), _sides(image), strict=True):
             for k in range(len(side.ids)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, UsageError
 
 LOCK = ".lock"
 
@@ -17,7 +17,7 @@ LOCK = ".lock"
 def held(folder: Path) -> Iterator[None]:
     """Hold `folder`, which exists, until the context ends; it may be renamed meanwhile.
 
-    Raises `StorageError` with the number of the process that holds it already.
+    Raises `StorageError` with the number of the process that holds it already, `UsageError` if that is no lock.
     """
     path = folder / LOCK
     handle = _taken(path)
@@ -34,8 +34,10 @@ def held(folder: Path) -> Iterator[None]:
 
 def _taken(path: Path) -> int:
     """The lock file, open and locked."""
+    import fcntl
+
     while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -48,6 +50,10 @@ def _taken(path: Path) -> int:
             ) from error
         # Whoever held it last may have removed the file between our opening and locking it.
         if _inode(path) == os.fstat(handle).st_ino:
+            if not re.fullmatch(rb"\d*", os.read(handle, 32)):
+                os.close(handle)
+                raise UsageError("this is no lock of ours", path, "move it away, or choose another -o")
+            os.lseek(handle, 0, os.SEEK_SET)
             return handle
         os.close(handle)
 

@@ -71,7 +71,7 @@ def on(backend: Backend) -> Iterator[None]:
             raise OutOfMemory("the memory of the GPU does not suffice for a block", backend.device, ADVICE) from error
 
 
-def in_pieces(work: Callable[[T], None], pieces: Sequence[T], halve: Callable[[T], Sequence[T]]) -> None:
+def in_parts(work: Callable[[T], None], pieces: Sequence[T], halve: Callable[[T], Sequence[T]]) -> None:
     """`work` on each piece, or on its halves where it does not fit in GPU memory, and so on.
 
     `work` allocates before it changes anything that outlives it. `halve` gives one piece back if it cannot be cut.

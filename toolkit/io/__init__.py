@@ -6,13 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolkit.io.array import of_array as of_array
     from toolkit.io.dataset import Dataset as Dataset
     from toolkit.io.dataset import Item as Item
     from toolkit.io.dataset import open_dataset as open_dataset
     from toolkit.io.finite import count_nonfinite as count_nonfinite
+    from toolkit.io.image import frames as frames
     from toolkit.io.image import read as read
     from toolkit.io.inputs import Found as Found
     from toolkit.io.inputs import find_inputs as find_inputs
+    from toolkit.io.inputs import search as search
     from toolkit.io.labels import read_instances as read_instances
     from toolkit.io.labels import read_truth as read_truth
     from toolkit.io.output import write as write
@@ -24,10 +27,13 @@ _HOME = {
     "Item": "dataset",
     "count_nonfinite": "finite",
     "find_inputs": "inputs",
+    "frames": "image",
+    "of_array": "array",
     "open_dataset": "dataset",
     "read": "image",
     "read_instances": "labels",
     "read_truth": "labels",
+    "search": "inputs",
     "stem": "paths",
     "write": "output",
 }

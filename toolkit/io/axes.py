@@ -15,6 +15,8 @@ from toolkit.io.raster import Raster, decoding, nbytes
 
 DROPPED = "1"
 """Stands for an axis of one entry that is left out."""
+FEW = 16
+"""An axis of fewer entries after two of at least as many is one of channels."""
 
 
 def named(raster: Raster, given: str | None, stack: str) -> tuple[str, tuple[str, ...]]:
@@ -52,34 +54,58 @@ def _from_argument(raster: Raster, given: str) -> str:
         letters = [DROPPED] * len(shape)
         for i, letter in zip(kept, wanted, strict=True):
             letters[i] = letter
-        return _without_time(raster, "".join(letters))
+        return "".join(letters)
     has = "" if "?" in raster.axes else f" ({raster.axes})"
     raise InputError(f"the axes {given} do not fit the shape {shape}{has}", raster.path, "give --axes that fit")
 
 
 def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
     shape, notes = raster.source.shape, list(raster.notes)
-    if "T" in raster.axes and shape[raster.axes.index("T")] == 1:
-        notes.append("the time axis has one entry and was dropped")
     real = [i for i in range(len(shape)) if shape[i] > 1 or raster.axes[i] in "YX"]
-    seen = {raster.axes[i] for i in real}
-    if not {"Y", "X"} <= seen or {"C", "S"} <= seen or not set(seen) <= {*"TCSZYX?", *stack}:
-        raise _unclear(raster)
-    if "S" in seen and "C" not in stack:
-        raise InputError("a label image has no colours, but this file has", raster.path, "give a label image")
-    letters = [DROPPED] * len(shape)
-    for i in real:
-        letters[i] = raster.axes[i].replace("S", "C")
-    if "C" not in stack:
-        letters = ["L" if letter == "C" else letter for letter in letters]
+    if not {"Y", "X"} & set(raster.axes) and len(real) < 2 <= len(shape):
+        real = [len(shape) - 2, len(shape) - 1]
+    if strange := [name for i, name in sorted(raster.strange.items()) if i in real]:
+        raise InputError(
+            f"there is no axis {strange[0]!r} here", raster.path, "give --axes to read it as one of T, C, Z, Y and X"
+        )
+    named = raster.axes.replace("S", "C").replace("L", "C" if "C" in stack else "L")
+    letters = [named[i] if i in real else DROPPED for i in range(len(shape))]
     unknown = [i for i in real if letters[i] == "?"]
-    if unknown:
-        for i, letter in zip(unknown, _guess([shape[i] for i in unknown], letters, stack, raster), strict=True):
+    if unknown and not {"Y", "X"} & set(letters):
+        for i, letter in zip(unknown, _plane([shape[i] for i in unknown]), strict=True):
             letters[i] = letter
+    seen = set(letters) - {DROPPED}
+    if not {"Y", "X"} <= seen or letters.count("C") > 1 or not seen <= {*"TCZYX?", *stack}:
+        raise _unclear(raster)
+    if "C" not in stack and "C" in seen:
+        raise _no_layers(raster, letters)
+    rest = [i for i in unknown if letters[i] == "?"]
+    for i, letter in zip(rest, _guess([shape[i] for i in rest], letters, stack, raster) if rest else "", strict=True):
+        letters[i] = letter
+    if unknown and len(real) > 2:
         read_as = "".join(letters).replace(DROPPED, "")
         seen_shape = "×".join(str(shape[i]) for i in real)
         notes.append(f"axes read as {read_as} from the shape {seen_shape}; give --axes if that is wrong")
-    return _without_time(raster, "".join(letters)), tuple(notes)
+    return "".join(letters), tuple(notes)
+
+
+def _no_layers(raster: Raster, letters: Sequence[str]) -> InputError:
+    """Channels of labels are different things, such as cells and nuclei, whose ids may be equal."""
+    if "S" in raster.axes:
+        return InputError("a label image has no colours, but this file has", raster.path, "give a label image")
+    count = raster.source.shape[list(letters).index("C")]
+    return InputError(
+        f"this label file has {count} channels, and it does not say that they are layers of one label image",
+        raster.path,
+        "split it, or say that they are layers with axes such as LYX",
+    )
+
+
+def _plane(sizes: Sequence[int]) -> str:
+    """Where the plane is in axes that have no name: the last two, or before a last axis of few channels."""
+    if len(sizes) > 2 and sizes[-1] < FEW <= min(sizes[-3:-1]):
+        return "?" * (len(sizes) - 3) + "YXC"
+    return "?" * (len(sizes) - 2) + "YX"[-len(sizes) :]
 
 
 def _guess(sizes: list[int], letters: Sequence[str], stack: str, raster: Raster) -> str:
@@ -97,16 +123,6 @@ def _guess(sizes: list[int], letters: Sequence[str], stack: str, raster: Raster)
     raise _unclear(raster)
 
 
-def _without_time(raster: Raster, letters: str) -> str:
-    if "T" in letters:
-        n = raster.source.shape[letters.index("T")]
-        if n > 1:
-            raise InputError(
-                f"this is a time series of {n} images", raster.path, "split it, or give --axes if T is another axis"
-            )
-    return letters.replace("T", DROPPED)
-
-
 def _unclear(raster: Raster) -> InputError:
     has = "" if "?" in raster.axes else f" and axes {raster.axes}"
     return InputError(
@@ -114,12 +130,15 @@ def _unclear(raster: Raster) -> InputError:
     )
 
 
-def arrange(path: Path, source: Any, letters: str, order: str, channels: int | None = None) -> Any:
-    """The array with the axes of `order`, whose first may be missing in `letters`; at most the first `channels` of it.
+def arrange(
+    path: Path, source: Any, letters: str, order: str, channels: tuple[int, ...] | None = None, frame: int = 0
+) -> Any:
+    """The array with the axes of `order`, whose first may be missing in `letters`; of it only these `channels`, if any
+    are named, and of an axis of time that `order` lacks only this frame.
 
     An array in memory or mapped into it stays one (no copy), any other stays lazy.
     """
-    lazy = Arranged(path, source, letters, order, channels)
+    lazy = Arranged(path, source, letters, order, channels, frame)
     whole = (slice(None),) * len(order)
     return lazy[whole] if isinstance(source, np.ndarray) and source.dtype.isnative else lazy
 
@@ -132,7 +151,8 @@ class Arranged:
     source: Any
     letters: str
     order: str
-    channels: int | None = None
+    channels: tuple[int, ...] | None = None
+    frame: int = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -142,17 +162,22 @@ class Arranged:
     @property
     def shape(self) -> tuple[int, ...]:
         sizes = {c: int(n) for c, n in zip(self.letters, self.source.shape, strict=True)}
-        first = min(sizes.get(self.order[0], 1), self.channels or sizes.get(self.order[0], 1))
+        first = len(self.channels) if self.channels else sizes.get(self.order[0], 1)
         return (first, *(sizes[c] for c in self.order[1:]))
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
-        picked = {c: slice(*k.indices(n)) for c, k, n in zip(self.order, key, self.shape, strict=True)}
-        index = tuple(0 if c == DROPPED else picked[c] for c in self.letters)
-        picked_shape = tuple(len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True))
-        with decoding(self.path, nbytes(picked_shape, self.dtype)):
-            voxels = np.asarray(self.source[index])
+        wanted = {c: slice(*k.indices(n)) for c, k, n in zip(self.order, key, self.shape, strict=True)}
+        stored = {DROPPED: 0, "T": self.frame, **wanted}
+        picked = [self.channels[i] for i in range(*key[0].indices(len(self.channels)))] if self.channels else []
+        if picked:
+            stored[self.order[0]] = slice(min(picked), max(picked) + 1)
+        size = nbytes(tuple(len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True)), self.dtype)
+        with decoding(self.path, size):
+            voxels = np.asarray(self.source[tuple(stored[c] for c in self.letters)])
         if voxels.dtype != self.dtype:
             voxels = voxels.astype(self.dtype)
-        kept = self.letters.replace(DROPPED, "")
+        kept = [c for c in self.letters if isinstance(stored[c], slice)]
         voxels = voxels.transpose([kept.index(c) for c in self.order if c in kept])
-        return voxels if self.order[0] in kept else voxels[None][picked[self.order[0]]]
+        if picked and len(picked) < len(voxels):
+            voxels = voxels[[c - min(picked) for c in picked]]
+        return voxels if self.order[0] in kept else voxels[None][wanted[self.order[0]]]

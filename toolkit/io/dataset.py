@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.io.image import read
 from toolkit.io.labels import read_truth
-from toolkit.io.meta import read_meta, read_splits
+from toolkit.io.meta import read_meta, read_splits, read_weights
 from toolkit.io.paths import is_image, stem
-from toolkit.io.points import is_points, points_stem
+from toolkit.io.shapeless import is_shapeless, shapeless_stem
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
@@ -22,12 +22,13 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Item:
-    """An image with its annotation, if there is one, and its void mask, if there is one."""
+    """An image with its annotation and its void mask, if there are any; `weight`: how often a training shows it."""
 
     name: str
     image: Path
     mask: Path | None
     void: Path | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ class Dataset:
 
     def image(self, item: Item) -> Image:
         """The image of an item, `(C, *shape)`, lazy where it is large."""
-        return read(item.image, self.axes, self.voxel_size)
+        image = read(item.image, self.axes, self.voxel_size)
+        told = image.channel_names or len(self.channels) != image.channels
+        return image if told else replace(image, channel_names=self.channels)
 
     def truth(self, item: Item) -> Truth:
         """The annotation of an item; `InputError` if it has none."""
         if item.mask is None:
             raise InputError("this image has no mask", item.image, f"put one into {self.root / 'masks'}")
-        if is_points(item.mask):
+        if is_shapeless(item.mask):
             image = self.image(item)
             return read_truth(item.mask, None, image.voxel_size, item.void, image.shape)
         return read_truth(item.mask, self.mask_axes, self.voxel_size or (), item.void)
@@ -103,21 +106,21 @@ def images_in(folder: Path) -> dict[str, Path]:
                 raise InputError("two images have one name", f"{found[stem(path)]} and {path}", "rename one")
             found[stem(path)] = path
     if not found:
-        raise InputError("this folder holds no image", folder, "TIFF, PNG and OME-Zarr are read")
+        raise InputError("this folder holds no image", folder, "TIFF, PNG, JPEG, BMP and OME-Zarr are read")
     return found
 
 
 def masks_in(folder: Path) -> dict[str, Path]:
-    """The label images and tables of points directly inside `folder` by stem; two of one stem are an `InputError`."""
-    tables = {points_stem(path): path for path in sorted(folder.iterdir()) if is_points(path)}
-    if not tables:
+    """The label images, tables of points and outlines directly inside `folder` by stem; two of one stem are an
+    `InputError`."""
+    others = {shapeless_stem(path): path for path in sorted(folder.iterdir()) if is_shapeless(path)}
+    if not others:
         return images_in(folder)
     images = images_in(folder) if any(map(is_image, folder.iterdir())) else {}
-    twice = sorted(tables.keys() & images.keys())
+    twice = sorted(others.keys() & images.keys())
     if twice:
-        raise InputError("a mask and a table of points have one name", f"{images[twice[0]]} and {tables[twice[0]]}",
-                         "keep one of them")  # fmt: skip
-    return {**images, **tables}
+        raise InputError("two masks have one name", f"{images[twice[0]]} and {others[twice[0]]}", "keep one of them")
+    return {**images, **others}
 
 
 def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
@@ -130,11 +133,15 @@ def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
     if alone:
         path = {**voids, **(masks or {})}[alone[0]]
         raise InputError("a mask has no image", path, f"add {alone[0]} to {folder}, or remove the mask")
+    weights = read_weights(root, images)
     items = []
     for name in names or sorted(images):
         if name not in images:
             raise InputError(f"splits.json names {name!r}, which is no image", folder, "add it or remove the name")
         if masks is not None and name not in masks:
-            raise InputError("an image has no mask", images[name], f"add it to {root / 'masks'}")
-        items.append(Item(name, images[name], None if masks is None else masks[name], voids.get(name)))
+            near = next((p.name for p in sorted((root / "masks").iterdir()) if p.name.startswith(name)), "")
+            do = f"{near} is not read; " if near else ""
+            raise InputError("an image has no mask", images[name], f"{do}add a label image to {root / 'masks'}")
+        mask = None if masks is None else masks[name]
+        items.append(Item(name, images[name], mask, voids.get(name), weights.get(name, 1.0)))
     return tuple(items)

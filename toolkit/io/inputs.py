@@ -10,8 +10,10 @@ from pathlib import Path
 
 from toolkit.errors import InputError
 from toolkit.io.dataset import images_in, open_dataset, parted
+from toolkit.io.folder import Skipped, below
 from toolkit.io.meta import read_meta
-from toolkit.io.paths import OUTPUTS, is_image, stem
+from toolkit.io.paths import OUTPUTS, is_image, is_zarr, stem
+from toolkit.io.plate import fields
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Found:
     """An image to read.
 
     `stem` names its outputs, which go to `folder` below the output folder: `.` unless stems are equal. `axes` and
-    `voxel_size` (µm) are those of the data set that the image belongs to, if any.
+    `voxel_size` (µm) are those of the data set that the image belongs to, if any. `preview`: whether a picture of it is
+    wanted.
     """
 
     path: Path
@@ -27,23 +30,39 @@ class Found:
     folder: Path = Path()
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
+    preview: bool = True
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a command line names: images, and the files in its folders that are not read."""
+
+    images: tuple[Found, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 def find_inputs(inputs: Sequence[str | Path]) -> list[Found]:
-    """The images of files, folders (searched to the bottom), globs, OME-Zarr folders and `DATASET:SPLIT`, sorted.
+    """The images of `search`."""
+    return list(search(inputs).images)
 
-    Each image occurs once; the outputs of earlier runs are not taken for images. Raises `InputError` if something named
-    is missing or holds no image.
+
+def search(inputs: Sequence[str | Path]) -> Search:
+    """The images of files, folders (searched to the bottom), globs, OME-Zarr folders, plates and `DATASET:SPLIT`,
+    sorted.
+
+    Each name is taken once, though two names may lead to one file; the outputs of earlier runs are not taken for
+    images. Raises `InputError` if something named is missing, holds no image or is such an output.
     """
-    found: dict[Path, Found] = {}
+    found: dict[str, Found] = {}
+    skipped: dict[str, Skipped] = {}
     for text in map(str, inputs):
-        for image in _of(text):
-            if not _readable(image.path):
-                raise InputError("the name of a file is no UTF-8 text", image.path, "rename it")
-            found.setdefault(image.path.resolve(), image)
+        for one in _of(text):
+            if isinstance(one, Found) and not _readable(one.path):
+                raise InputError("the name of a file is no UTF-8 text", one.path, "rename it")
+            (found if isinstance(one, Found) else skipped).setdefault(os.path.abspath(one.path), one)  # type: ignore[arg-type]  # noqa: PTH100
     if not found:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
-    return _apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))
+    return Search(tuple(_apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))), tuple(skipped.values()))
 
 
 def _readable(path: Path) -> bool:
@@ -55,28 +74,51 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def _of(text: str) -> Iterator[Found]:
+def _of(text: str) -> Iterator[Found | Skipped]:
     path = Path(text)
     root, split = parted(text)
     if split is not None and root.is_dir():
         yield from (_described(item.image, root) for item in open_dataset(text).items)
     elif path.is_dir() and not is_image(path):
+        if path.name.endswith(".seg") or ((path / "run.json").is_file() and any(path.rglob("*.labels.tif"))):
+            raise InputError("this is a result of seg, no image", path, "name the images that it was made from")
         if (path / "images").is_dir():
             yield from (_described(image, path) for image in images_in(path / "images").values())
+            yield from (s for s in below(path / "images") if isinstance(s, Skipped))
             return
-        images = sorted(_below(path))
-        if not images:
-            raise InputError("this folder holds no image", path, "TIFF, PNG and OME-Zarr are read")
-        yield from map(_single, images)
+        yield from _in(path)
     elif path.exists():
-        yield _single(path)
+        yield from _named(path)
     elif glob.has_magic(text):
-        names = sorted(n for n in map(Path, glob.glob(text, recursive=True)) if is_image(n))  # noqa: PTH207
-        if not names:
+        names = sorted(map(Path, glob.glob(text, recursive=True)))  # noqa: PTH207
+        images = [n for n in names if is_image(n)]
+        if not images:
             raise InputError("no image matches this pattern", text, "quote it, and check the path")
-        yield from map(_single, names)
+        yield from (one for name in images for one in _named(name))
+        yield from (Skipped(name) for name in names if name not in images and not name.is_dir())
     else:
         raise InputError("no such file or folder", path, "check the path")
+
+
+def _in(folder: Path) -> Iterator[Found | Skipped]:
+    some = False
+    for one in below(folder):
+        if isinstance(one, Skipped):
+            yield one
+        else:
+            some = True
+            yield from _named(one)
+    if not some:
+        skipped = [s for s in below(folder) if isinstance(s, Skipped)]
+        has = f", but {named(skipped)}" if skipped else ""
+        raise InputError("this folder holds no image", f"{folder}{has}", "TIFF, PNG, JPEG, BMP and OME-Zarr are read")
+
+
+def named(skipped: Sequence[Skipped]) -> str:
+    """The first names of what was passed over, those with a remedy first."""
+    first = sorted(skipped, key=lambda s: (s.why == "no image", s.path.name))
+    names = [s.path.name + ("" if s.why == "no image" else f" ({s.why})") for s in first[:3]]
+    return ", ".join(names) + (" …" if len(skipped) > 3 else "")
 
 
 def _described(path: Path, root: Path) -> Found:
@@ -84,23 +126,28 @@ def _described(path: Path, root: Path) -> Found:
     return Found(path, stem(path), Path(), meta.axes, meta.voxel_size)
 
 
-def _single(path: Path) -> Found:
-    """An image by its path; if it lies in the `images` folder of a data set, that says more about it."""
+def _named(path: Path) -> Iterator[Found]:
+    """An image by its path, or the fields of a plate. If it lies in the `images` folder of a data set, that says more
+    about it. `InputError` for a result."""
+    if path.name.lower().endswith(OUTPUTS) or is_zarr(path / "instances"):
+        raise InputError("this is a result of seg, no image", path, "name the image that it was made from")
+    if is_zarr(path) and (images := fields(path)) is not None:
+        yield from (Found(image, f"{stem(_whole(path))}_{name}") for image, name in images)
+        return
     folder = path.absolute().parent
     inside = folder.name == "images" and (folder.parent / "meta.json").is_file()
-    return _described(path, folder.parent) if inside else Found(path, stem(path))
+    yield _described(path, folder.parent) if inside else Found(path, _stem(path))
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Images in a folder and all folders in it, without the outputs of runs."""
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        zarrs = [f for f in folders if is_image(here / f)]
-        folders[:] = [
-            f for f in folders if f not in zarrs and not f.startswith(".") and not f.endswith((".seg", ".work"))
-        ]
-        yield from (here / f for f in zarrs if not (here / f / "instances").is_dir())
-        yield from (here / f for f in files if is_image(here / f) and not f.lower().endswith(OUTPUTS))
+def _stem(path: Path) -> str:
+    """A part of an OME-Zarr is called after all of it, so that `a.zarr/0` is no image `0`."""
+    whole = _whole(path)
+    return stem(path) if whole is path else "_".join((stem(whole), *path.absolute().relative_to(whole).parts))
+
+
+def _whole(path: Path) -> Path:
+    """The Zarr that a part of one lies in, else the path."""
+    return next((p for p in path.absolute().parents if p.name.lower().endswith(".zarr")), path)
 
 
 def _apart(found: list[Found]) -> list[Found]:

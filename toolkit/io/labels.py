@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError
 from toolkit.io.axes import arrange, checked, named
+from toolkit.io.contours import is_contours, read_contours
 from toolkit.io.image import measured, open_raster
 from toolkit.io.paths import is_zarr
 from toolkit.io.points import is_points, read_points
@@ -20,6 +22,12 @@ from toolkit.values.instances import Instances
 from toolkit.values.truth import UNANNOTATED, Truth
 
 _log = logging.getLogger(__name__)
+REFUSED = {
+    "_seg.npy": "Cellpose's _seg.npy is a Python pickle, which may run code",
+    ".npy": "NumPy files are not read as labels",
+    ".json": "JSON is read as labels only where it is GeoJSON and called so",
+}
+"""Endings of label files that are known and not read."""
 
 
 def read_truth(
@@ -29,12 +37,13 @@ def read_truth(
     void: str | Path | None = None,
     shape: Sequence[int] | None = None,
 ) -> Truth:
-    """Annotation of a whole image from a label image, or from a table of points (`toolkit.io.points`).
+    """Annotation of a whole image from a label image, from a table of points (`toolkit.io.points`) or from outlines
+    (`toolkit.io.contours`).
 
     `axes`: "YX" or "ZYX" labels, −1 = unannotated; "QYX", "QZYX": one plane per object, nonzero = inside;
     "LYX", "LZYX": layers with ids unique over layers. `voxel_size` is in micrometres, default: what the file says.
-    `void` is a file of the same spatial shape, nonzero = unknown. `shape` is that of the image, which a table of points
-    does not say. Raises `InputError` if a file is missing, damaged or no label image.
+    `void` is a file of the same spatial shape, nonzero = unknown. `shape` is that of the image, which points and
+    outlines do not say. Raises `InputError` if a file is missing, damaged or no label image.
     """
     path = Path(path)
     mask = None if void is None else _void(Path(void))
@@ -45,6 +54,12 @@ def read_truth(
             )
         _same(path, tuple(shape), void, mask)
         return read_points(path, shape, mask, voxel_size)
+    if is_contours(path):
+        if shape is None:
+            raise InputError("outlines do not say how large their image is", path, "put them into masks/ of a data set")
+        instances = read_contours(path, shape)
+        _same(path, instances.shape, void, mask)
+        return Truth.from_instances(instances, void=mask, voxel_size=tuple(voxel_size))
     if has_instances(path):
         from toolkit.io.zarrinstances import read_zarr_instances
 
@@ -52,7 +67,9 @@ def read_truth(
         _same(path, instances.shape, void, mask)
         return Truth.from_instances(instances, void=mask, voxel_size=tuple(voxel_size) or size)
     stack, kind, raster = _stack(path, axes)
-    size, _ = measured(raster, "ZYX"[-(stack.ndim - 1) :], voxel_size or None)
+    spatial = "ZYX"[-(stack.ndim - 1 - ("T" in raster.axes and stack.ndim > 3)) :]
+    size, _ = measured(raster, spatial, voxel_size or None)
+    size = (1.0,) * (stack.ndim - 1 - len(size)) + size
     _same(path, stack.shape[1:], void, mask)
     if kind == "Q":
         return Truth.from_planes(stack, void=mask, voxel_size=size)
@@ -75,19 +92,50 @@ def has_instances(path: Path) -> bool:
     return path.is_dir() and is_zarr(path / "instances")
 
 
-def _stack(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
-    """Layers or planes `(N, *shape)` of integers, and which of the two: "L" or "Q"."""
-    raster = open_raster(path)
+def stored(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
+    """Layers or planes `(N, *shape)` with the numbers of the file, and which of the two: "L" or "Q".
+
+    Raises `InputError` for what is no label image: an image, colours, channels that are no layers, other formats.
+    """
+    if refusal := next((why for end, why in REFUSED.items() if path.name.lower().endswith(end)), ""):
+        raise InputError(refusal, path, "save the labels as TIFF or PNG")
+    raster = _labels_of(open_raster(path))
     if raster.images > 1:  # all but the first would be lost in silence
         raise InputError(
             f"the labels are {raster.images} images of different shapes", path, "give all planes one shape"
         )
     letters, notes = named(raster, None if axes is None else checked(axes, "LQ"), "LQ")
     kind = "Q" if "Q" in (axes or letters).upper() else "L"
-    source = arrange(path, raster.source, letters, kind + ("ZYX" if "Z" in letters else "YX"))
-    stack = np.asarray(source[(slice(None),) * len(source.shape)])
+    source = arrange(path, raster.source, letters, kind + "".join(c for c in "TZYX" if c in letters))
     for note in notes:
         _log.info("%s: %s", path, note)
+    return np.asarray(source[(slice(None),) * len(source.shape)]), kind, raster
+
+
+def _labels_of(raster: Raster) -> Raster:
+    """Without opacity and with one of equal colours, for some programs write labels so; refuses images."""
+    if raster.kind == "image":
+        path = raster.path
+        inside = sorted(p.name for p in (path / "labels").glob("*") if p.is_dir()) if (path / "labels").is_dir() else []
+        do = (
+            f"name {path.name}/labels/{inside[0]}"
+            if inside
+            else "name a label image, or one array of it: " + str(path / "0")
+        )
+        raise InputError("this OME-Zarr is an image and does not say that it holds labels", path, do)
+    at = raster.axes.find("S")
+    if at < 0:
+        return raster
+    colours = [c for c in range(raster.source.shape[at]) if c not in raster.opacity]
+    voxels = np.moveaxis(np.asarray(raster.source[(slice(None),) * len(raster.axes)]), at, 0)[colours]
+    if len(voxels) > 1 and not all(np.array_equal(voxels[0], other) for other in voxels[1:]):
+        return raster
+    return replace(raster, source=voxels[0], axes=raster.axes.replace("S", ""))
+
+
+def _stack(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
+    """Layers or planes `(N, *shape)` of integers, and which of the two: "L" or "Q"."""
+    stack, kind, raster = stored(path, axes)
     if stack.dtype.kind == "f":
         whole = np.isfinite(stack).all() and bool((stack == np.rint(stack)).all()) and bool((abs(stack) < 2**63).all())
         if not whole:

@@ -1,14 +1,20 @@
-"""What a data set says about itself: `meta.json` and `splits.json`."""
+"""What a data set says about itself: `meta.json`, `splits.json` and `weights.csv`."""
 
 from __future__ import annotations
 
+import csv
 import json
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError
-from toolkit.io.raster import LEAST_UM, MOST_UM
+from toolkit.errors import InputError, nearest
+from toolkit.io.units import LEAST, MOST
+
+WEIGHTS = "weights.csv"
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,46 @@ def read_splits(root: Path) -> dict[str, list[str]]:
     splits = _mapping(root / "splits.json")
     if not all(isinstance(v, list) and all(isinstance(n, str) for n in v) for v in splits.values()):
         raise InputError("a split is not a list of names", root / "splits.json", 'write {"train": ["a"], …}')
-    return splits
+    # A Mac may have written the names of files with accents as characters of their own.
+    return {split: [unicodedata.normalize("NFC", name) for name in names] for split, names in splits.items()}
+
+
+def read_weights(root: Path, names: Iterable[str] | None = None) -> dict[str, float]:
+    """How much more often than others a training shows an image: `weights.csv`, columns `name` and `weight`.
+
+    Images that it does not name have the weight 1; 0 leaves an image out. Empty without the file. Raises `InputError`
+    for names that are not in `names`, those of all images, for names given twice and for what is no number.
+    """
+    path, found = root / WEIGHTS, dict[str, float]()
+    if not path.is_file():
+        return found
+    try:
+        with path.open(newline="", encoding="utf8") as stream:
+            rows = list(csv.DictReader(stream))
+    except (ValueError, OSError, csv.Error) as error:
+        raise InputError("this table cannot be read", path, " ".join(str(error).split())[:120]) from error
+    known = None if names is None else set(names)
+    for line, row in enumerate(rows, 2):
+        name, text = row.get("name"), row.get("weight")
+        if name is None or text is None:
+            raise InputError("a row has not the columns name and weight", f"{path}, line {line}", "begin: name,weight")
+        if known is not None and name not in known:
+            raise InputError(f"there is no image {name!r}", f"{path}, line {line}", nearest(name, known))
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = -1.0
+        if not (isfinite(weight) and weight >= 0):
+            raise InputError("a weight is not a number from 0 on", f"{path}, line {line}: {text[:40]!r}", "correct it")
+        if name in found:
+            raise InputError("an image has two weights", f"{path}, line {line}: {name}", "remove one")
+        found[name] = weight
+    return found
 
 
 def _length(value: object) -> bool:
     """Whether this may be the size of a voxel in micrometres."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST_UM <= value <= MOST_UM
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
 
 
 def _mapping(path: Path) -> dict[str, Any]:

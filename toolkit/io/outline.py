@@ -34,13 +34,15 @@ def outlines(instances: Instances, zoom: int, light: bool) -> tuple[NDArray[np.f
     for labels in layers:
         labels = smoothed(labels, zoom * fine)
         line = _line(labels, LINE * fine)
-        here, weight = np.zeros_like(colour), np.zeros_like(alpha)
-        for at in ((slice(y, None, fine), slice(x, None, fine)) for y in range(fine) for x in range(fine)):
-            here += colours[labels[at]] * (line[at] / fine**2)[..., None]
-            weight += line[at] / fine**2
-        colour *= (1 - weight)[..., None]
-        colour += here
-        alpha += weight * (1 - alpha)
+        # Lines are few pixels of a picture: only those are worked on.
+        y, x = np.nonzero(line)
+        share, paint = line[y, x] / fine**2, colours[labels[y, x]]
+        at, inverse = np.unique((y // fine) * width + x // fine, return_inverse=True)
+        weight = np.bincount(inverse, share, len(at)).astype(np.float32)
+        here = np.stack([np.bincount(inverse, share * paint[:, c], len(at)) for c in range(3)], axis=1)
+        rgb, cover = colour.reshape(-1, 3), alpha.reshape(-1)
+        rgb[at] = rgb[at] * (1 - weight)[:, None] + here
+        cover[at] += weight * (1 - cover[at])
     colour /= np.maximum(alpha, np.float32(1e-6))[..., None]
     return colour, alpha
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from toolkit.io.outline import outlines
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import Box, slabs
 
 LONGEST = 2000
 """Longest side of the picture in pixels."""
-SHORT = 1400
+SHORT = 1000
 """Smaller images are magnified, by 2, 4 or 8, as long as they stay below this."""
 GAMMA = 0.7
 """Brightens pictures that are dark in the main."""
@@ -35,8 +36,9 @@ def write_overlay(path: Path, image: Image, instances: Instances) -> None:
     zoom = next(z for z in (8, 4, 2, 1) if z == 1 or z * max(height, width) <= SHORT)
     picture = magnified(backdrop(image, shrink), zoom)
     colour, alpha = outlines(flat(instances, shrink), zoom, light=float(picture.mean()) > 0.6)
-    picture += (colour - picture) * alpha[..., None]
-    path.write_bytes(imagecodecs.png_encode(np.rint(picture * 255).clip(0, 255).astype(np.uint8), level=6))
+    drawn = alpha > 0
+    picture[drawn] += (colour[drawn] - picture[drawn]) * alpha[drawn][:, None]
+    path.write_bytes(imagecodecs.png_encode((picture * 255 + 0.5).astype(np.uint8), level=3))
 
 
 def backdrop(image: Image, shrink: int) -> NDArray[np.float32]:
@@ -44,7 +46,10 @@ def backdrop(image: Image, shrink: int) -> NDArray[np.float32]:
     height, width = (n // shrink for n in image.shape[-2:])
     colours = 3 if image.channels == 3 else 1
     out = np.full((colours, height, width), -np.inf, np.float32)
-    for box, rows in _slabs(image, shrink, height):
+    planes = slabs((height * shrink, image.shape[-1]), SLAB // image.channels, unit=shrink)
+    for z, part in product(range(image.shape[0] if image.ndim == 3 else 1), planes):
+        rows = slice(part.start[0] // shrink, part.stop[0] // shrink)
+        box = Box((z, *part.start)[-image.ndim :], (z + 1, *part.stop)[-image.ndim :])
         voxels = np.nan_to_num(image.read(box)[:colours].astype(np.float32), nan=0, posinf=0, neginf=0)
         voxels = voxels[..., : width * shrink].reshape(colours, -1, rows.stop - rows.start, shrink, width, shrink)
         out[:, rows] = np.maximum(out[:, rows], voxels.mean(axis=(3, 5)).max(axis=1))
@@ -55,19 +60,6 @@ def backdrop(image: Image, shrink: int) -> NDArray[np.float32]:
         out = ((out - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)
         out **= GAMMA if out.mean() < 0.3 else 1  # faint objects beside bright ones
     return np.ascontiguousarray(np.broadcast_to(out, (3, height, width)).transpose(1, 2, 0))
-
-
-def _slabs(image: Image, shrink: int, height: int) -> list[tuple[Box, slice]]:
-    """Boxes of whole rows, and the rows of the picture that they fill."""
-    depth = image.shape[0] if image.ndim == 3 else 1
-    thick = max(1, SLAB // (image.channels * shrink * image.shape[-1]))
-    result = []
-    for z in range(depth):
-        for low in range(0, height, thick):
-            rows = slice(low, min(low + thick, height))
-            start, stop = (rows.start * shrink, 0), (rows.stop * shrink, image.shape[-1])
-            result.append((Box((z, *start), (z + 1, *stop)) if image.ndim == 3 else Box(start, stop), rows))
-    return result
 
 
 def magnified(picture: NDArray[np.float32], zoom: int) -> NDArray[np.float32]:

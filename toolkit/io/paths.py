@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
-SUFFIXES = (".ome.tiff", ".ome.tif", ".labels.tif", ".ome.zarr", ".tiff", ".tif", ".png", ".zarr")
+TIFFS = (".tiff", ".tif", ".btf", ".tf8", ".lsm", ".svs", ".ndpi", ".qptiff", ".scn", ".stk")
+"""Endings of files that are TIFFs inside."""
+PICTURES = (".png", ".jpeg", ".jpg", ".bmp")
+VENDOR = (
+    ".czi",
+    ".nd2",
+    ".lif",
+    ".dv",
+    ".r3d",
+    ".sldy",
+    ".oib",
+    ".oif",
+    ".oir",
+    ".vsi",
+    ".ims",
+    ".zvi",
+    ".lei",
+    ".mrxs",
+)
+"""Endings of formats that `bioio` or its readers may read (extra `formats`)."""
+COMPANION = ".companion.ome"
+"""Ending of a file that describes a set of OME-TIFFs and holds no pixels."""
+SUFFIXES = (
+    *(".ome.tiff", ".ome.tif", ".ome.btf", ".labels.tif", ".labels.tiff", COMPANION, ".ome.zarr"),
+    *(*TIFFS, *PICTURES, *VENDOR, ".zarr"),
+)
 """Endings that are stripped from a name, longest first."""
-OUTPUTS = (".labels.tif", ".overlay.png")
+OUTPUTS = (".labels.tif", ".overlay.png", ".objects.csv", ".objects.parquet", ".points.csv")
 """Endings of files that a run writes; they are not taken for images when a folder is searched."""
 
 
 def stem(path: Path) -> str:
-    """The name without its image ending: `a.ome.tif`, `a.labels.tif` and `a.zarr` all have the stem `a`."""
-    name = path.name
-    return next((name[: -len(s)] for s in SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), path.stem)
+    """The name without its image ending: `a.ome.tif`, `a.labels.tif` and `a.zarr` all have the stem `a`. One spelling
+    of accents: a Mac writes a letter and its accent as two characters."""
+    name = unicodedata.normalize("NFC", path.name)
+    return next((name[: -len(s)] for s in SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), Path(name).stem)
 
 
 def is_zarr(path: Path) -> bool:
@@ -21,11 +48,20 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / f).is_file() for f in ("zarr.json", ".zgroup", ".zarray"))
 
 
+def is_vendor(path: Path) -> bool:
+    """Whether `path` is named like a file of a microscope vendor's own format."""
+    return path.name.lower().endswith(VENDOR)
+
+
 def is_image(path: Path) -> bool:
-    """Whether `path` looks like an image by its name: a TIFF or PNG file, or an OME-Zarr folder."""
+    """Whether `path` looks like an image by its name: a file in a format that is read here, or an OME-Zarr folder."""
     name = path.name.lower()
     if name.startswith("."):
         return False
     if path.is_dir():
         return name.endswith(".zarr") or is_zarr(path)
-    return name.endswith((".tif", ".tiff", ".png"))
+    if name.endswith(VENDOR):
+        from toolkit.io.vendor import readable
+
+        return readable(path)
+    return name.endswith((*TIFFS, *PICTURES, COMPANION))

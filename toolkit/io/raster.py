@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from toolkit.errors import InputError, OutOfMemory
+from toolkit.errors import InputError, OutOfMemory, ToolkitError
 
 SMALL = 2**26
 """Bytes that any file may decode to, however small it is."""
@@ -33,29 +33,8 @@ DECODING: tuple[type[Exception], ...] = (
     zlib.error,
 )
 """What tifffile, imagecodecs and zarr raise on mutated files; none of them has one error of its own."""
-LEAST_UM, MOST_UM = 1e-6, 1e6
-"""Micrometres that a voxel may have: a picometre to a metre."""
-MICROMETRES = {
-    "angstrom": 1e-4,
-    "å": 1e-4,
-    "nanometer": 1e-3,
-    "nm": 1e-3,
-    "micrometer": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
-    "um": 1.0,
-    "\\u00b5m": 1.0,
-    "millimeter": 1e3,
-    "mm": 1e3,
-    "centimeter": 1e4,
-    "cm": 1e4,
-    "meter": 1e6,
-    "m": 1e6,
-    "inch": 25400.0,
-}
-"""Length units of OME-XML, ImageJ and OME-Zarr, lower case."""
+SLIPS = (AssertionError, AttributeError, TypeError)
+"""Of these, what our own lines raise only if they are wrong themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +42,11 @@ class Raster:
     """Voxels and what the file says about them.
 
     `axes` has one letter per axis of `source`: `TCZYX`, `S` colour samples, `L` layers, `Q` one plane per object, `?`
-    where the file does not say. `voxel_size` is in micrometres by axis letter, as far as known. `alpha` says that the
-    last sample is an opacity. `images` is how many the file holds, of which this is the first.
+    where the file does not say, `!` where it names an axis that is none of these, as `strange` tells by position.
+    `voxel_size` is in micrometres by axis letter, as far as known, and `origin` says from where. `opacity` are the
+    samples that are none of the image. `images` is how many the file holds, of which this is one. `kind`: what the file
+    says that it is. `view` gives what an image shows where that is not what is stored, as with a table of colours.
+    `absent` of `chunks` pieces are not stored and read as the fill value.
     """
 
     path: Path
@@ -73,8 +55,14 @@ class Raster:
     voxel_size: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
-    alpha: bool = False
+    opacity: tuple[int, ...] = ()
     images: int = 1
+    origin: str = ""
+    strange: Mapping[int, str] = field(default_factory=dict)
+    kind: Literal["unknown", "image", "labels"] = "unknown"
+    view: Callable[[Raster], Raster] | None = None
+    absent: int = 0
+    chunks: int = 1
 
     def __post_init__(self) -> None:
         dtype = np.dtype(self.source.dtype)
@@ -101,10 +89,46 @@ def decoding(path: Path, declared: int = 0) -> Iterator[None]:
         raise InputError("this image may not be read", path, "check its permissions") from error
     except MemoryError as error:
         if declared <= SMALL:
-            raise InputError("this image is damaged or not supported", f"{path} (it asks for more memory than it "
-                             "describes)", "check the file") from error  # fmt: skip
+            raise _damaged(path, MemoryError("it asks for more memory than it describes")) from error
         raise OutOfMemory("not enough memory to read this image", path, "convert it to OME-Zarr") from error
     except DECODING as error:
+        if isinstance(error, SLIPS) and _ours(error):
+            raise
+        raise _damaged(path, error) from error
+
+
+@contextmanager
+def interpreting(path: Path) -> Iterator[None]:
+    """Turn what our own lines raise on metadata of a form that nobody foresaw into `InputError`."""
+    try:
+        yield
+    except SLIPS as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file")
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether the line that raised it is one of this package's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return bool(name.partition(".")[0] == __name__.partition(".")[0])
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[None]:
+    """Like `decoding`, for code that raises errors of its own: any is one `InputError`."""
+    try:
+        with decoding(path):
+            yield
+    except (ToolkitError, MemoryError):
+        raise
+    except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file") from error
 
@@ -118,26 +142,9 @@ def plausible(path: Path, declared: int, stored: int, ratio: int) -> None:
 
 
 def by_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Letters of an array about which nothing is known: the last axes are YX, or YX and colour samples."""
-    if len(shape) < 2:
-        return "?" * len(shape)
-    if len(shape) > 2 and shape[-1] in (3, 4) and dtype == np.uint8:
-        return "?" * (len(shape) - 3) + "YXS"
-    return "?" * (len(shape) - 2) + "YX"
-
-
-def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, float]:
-    """Voxel sizes in micrometres from numbers and units per axis; what no microscope has is left out."""
-    result = {}
-    for letter, value in values.items():
-        factor = MICROMETRES.get(units.get(letter, "").strip().lower())
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            continue
-        if factor is not None and isfinite(number) and LEAST_UM <= number * factor <= MOST_UM:
-            result[letter] = number * factor
-    return result
+    """Letters of an array about which nothing is known: only the colours of 8-bit pixels are sure."""
+    colours = len(shape) > 2 and shape[-1] in (3, 4) and dtype == np.uint8
+    return "?" * (len(shape) - 3) + "YXS" if colours else "?" * len(shape)
 
 
 def nbytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -1,15 +1,17 @@
-"""Write a table as CSV."""
+"""Write a table as CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.errors import UsageError
 from toolkit.files.plain_text import cell
 
 ROWS = 2**16
@@ -24,6 +26,23 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         writer.writerow(map(cell, columns))
         for low in range(0, rows, ROWS):
             writer.writerows(zip(*(_texts(c[low : low + ROWS]) for c in columns.values()), strict=True))
+
+
+def write_parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """The same table in the types of its columns; a value that is not known is null. Needs pyarrow."""
+    import pyarrow
+    from pyarrow import parquet
+
+    arrays = {name: pyarrow.array(c, from_pandas=c.dtype.kind == "f") for name, c in columns.items()}
+    parquet.write_table(pyarrow.table(arrays), path)
+
+
+def need_parquet() -> None:
+    """Raise `UsageError` with what to install if Parquet cannot be written."""
+    if find_spec("pyarrow") is None:
+        raise UsageError(
+            "Parquet needs pyarrow, which is not installed", "--parquet", "pip install 'seg-toolkit[tables]'"
+        )
 
 
 def _texts(column: NDArray[Any]) -> list[Any]:

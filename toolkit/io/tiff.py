@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import struct
 import weakref
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,96 +15,138 @@ import numpy as np
 import tifffile
 
 from toolkit.errors import InputError
-from toolkit.io.raster import Raster, by_shape, decoding, nbytes, plausible, sizes
+from toolkit.io import ometiff
+from toolkit.io.calibration import calibration, channel_names
+from toolkit.io.intact import complete, follow
+from toolkit.io.ometiff import Told
+from toolkit.io.omexml import Described
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes
+from toolkit.io.view import coloured, eight_bit, inverted
 
 EAGER = 2**29
 """Compressed images of more bytes are decoded piece by piece when they are needed."""
 MAPPED = 2**26
 """Uncompressed images of more bytes are mapped into memory, read only."""
-RATIO = 5000
-"""No codec in use gains more than this on an image (Deflate: 1032)."""
+FEW = 16
+"""An axis of fewer entries after two of at least as many is one of channels."""
+AXES = tifffile.TIFF.AXES_NAMES
+"""Names of tifffile's axis letters."""
 
 # tifffile logs what is odd about a file; what matters to the user is raised or noted instead.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def open_tiff(path: Path) -> Raster:
-    """The first series of a TIFF at full resolution, lazy if it is large."""
+    """One image of a TIFF at full resolution, lazy if it is large: the first, or that of an OME-TIFF set to which the
+    file belongs."""
     with decoding(path):
-        _follow(path)
-    with decoding(path), tifffile.TiffFile(path, mode="r") as tif:
+        follow(path)
+    with decoding(path), tifffile.TiffFile(path, mode="r", _multifile=False) as tif:
         if not tif.series or tif.series[0].dtype is None:
             raise InputError("this TIFF holds no image", path, "check the file")
-        series = tif.series[0]
-        declared = nbytes(series.shape, series.dtype)
-        _complete(path, tif, series, declared)
-        notes = () if len(tif.series) == 1 else (f"the file holds {len(tif.series)} images; the first is read",)
-        pieces = series.dataoffset is None and declared > EAGER
-        letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
-        with decoding(path, declared):
-            source = _pieces(path) if pieces else _voxels(path, series, shape)
-        letters = _letters(letters, shape, series.dtype, _told(tif, series.kind))
-        if series.kind in ("ome", "imagej"):  # these always have a time and a sample axis
-            void = tuple(i for i, c in enumerate(letters) if c in "TS" and shape[i] == 1)
-            source = np.squeeze(source, void) if void else source
-            letters = "".join(c for i, c in enumerate(letters) if i not in void)
-        size, names = _calibration(tif)
-        alpha = "S" in letters and bool(series.keyframe.extrasamples)
-        return Raster(path, source, letters, size, notes, names, alpha, len(tif.series))
+        with interpreting(path):
+            ome = ometiff.told(path, tif) if tif.is_ome else ""
+        if isinstance(ome, Told) and ome.files == (path,) and not ome.fits(tif.pages.first):
+            ome = "its OME-XML describes an image of another size"
+        notes = (f"{ome}; it was read page by page",) if isinstance(ome, str) and ome else ()
+        if isinstance(ome, Told) and (ome.files != (path,) or tif.series[0].kind != "ome"):
+            return _viewed(of_planes(path, ome), tif.pages.first)
+        series, count, more = _full(tif.series)
+        return _viewed(_of_series(path, tif, series, count, ome, (*notes, *more)), series.keyframe)
 
 
-def _complete(path: Path, tif: Any, series: Any, declared: int) -> None:
-    """Refuse a file that ends before its voxels do, or that declares more than it can hold."""
-    cut = InputError("this TIFF is truncated", path, "copy the file again")
-    if _lacks_pages(tif, series):
-        raise cut
-    if series.dataoffset is not None:
-        if series.dataoffset + declared > path.stat().st_size:
-            raise cut
-        return
-    stored = 0
-    for page in series.pages:
-        if page is None:
-            raise InputError("this TIFF lacks some of its images", path, "copy the file again")
-        stored += sum(page.databytecounts)
-        end = page.parent.filehandle.size  # an OME-TIFF may span several files
-        if not page.dataoffsets or any(a + n > end for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
-            raise cut
-    plausible(path, declared, stored, RATIO)
+def of_planes(path: Path, ome: Told) -> Raster:
+    """The image of an OME-TIFF set; `path` is one of its files, or its companion."""
+    source, letters = ometiff.open_planes(path, ome, EAGER)
+    page = ome.first_page()
+    return _named(Raster(path, source, letters, notes=ome.notes, images=ome.images, opacity=_opacity(page)), ome.image)
 
 
-def _lacks_pages(tif: Any, series: Any) -> bool:
-    """Whether the file once had more pages: tifffile then reads those that are left without complaint."""
-    if series.kind == "shaped":
-        expected = prod(tif.shaped_metadata[0]["shape"])
-    elif tif.is_imagej:
-        expected = int((tif.imagej_metadata or {}).get("images", 1)) * prod(tif.pages[0].shape)
-    else:
-        expected = 0
-    return bool(expected > prod(series.shape))
+def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, notes: tuple[str, ...]) -> Raster:
+    declared = nbytes(series.shape, series.dtype)
+    with interpreting(path):
+        complete(path, tif, series, declared)
+        names = _told(tif, series.kind)
+        size, origin = calibration(tif, series.keyframe)
+    pieces = series.dataoffset is None and declared > EAGER
+    letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
+    with decoding(path, declared):
+        if series.kind == "imagej" and len(series.pages) > 1 and not pieces:
+            source, more = _declared(path, series, shape)
+            notes = (*notes, *more)
+        else:
+            number = [s is series for s in tif.series].index(True)
+            source = _pieces(path, number) if pieces else _voxels(path, series, shape)
+    letters, strange = _letters(letters, shape, series.dtype, names)
+    raster = Raster(
+        path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe), strange=strange
+    )
+    if series.kind in ("ome", "imagej"):
+        raster = _without_void(raster)
+    if isinstance(ome, Told):
+        return _named(raster, ome.image)
+    channels = prod(n for c, n in zip(raster.axes, raster.source.shape, strict=True) if c in "CS")
+    with interpreting(path):
+        return replace(raster, voxel_size=size, origin=origin, channel_names=channel_names(tif, channels))
 
 
-def _follow(path: Path) -> None:
-    """Refuse a file whose chain of page descriptions leaves it or runs in a circle: tifffile would cut or never end."""
-    end = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(16)
-        order = "<" if head[:2] == b"II" else ">"
-        big = 43 in head[2:4]
-        if not big and end >= 2**32:  # only formats that bend the standard are as large
-            return
-        count, pointer, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
-        at = struct.unpack_from(order + pointer, head, 8 if big else 4)[0]
-        seen: set[int] = set()
-        while at:
-            if at in seen or at >= end:
-                what = "the pages of this TIFF run in a circle" if at in seen else "this TIFF is truncated"
-                raise InputError(what, path, "copy the file again")
-            seen.add(at)
-            file.seek(at)
-            tags = struct.unpack(order + count, file.read(struct.calcsize(count)))[0]
-            file.seek(tags * entry, os.SEEK_CUR)
-            at = struct.unpack(order + pointer, file.read(struct.calcsize(pointer)))[0]
+def _named(raster: Raster, image: Described) -> Raster:
+    """With what OME-XML says. Only the toolkit writes layers of labels, as channels with these names."""
+    names = image.channel_names
+    layers = bool(names) and all(name == f"layer-{n}" for n, name in enumerate(names))
+    axes = raster.axes.replace("C", "L") if layers and len(names) > 1 else raster.axes
+    raster = replace(raster, axes=axes, voxel_size=image.voxel_size, origin="OME-XML", channel_names=names)
+    return _without_void(replace(raster, kind="labels" if layers else "unknown"))
+
+
+def _without_void(raster: Raster) -> Raster:
+    """Without axes of time and samples of one entry, which OME and ImageJ always have."""
+    shape = raster.source.shape
+    void = tuple(i for i, c in enumerate(raster.axes) if c in "TS" and shape[i] == 1)
+    if not void or not isinstance(raster.source, np.ndarray):
+        return raster
+    axes = "".join(c for i, c in enumerate(raster.axes) if i not in void)
+    return replace(raster, source=np.squeeze(raster.source, void), axes=axes)
+
+
+def _full(series: list[Any]) -> tuple[Any, int, tuple[str, ...]]:
+    """The series to read, how many images there are, and a note: pages that are copies at lower resolution, as they
+    say or as their sizes say, are no images."""
+    own = [s for s in series if not s.keyframe.is_reduced] or series
+    largest = max(own, key=lambda s: prod(s.shape))
+    if len(own) > 1 and all(s is largest or _smaller(s, largest) for s in own):
+        return largest, 1, (f"the file holds one image in {len(own)} sizes; the largest is read",)
+    more = () if len(own) == 1 else (f"the file holds {len(own)} images; the first is read",)
+    return own[0], len(own), more
+
+
+def _smaller(series: Any, largest: Any) -> bool:
+    """Whether one is the other, shrunk by a whole number."""
+    if series.dtype != largest.dtype or series.axes != largest.axes:
+        return False
+    sides = [
+        (big, small, c) for c, big, small in zip(largest.axes, largest.shape, series.shape, strict=True) if big != small
+    ]
+    factors = {round(big / small) for big, small, _ in sides}
+    if not sides or len(factors) > 1 or min(factors) < 2 or {c for *_, c in sides} - {*"YX"}:
+        return False
+    return all(abs(small - big / min(factors)) <= 1 for big, small, _ in sides)
+
+
+def _opacity(page: Any) -> tuple[int, ...]:
+    """Samples that are opacity: only the values 1 and 2 of ExtraSamples say so, 0 is data."""
+    extra = tuple(int(v) for v in page.extrasamples or ())
+    first = int(page.samplesperpixel) - len(extra)
+    return tuple(first + i for i, v in enumerate(extra) if v in (1, 2))
+
+
+def _viewed(raster: Raster, page: Any) -> Raster:
+    """With what an image of this photometric interpretation shows."""
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        return replace(raster, view=partial(inverted, bits=int(page.bitspersample)))
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and not page.parent.is_imagej:
+        return replace(raster, view=partial(coloured, table=eight_bit(page.colormap.T)))
+    return raster
 
 
 def _told(tif: Any, kind: str) -> bool:
@@ -115,9 +156,24 @@ def _told(tif: Any, kind: str) -> bool:
     return kind not in ("generic", "uniform")
 
 
-def _letters(letters: str, shape: tuple[int, ...], dtype: np.dtype[Any], told: bool) -> str:
-    known = "".join(c if c in ("TCZYXSLQ" if told else "SYX") else "?" for c in letters)
-    return known if {"Y", "X"} <= set(known) else by_shape(shape, dtype)
+def _letters(letters: str, shape: tuple[int, ...], dtype: np.dtype[Any], told: bool) -> tuple[str, dict[int, str]]:
+    """Axis letters, and the names of those axes that images here do not have."""
+    if not told:
+        small = "S" not in letters and len(shape) > 2 and shape[-1] < FEW <= min(shape[-3:-1])
+        return ("?" * len(shape) if small else "".join(c if c in "SYX" else "?" for c in letters)), {}
+    if not {"Y", "X"} <= set(letters):
+        return by_shape(shape, dtype), {}
+    strange = {i: str(AXES[c]) for i, c in enumerate(letters) if c in AXES and c not in "TCZYXSLIQ"}
+    return "".join("!" if i in strange else c if c in "TCZYXSLQ" else "?" for i, c in enumerate(letters)), strange
+
+
+def _declared(path: Path, series: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[str, ...]]:
+    """ImageJ's images, as many as it declares, where the file holds more pages."""
+    pages, wanted = series.pages, prod(shape) // max(1, prod(series.keyframe.shape))
+    if len(pages) <= wanted:
+        return _voxels(path, series, shape), ()
+    voxels = np.stack([page.asarray(maxworkers=1) for page in pages[:wanted]]).reshape(shape)
+    return voxels, (f"the file holds {len(pages)} pages; ImageJ's description speaks of {wanted}, which are read",)
 
 
 def _voxels(path: Path, series: Any, shape: tuple[int, ...]) -> Any:
@@ -128,33 +184,13 @@ def _voxels(path: Path, series: Any, shape: tuple[int, ...]) -> Any:
     return voxels.astype(voxels.dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-def _pieces(path: Path) -> Any:
+def _pieces(path: Path, number: int) -> Any:
     """The image as a Zarr array whose strips and tiles are decoded when they are needed."""
     import zarr
 
     with ExitStack() as files:
-        store = tifffile.imread(path, aszarr=True, series=0, level=0, maxworkers=1)
+        store = tifffile.imread(path, aszarr=True, series=number, level=0, _multifile=False, maxworkers=1)
         files.callback(store.close)
         array = zarr.open_array(store, mode="r")
         weakref.finalize(array, files.pop_all().close)
         return array
-
-
-def _calibration(tif: Any) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Voxel size in micrometres per axis, and channel names, from OME-XML or ImageJ's description."""
-    if tif.is_ome and tif.ome_metadata:
-        xml = tif.ome_metadata
-        found = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
-        fields = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', found.group())) if found else {}
-        units = {c: fields.get(f"PhysicalSize{c}Unit", "µm").replace("&#181;", "µ") for c in "ZYX"}
-        names = re.findall(r'<(?:\w+:)?Channel\b[^>]*\bName\s*=\s*"([^"]*)"', xml)
-        return sizes({c: fields.get(f"PhysicalSize{c}") for c in "ZYX"}, units), tuple(names)
-    if tif.is_imagej:
-        about = tif.imagej_metadata or {}
-        tags, values = tif.pages[0].tags, {"Z": about.get("spacing")}
-        for letter in "YX":
-            tag = tags.get(f"{letter}Resolution")
-            count, length = tag.value if tag is not None else (0, 0)
-            values[letter] = length / count if count else None
-        return sizes(values, dict.fromkeys("ZYX", str(about.get("unit", "")))), ()
-    return {}, ()

@@ -18,14 +18,13 @@ STRIP = 2**20
 """Voxels that are compressed at once."""
 
 
-def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
-    """Labels `(Z)YX`, or `L(Z)YX` where objects overlap, as uint16 or uint32, Deflate compressed, OME metadata.
+def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None, axes: str) -> None:
+    """Labels `(T)(Z)YX`, or `L(T)(Z)YX` where objects overlap, as uint16 or uint32, Deflate compressed, OME metadata.
 
     The layers are OME channels named `layer-0` …. `voxel_size` is in micrometres, None if unknown. Equal objects give
     equal bytes.
     """
     layers = Layers(instances)
-    axes = "ZYX"[-len(instances.shape) :]
     about: dict[str, Any] = {
         "axes": axes if layers.count == 1 else f"C{axes}",
         "Channel": {"Name": [f"layer-{n}" for n in range(layers.count)]},
@@ -33,7 +32,7 @@ def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] |
     }
     options: dict[str, Any] = {}
     if voxel_size is not None:
-        for letter, size in zip(axes, voxel_size, strict=True):
+        for letter, size in zip(axes.removeprefix("T"), voxel_size, strict=True):
             about |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
         options = {"resolution": (1e4 / voxel_size[-1], 1e4 / voxel_size[-2]), "resolutionunit": "CENTIMETER"}
     high = min(instances.shape[-2], max(1, STRIP // instances.shape[-1]))

@@ -13,7 +13,7 @@ from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
 from toolkit.io.chunks import bound, opened
-from toolkit.io.raster import decoding
+from toolkit.io.raster import decoding, interpreting
 from toolkit.values.instances import Instances
 
 SCHEMA = "toolkit.instances/1"
@@ -46,11 +46,11 @@ def write_zarr_instances(group: Any, instances: Instances, voxel_size: tuple[flo
 
 
 def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
-    """The objects in `path/instances` and their voxel size in µm, empty if unknown.
+    """The objects in `path/instances` and their voxel size in µm, empty if unknown; 1 for an axis of time.
 
     Raises `InputError` if an array is damaged or missing, or does not describe these objects.
     """
-    with decoding(path):
+    with decoding(path), interpreting(path):
         group = opened(path / "instances")
         if not isinstance(group, zarr.Group):
             raise InputError("this folder holds no objects", path, "name the .zarr folder of a run")
@@ -68,13 +68,14 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores)
         if not _sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
-        return instances, tuple(float(v) for v in about.get("voxel_size_um") or ())
+        size = tuple(float(v) for v in about.get("voxel_size_um") or ())
+        return instances, (1.0,) * (len(shape) - len(size)) + size if size else ()
 
 
 def _sound(instances: Instances) -> bool:
     """Whether the arrays fit each other and every run lies in one row of the image."""
     shape, start, length, offsets = instances.shape, instances.start, instances.length, instances.offsets
-    if len(shape) not in (2, 3) or min(shape) < 1 or len(offsets) != len(instances) + 1 or len(start) != len(length):
+    if len(shape) not in (2, 3, 4) or min(shape) < 1 or len(offsets) != len(instances) + 1 or len(start) != len(length):
         return False
     end, size = start + length, int(np.prod(shape, dtype=np.float64))
     return (

@@ -14,6 +14,7 @@ from zarr.codecs import ZstdCodec
 from toolkit.io.render import Layers
 from toolkit.io.zarrinstances import write_zarr_instances
 from toolkit.values.instances import Instances
+from toolkit.values.tiles import slabs
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
 """Voxels per chunk: few files, each a few megabytes."""
@@ -23,26 +24,28 @@ SLAB = 2**26
 """Voxels of a layer that are rendered at once."""
 
 
-def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
+def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None, axes: str) -> None:
     """Write `labels/layer-0` … with nearest-neighbour pyramids, and `instances`. `voxel_size` is in µm or None.
 
     The image itself is not copied; the root shows the first layer, so that viewers find something to open.
     """
     layers = Layers(instances)
     root = zarr.create_group(path, zarr_format=3)
-    steps = _steps(instances.shape, voxel_size or (1.0,) * len(instances.shape))
+    spatial = len(axes.removeprefix("T"))
+    steps = _steps(instances.shape[-spatial:], voxel_size or (1.0,) * spatial)
+    steps = [(1,) * (len(axes) - spatial) + step for step in steps]
     names = [f"layer-{n}" for n in range(layers.count)]
-    root.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscales("labels/layer-0/", steps, voxel_size)]}
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscales("labels/layer-0/", axes, steps, voxel_size)]}
     labels = root.create_group("labels")
     labels.attrs["ome"] = {"version": "0.5", "labels": names}
     for layer, name in enumerate(names):
         group = labels.create_group(name)
         group.attrs["ome"] = {
             "version": "0.5",
-            "multiscales": [_multiscales("", steps, voxel_size, name)],
+            "multiscales": [_multiscales("", axes, steps, voxel_size, name)],
             "image-label": {"source": {"image": "../../"}},
         }
-        _write_levels(group, layers, layer, steps)
+        _write_levels(group, layers, layer, axes, steps)
     write_zarr_instances(root.create_group("instances"), instances, voxel_size)
 
 
@@ -57,15 +60,17 @@ def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[
 
 
 def _multiscales(
-    prefix: str, steps: list[tuple[int, ...]], voxel_size: tuple[float, ...] | None, name: str = "layer-0"
+    prefix: str, letters: str, steps: list[tuple[int, ...]], voxel_size: tuple[float, ...] | None, name: str = "layer-0"
 ) -> dict[str, Any]:
-    axes = "zyx"[-len(steps[0]) :]
     unit = {} if voxel_size is None else {"unit": "micrometer"}
+    axes: list[dict[str, str]] = [{"name": c, "type": "space", **unit} for c in letters.lower().removeprefix("t")]
     size = voxel_size or (1.0,) * len(axes)
+    if letters.startswith("T"):
+        axes, size = [{"name": "t", "type": "time"}, *axes], (1.0, *size)
     return {
         "name": name,
         "type": "nearest",
-        "axes": [{"name": axis, "type": "space", **unit} for axis in axes],
+        "axes": axes,
         "datasets": [
             {
                 "path": f"{prefix}{level}",
@@ -78,26 +83,26 @@ def _multiscales(
     }
 
 
-def _write_levels(group: Any, layers: Layers, layer: int, steps: list[tuple[int, ...]]) -> None:
+def _write_levels(group: Any, layers: Layers, layer: int, axes: str, steps: list[tuple[int, ...]]) -> None:
     shape = layers.shape
+    chunk = CHUNK[len(shape)] if axes[0] != "T" else (1, *CHUNK[len(shape) - 1])
     arrays = [
         group.create_array(
             str(level),
             shape=tuple(-(-n // s) for n, s in zip(shape, step, strict=True)),
             dtype=layers.dtype,
-            chunks=tuple(min(c, -(-n // s)) for c, n, s in zip(CHUNK[len(shape)], shape, step, strict=True)),
+            chunks=tuple(min(c, -(-n // s)) for c, n, s in zip(chunk, shape, step, strict=True)),
             compressors=[ZstdCodec(level=3, checksum=True)],
-            dimension_names=list("zyx"[-len(shape) :]),
+            dimension_names=list(axes.lower()),
             config={"write_empty_chunks": True},
         )
         for level, step in enumerate(steps)
     ]
     rows = prod(shape[1:-1])
     # A slab is whole chunks of level 0 and whole strides of every level.
-    unit = max(CHUNK[len(shape)][0], steps[-1][0])
-    thick = unit * max(1, SLAB // (unit * prod(shape[1:])))
-    for low in range(0, shape[0], thick):
-        high = min(low + thick, shape[0])
+    unit = max(chunk[0], steps[-1][0])
+    for box in slabs(shape, SLAB, unit):
+        low, high = box.start[0], box.stop[0]
         slab = layers.rows(layer, low * rows, high * rows).reshape(high - low, *shape[1:])
         for array, step in zip(arrays, steps, strict=True):
             array[-(-low // step[0]) : -(-high // step[0])] = slab[tuple(slice(None, None, s) for s in step)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
@@ -27,10 +28,29 @@ def serial(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     return map(fn, items)
 
 
+@dataclass
+class _Tools:
+    """What the functions of a `Map` work with: made where and when the first of them asks."""
+
+    make: Callable[[], Any]
+    made: Any = None
+
+
+_AT_HAND: list[_Tools] = []
+
+
+def tools() -> Any:
+    """What `workers(count, make)` makes: once in each process that works for it, in this one if it works alone."""
+    mine = _AT_HAND[-1]
+    if mine.made is None:
+        mine.made = mine.make()
+    return mine.made
+
+
 @contextmanager
-def processes(count: int) -> Iterator[Map]:
+def processes(count: int, make: Callable[[], Any] | None = None) -> Iterator[Map]:
     """`count` fresh processes, which live until the context or this process ends."""
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_attend)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_attend, initargs=(make,))
 
     def run(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         try:
@@ -46,8 +66,11 @@ def processes(count: int) -> Iterator[Map]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _attend() -> None:
-    """Let this worker end in silence on Ctrl-C, and with the process that started it, even if that was killed."""
+def _attend(make: Callable[[], Any] | None) -> None:
+    """Have at hand what this worker works with. Let it end in silence on Ctrl-C, and with the process that started it,
+    even if that was killed."""
+    if make is not None:
+        _AT_HAND.append(_Tools(make))
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         pass  # a job in the background, which Ctrl-C is not meant for
     elif hasattr(signal, "pthread_sigmask"):
@@ -73,15 +96,16 @@ def _end() -> None:
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Map]:
-    """`serial` for one worker, else that many processes."""
-    if count <= 1:
-        yield serial
-    else:
-        with processes(count) as run:
+def workers(count: int, make: Callable[[], Any] | None = None) -> Iterator[Map]:
+    """`serial` for one worker, else that many processes. Functions find what `make` makes by `tools()`."""
+    if count > 1:
+        with processes(count, make) as run:
             yield run
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return
+    if make is not None:
+        _AT_HAND.append(_Tools(make))
+    try:
+        yield serial
+    finally:
+        if make is not None:
+            _AT_HAND.pop()

@@ -12,7 +12,8 @@ import pluggy
 
 from toolkit.errors import PluginError, nearest
 from toolkit.plugins import API, PROJECT, hookspecs
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 
 Family = Literal["networks", "losses", "postprocessors", "metrics", "recipes"]
 FAMILIES: dict[Family, type] = {
@@ -30,6 +31,9 @@ WORDS: dict[Family, str] = {
     "recipes": "recipe",
 }
 
+MOVING = "docs/moving-to-api-2.md"
+"""The page that tells how to move a plugin to this API."""
+
 
 def collect(module: ModuleType, plugin: str) -> dict[Family, dict[str, Any]]:
     """What the plugin module brings: family → name → class or recipe file.
@@ -40,7 +44,7 @@ def collect(module: ModuleType, plugin: str) -> dict[Family, dict[str, Any]]:
     api = getattr(module, "SEG_API", None)
     if api != API:
         has = "does not say SEG_API" if api is None else f"is written for SEG_API {api}"
-        raise PluginError(f"the plugin {has}", plugin, f"this toolkit has SEG_API {API}")
+        raise PluginError(f"the plugin {has}", plugin, f"this toolkit has SEG_API {API}: see {MOVING}")
     _refuse_unknown_hooks(module)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)

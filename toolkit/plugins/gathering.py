@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Pass, PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box
+from toolkit.values.voxels import Voxels
 
 
 class Gathering(PostProcessor):
-    """Exact: any blocks give the same instances, because what is gathered of a voxel does not depend on its block."""
+    """Exact: any blocks give the same instances, because what is kept of a voxel does not depend on its block."""
 
     exact: ClassVar[bool] = True
 
     @abstractmethod
-    def gather(self, prediction: Prediction, backend: Backend) -> Any:
-        """What the last step needs of a block; `prediction` is cropped to its core. Pickled between processes."""
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        """What the last step needs of the core of a window."""
 
     @abstractmethod
-    def settle(self, parts: Sequence[Any], backend: Backend) -> Instances:
-        """The objects of the whole image, from what its blocks gathered, in any order."""
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        """The objects of the whole image, from what was kept of it."""
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         box = Box.whole(prediction.box.shape)
         whole = Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size)
-        return self.settle([self.gather(whole, backend)], backend)
+        return self.settle(self.keep(whole, backend), backend)
 
     def passes(self) -> tuple[Pass, ...]:
-        def local(prediction: Prediction, state: None, backend: Backend) -> Any:
-            return self.gather(prediction.crop(prediction.core), backend)
+        def local(piece: Voxels, state: None, backend: Backend) -> Voxels:
+            return piece
 
-        def reduce(parts: Sequence[Any], state: None, backend: Backend) -> Instances:
-            return self.settle(parts, backend)
+        def reduce(parts: Iterator[Voxels], state: None, backend: Backend) -> Instances:
+            return self.settle(Voxels.join(list(parts)), backend)
 
-        return (Pass(local, reduce),)
+        return (Pass(local, reduce, Voxels, gathers=True),)
 
 
 def need(heads: Mapping[str, Head], wanted: Mapping[str, int | None], kind: str) -> None:
-    """Raise `UsageError` unless post-processor `kind` finds these heads, with so many channels (None: any number)."""
+    """Raise `ValueError` unless post-processor `kind` finds these heads, with so many channels (None: any number)."""
     for name, channels in wanted.items():
         if name not in heads or channels not in (None, heads[name].channels):
             size = "" if channels is None else f" of {channels} channel{'s'[: channels != 1]}"
             has = ", ".join(f"{head.name} ({head.channels})" for head in heads.values())
-            raise UsageError(f"post-processor {kind} needs a head {name}{size}", f"the model has {has}",
-                             "see --set postprocess.kind=…")  # fmt: skip
+            raise ValueError(
+                f"post-processor {kind} needs a head {name}{size}: the model has {has}; see --set postprocess.kind=…"
+            )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.plugins import hookspec
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 
 
 @hookspec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,8 +12,9 @@ from toolkit.errors import InputError, UsageError, nearest
 from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
-from toolkit.plugins.sections import Input, Section, Tiling, Training
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.plugins.sections import Input, Learning, Section, Tiling
+from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
+from toolkit.plugins.told import told
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
@@ -26,6 +27,8 @@ SPECS: dict[str, Family] = {
     "postprocess": "postprocessors",
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
+LOSSES = ("loss", "auxiliary")
+"""Those of `Recipe.losses`."""
 
 
 class Recipe(Section):
@@ -42,7 +45,7 @@ class Recipe(Section):
     """A second loss with heads of its own."""
     postprocess: SerializeAsAny[PostProcessor]
     tiling: Tiling = Tiling()
-    training: Training = Training()
+    training: Learning = Learning()
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -52,7 +55,10 @@ class Recipe(Section):
             raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
         if self.input.shrink is not None and len(self.input.shrink) != self.ndim:
             raise ValueError(f"input.shrink needs {self.ndim} numbers, one per axis of tiling.window")
-        stride = self.network.stride(self.ndim)
+        with told("network"):
+            stride = self.network.stride(self.ndim)
+        with told("postprocess"):
+            self.postprocess.halo(self.ndim)
         for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
             if any(n % s for n, s in zip(shape, stride, strict=True)):
                 raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
@@ -61,6 +67,10 @@ class Recipe(Section):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("loss and auxiliary have heads of one name")
+        if self.auxiliary is not None and (
+            any(phase.build for phase in self.loss.phases()) or self.auxiliary.members(self.network, self.ndim)
+        ):
+            raise ValueError("a loss with networks or phases of its own cannot be beside another loss")
         if self.tiling.augment != "none" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
             raise ValueError(wrong)
         return self
@@ -83,7 +93,31 @@ class Recipe(Section):
     @property
     def heads(self) -> tuple[Head, ...]:
         """The heads of the network, from all losses."""
-        return tuple(head for loss in self.losses for head in loss.heads(self.ndim))
+        found: list[Head] = []
+        for section, loss in zip(LOSSES, self.losses, strict=False):
+            with told(section):
+                found += loss.heads(self.ndim)
+        return tuple(found)
+
+    def expects(self, heads: Iterable[Head]) -> None:
+        """Raise `UsageError` unless the post-processor reads these heads."""
+        with told("postprocess"):
+            self.postprocess.check({head.name: head for head in heads}, self.ndim)
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """Network, losses and post-processor."""
+        return (self.network, *self.losses, self.postprocess)
+
+    @property
+    def title(self) -> str:
+        """What the method is, in a line."""
+        return ", ".join(filter(None, (spec.title for spec in self.specs)))
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """The works to cite for the method."""
+        return tuple(dict.fromkeys(spec.citation for spec in self.specs if spec.citation))
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], catalogue: Catalogue, owner: str | None = None) -> Recipe:
@@ -128,6 +162,22 @@ class Recipe(Section):
     def dump(self) -> str:
         """The recipe as YAML; `Recipe.parse(plain_yaml.load(text.encode()), catalogue)` gives it back."""
         return plain_yaml.dump(self.plain())
+
+
+def recipe_named(
+    name: str, catalogue: Catalogue, changes: Sequence[str] = (), owner: str | None = None
+) -> tuple[Recipe, str | None]:
+    """The recipe called `name`, or in the file `name`, and the plugin that owns it (None for a file of the user's).
+
+    A plugin's name is also that of its recipe: looking there first imports no other plugin.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return Recipe.load(path, catalogue, owner, changes), owner
+    if owner is None and any(plugin.name == name for plugin in catalogue.plugins):
+        owner = name
+    plugin, path = catalogue.locate("recipes", name, owner)
+    return Recipe.load(path, catalogue, plugin, changes), plugin
 
 
 def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

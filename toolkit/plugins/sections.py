@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from toolkit.steps.channels import select
+from toolkit.steps.choice import Learnt, choose
+from toolkit.values.image import Image
 
 Validate = Literal["S", "detection"]
 VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
@@ -20,12 +27,29 @@ class Section(BaseModel):
 class Input(Section):
     """What the network sees of an image."""
 
-    channels: tuple[Annotated[int, Field(ge=0)], ...] | Literal["all", "grey", "haematoxylin"] = (0,)
-    """Channel numbers, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark."""
+    channels: tuple[Annotated[int, Field(ge=0)] | str, ...] | Literal["auto", "all", "grey", "haematoxylin"] = "auto"
+    """Channels by number or name, all of them, the luminance of RGB, or the haematoxylin stain of RGB, bright on dark;
+    `auto`: what a training learnt, else by the rule of docs/images.md."""
+    learnt: Learnt | None = None
+    """What a training took `auto` for; it says so itself."""
+    knows: tuple[Literal["haematoxylin"], ...] = ()
+    """What `auto` may take beside a channel."""
     spacing_um: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
     shrink: tuple[Annotated[int, Field(ge=1, le=16)], ...] | None = None
     """The network sees the means of so many voxels per axis, `(Z)YX`, and its objects are enlarged again; null: 1."""
+
+    @property
+    def count(self) -> int | None:
+        """How many channels the network sees; None if that depends on the image."""
+        chosen = self.learnt.channels if self.channels == "auto" and self.learnt else self.channels
+        return None if chosen == "all" else 1 if isinstance(chosen, str) else len(chosen)
+
+    def seen(self, image: Image) -> Image:
+        """What the network sees of an image, which says so. Raises `InputError` if the image does not have it."""
+        choice = choose(image.series or image, self.channels, self.learnt, self.knows)
+        notes = (*image.notes, choice.note) if choice.note else image.notes
+        return replace(select(image, choice.channels), notes=notes, seen=choice.said)
 
 
 class Tiling(Section):
@@ -38,8 +62,8 @@ class Tiling(Section):
 
     augment: Literal["none", "turns", "turns_after"] = "none"
     """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
-    window, in so many times the time (EmbedSeg paper §2); `turns_after` averages what their activations make of them,
-    so that one turn that is wrongly sure cannot outvote the others."""
+    window, in so many times the time (Lalit et al. 2021, §2); `turns_after` averages what their activations make of
+    them, so that one turn that is wrongly sure cannot outvote the others."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
@@ -55,18 +79,20 @@ class Tiling(Section):
         return self.overlap if isinstance(self.overlap, tuple) else (self.overlap,) * len(self.window)
 
 
-class Training(Section):
+class Learning(Section):
     """How the network is trained."""
 
     crop: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
     """Shape of a crop in voxels, `(Z)YX`."""
     batch: Annotated[int, Field(ge=1)] = 4
-    """Crops per step."""
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    """Crops that are in memory at once."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches per step: the mean of their gradients moves the weights, as that of one batch so many times as large."""
+    optimiser: Literal["adam", "adamw", "amsgrad", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["poly", "constant", "cosine"] = "poly"
-    """`poly`: (1 − step/steps)^0.9, as in the EmbedSeg paper."""
+    """`poly`: (1 − step/steps)^0.9, as Lalit et al. 2021 have it."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0."""
     steps: Annotated[int, Field(ge=1)] = 20000
@@ -84,3 +110,11 @@ class Training(Section):
     model runs: batches of mixed crops have others than a window of one dark image."""
     validations: Annotated[int, Field(ge=1, le=1000)] = 20
     """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""
+
+
+def asked(channels: Sequence[int | str]) -> tuple[str, ...]:
+    """`--channel` as a change of a recipe: names and numbers, or one way of mixing all; none if none is named."""
+    if len(channels) == 1 and str(channels[0]).lower() in ("auto", "all", "grey", "haematoxylin"):
+        return (f"input.channels={str(channels[0]).lower()}",)
+    numbered = [int(c) if isinstance(c, int) or c.isdecimal() else c for c in channels]
+    return (f"input.channels={json.dumps(numbered)}",) if numbered else ()

@@ -1,21 +1,25 @@
-"""What a plugin brings: networks, losses, post-processors and metrics. A spec is its configuration.
+"""What a plugin brings: networks, losses and post-processors, and in `metric` measures. A spec is its configuration.
 
 A spec is a frozen pydantic model with a `kind` and one verb. Its fields are YAML keys, Python keywords, `--set` paths
 and package metadata at once. Spec modules import nothing heavy: torch is imported inside `build()`.
+They refuse by `ValueError`, in a sentence that says what is wrong and what to do; the core adds the place.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
+from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
+from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.truth import Truth
 
@@ -23,25 +27,31 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from toolkit.steps.survey import Deduced, Survey
-
-Counts = dict[str, Any]
+    from toolkit.steps.survey import Deduced, Fit, Survey
 
 
 @dataclass(frozen=True)
 class Search:
-    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`.
+    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`, or the values that it tries:
+    `Annotated[Literal["a", "b"], Search(choices=("a", "b"))]`.
 
     `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
     threshold that what suits it moves while a network trains: validation in the training tries values beside the
     recipe's, so that the best weights are not those that happen to suit one value.
     """
 
-    low: float
-    high: float
+    low: float = 0.0
+    high: float = 1.0
     log: bool = False
     step: float | None = None
     drifts: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one that is looked at."""
+        if self.choices:
+            return value in self.choices
+        return value is None or bool(self.low <= value <= self.high)
 
 
 class Spec(BaseModel):
@@ -50,6 +60,9 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     kind: str
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
 
     @classmethod
     def named(cls) -> str:
@@ -66,6 +79,11 @@ class Spec(BaseModel):
         """Fields whose best values follow from the objects to be learnt; `seg train --deduce` sets them."""
         return {}
 
+    def suits(self, survey: Survey) -> Fit | None:
+        """How well this suits the objects of a survey, or its images where it has none; None: nothing to say. A recipe
+        suits as well as the least of its specs. 1: made for this; .5: works, others do better; 0: cannot."""
+        return None
+
 
 class Network(Spec):
     """A neural network that can carry any heads."""
@@ -78,14 +96,10 @@ class Network(Spec):
     def stride(self, ndim: int) -> tuple[int, ...]:
         """The window and the crop must be multiples of this, per axis."""
 
-    def borrows(self, other: Network) -> bool:
-        """Whether this network takes weights that `other` learnt."""
-        return self == other
-
-    def of_heads(self, tensor: str) -> bool:
-        """Whether the tensor of this name in the module's state belongs to heads. The others are the same for any
-        heads: a training of another method may start with them."""
-        return True
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        """The network whose weights this one has, another than itself if it only calls it; and how the names of those
+        tensors in the module's state begin that are the same for any heads: another method may start with them."""
+        return self, ()
 
 
 class Loss(Spec):
@@ -110,6 +124,14 @@ class Loss(Spec):
     def build(self) -> torch.nn.Module:
         """A module `(heads, targets) -> {term: scalar}`; the training minimises the sum of the terms."""
 
+    def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
+        """Networks that take part in the training beside `network`, the recipe's own, by name."""
+        return {}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the training, in order; `build()` remains what annotations alone teach the recipe's heads."""
+        return (Phase("training", scored=not self.prepares),)
+
     def means(self, other: Loss) -> bool:
         """Whether heads that learnt by `other` mean what equal heads of this loss do."""
         return True
@@ -119,13 +141,20 @@ class Loss(Spec):
 class Pass:
     """One sweep over all blocks.
 
-    `local(prediction, state, backend) -> fragment` runs in a worker on one block and its halo; `reduce(fragments,
-    state, backend) -> state` gets the fragments of all blocks in raster order. The last reduce gives `Instances`.
-    A `state` that is not None has `window(box)`: the part that a block needs.
+    `local(piece, state, backend) -> fragment` runs in a worker on the pieces of one block and its halo, joined;
+    `reduce(fragments, state, backend) -> state` gets an iterator of the fragments of all blocks, in raster order, each
+    made or read when it is asked for. The last reduce gives `Instances`. A `state` that is not None has `window(box)`:
+    the part that a block needs, where `box` is the block with its halo; it is cut before it is sent.
+
+    Fragments and states are frozen dataclasses of arrays, mappings of names to arrays, numbers, texts, tuples of these,
+    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments.
     """
 
-    local: Callable[[Prediction, Any, Backend], Any]
-    reduce: Callable[[Sequence[Any], Any, Backend], Any]
+    local: Callable[[Any, Any, Backend], Any]
+    reduce: Callable[[Iterator[Any], Any, Backend], Any]
+    fragment: type[Any]
+    gathers: bool = False
+    """`local` only hands its piece on: no other process is asked for it."""
 
 
 class PostProcessor(Spec):
@@ -135,62 +164,55 @@ class PostProcessor(Spec):
     """True if any blocks give the same instances as one block; False if blocks are stitched."""
     detects: ClassVar[bool] = False
     """True if objects stand for their centres: a run writes those as points, too."""
+    overlaps: ClassVar[bool] = False
+    """True if objects may share voxels."""
+    shaping: ClassVar[tuple[str, ...]] = ()
+    """Fields without `Search` that change what `keep` keeps: pieces made with one value cannot serve another."""
 
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         """Instances of one piece, in the coordinates of `prediction.box`."""
 
     def halo(self, ndim: int) -> tuple[int, ...]:
-        """Voxels around a block that `assemble` needs to be right inside it, per axis."""
+        """Voxels around a block that a pass needs to be right inside it, per axis."""
         return (0,) * ndim
 
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Piece:
+        """What this method needs of one window: the rest is thrown away at once, and no window is predicted twice.
+
+        `prediction.box` is the window inside the image, `prediction.core` what it answers for: the piece is of the core
+        and depends on nothing but this prediction. With `loose` it serves every value of the fields that declare a
+        `Search`: what the most permissive value in the range needs, as float32; `cut` makes of it what `keep` without
+        `loose` keeps. The default is all heads of the core.
+        """
+        return prediction.crop(prediction.core).dense()
+
+    def cut(self, piece: Any) -> Piece:
+        """Of a loose piece, or of several that were joined, what `keep` keeps for the fields of this spec."""
+        found: Piece = piece
+        return found
+
+    def widest(self, name: str, up: bool = False) -> float:
+        """The value of a field for which a loose piece must do: the lowest (`up`: the highest) of its range and its
+        own."""
+        search, own = self.tunable()[name], float(getattr(self, name))
+        return max(own, search.high) if up else min(own, search.low)
+
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
-        """Raise `UsageError` if these heads are not what this post-processor reads."""
+        """Raise `ValueError` if these heads are not what this post-processor reads."""
 
     def disagrees(self, loss: Loss) -> str | None:
         """What is wrong where this loss teaches what this post-processor does not read, if something is."""
         return None
 
     def passes(self) -> tuple[Pass, ...]:
-        """The sweeps; by default one, whose blocks are stitched (`toolkit.steps.stitch`)."""
+        """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""
 
-        def local(prediction: Prediction, state: None, backend: Backend) -> Fragment:
-            found = self.assemble(prediction, backend)
-            return Fragment(found, prediction.box, prediction.core, prediction.shape)
+        def local(piece: Prediction, state: None, backend: Backend) -> Fragment:
+            found = seams.instances(self.assemble(piece, backend), piece.box.shape, self, "assemble")
+            return Fragment(found, piece.box, piece.core, piece.shape)
 
-        def reduce(fragments: Sequence[Fragment], state: None, backend: Backend) -> Instances:
-            return stitch(fragments)
+        def reduce(fragments: Iterator[Fragment], state: None, backend: Backend) -> Instances:
+            return stitch(list(fragments))
 
-        return (Pass(local, reduce),)
-
-
-class Metric(Spec):
-    """A measure of agreement between truth and prediction."""
-
-    additive: ClassVar[bool] = False
-    """True if the pooled values of many images are those of one `Counts` that holds their sums."""
-    errors: ClassVar[tuple[str, ...]] = ()
-    """Values that are better when they are smaller."""
-
-    @abstractmethod
-    def count(self, truth: Truth, predicted: Instances) -> Counts:
-        """What one image contributes: numbers and lists of numbers, nothing else, so that they can be stored."""
-
-    @abstractmethod
-    def summarise(self, counts: Sequence[Counts]) -> dict[str, float]:
-        """Values over the images in `counts`; also called with one image and with bootstrap samples.
-
-        A key that ends in ` pooled` pools objects over images; the same key without it is the mean of images.
-        """
-
-    def resampled(self, counts: Sequence[Counts], weights: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-        """The pooled values in bootstrap samples: `weights` `(samples, images)` says how often an image is in each."""
-        import numpy as np
-
-        if self.additive:
-            sums = {name: weights @ np.array([c[name] for c in counts]) for name in counts[0]}
-            found = [self.summarise([{name: s[k].tolist() for name, s in sums.items()}]) for k in range(len(weights))]
-        else:
-            images = np.arange(len(counts))
-            found = [self.summarise([counts[k] for k in np.repeat(images, row).tolist()]) for row in weights]
-        return {key: np.array([values[key] for values in found]) for key in found[0] if key.endswith(" pooled")}
+        return (Pass(local, reduce, Fragment),)

@@ -9,12 +9,13 @@ from tempfile import TemporaryDirectory
 
 from toolkit.builtin.packaged import Packaged
 from toolkit.errors import ModelError, StorageError, UsageError
+from toolkit.files import whole
 from toolkit.io.overlay import write_overlay
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.beside import About, Test
 from toolkit.registry.bioimageio.example import Example
-from toolkit.registry.check import Result
 from toolkit.registry.package import ModelPackage
+from toolkit.registry.verify import Result
 from toolkit.steps import normalise
 from toolkit.values.instances import Instances
 
@@ -81,17 +82,12 @@ def needed(model: ModelPackage, catalogue: Catalogue) -> dict[str, str]:
 
 
 def _publish(made: Path, out: Path) -> None:
-    """Copy beside `out`, sync, and rename: `out` is whole or absent."""
-    partial = out.with_name(f".{out.name}.partial")
+    """Copy to the disk of `out`, which is whole or absent."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(made.read_bytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(out)
+        with whole.file(out) as draft:
+            draft.write_bytes(made.read_bytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StorageError(
             "the package cannot be written", f"{out} ({error})", "free space or choose another -o"
         ) from error

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from toolkit.errors import InputError, StorageError, UsageError
-from toolkit.registry.bioimageio import description
+from toolkit.registry.bioimageio import formats
 from toolkit.registry.bioimageio.description import Description, File
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import MOST_BYTES, open_package
+from toolkit.registry.objects import STAGED
 from toolkit.registry.zoo import RUNS, Listed
 
 Tell = Callable[[str, int, int], None]
@@ -65,10 +66,10 @@ def _described(
     where: Callable[[str], str], address: str, sha256: str | None, downloads: Path, tell: Tell
 ) -> Iterator[Path]:
     downloads.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=downloads) as temporary:
+    with TemporaryDirectory(prefix=STAGED, dir=downloads) as temporary:
         folder = Path(temporary)
         download(address, sha256, downloads, tell).replace(folder / "rdf.yaml")
-        for file in _needed(description.read(open_package(folder))):
+        for file in _needed(formats.read(open_package(folder))):
             target = folder / file.name
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise InputError("the description names a file outside the package", file.name, "choose another model")
@@ -129,11 +130,8 @@ def download(address: str, sha256: str | None, downloads: Path, tell: Tell = sil
 @contextmanager
 def _own(part: Path) -> Iterator[Path]:
     """`part` for this process alone; another file, without what is in it, if another process is writing it."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: two downloads of one file at once may have to be repeated
-        yield part
-        return
+    import fcntl
+
     with part.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

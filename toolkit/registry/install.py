@@ -14,10 +14,10 @@ from toolkit.registry.bioimageio import weights
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.gate import yaml
 from toolkit.registry.gate.archive import Files, open_package
-from toolkit.registry.package import RECIPE, WEIGHTS, is_run
+from toolkit.registry.package import RECIPE, TRAINING, WEIGHTS, is_run
 from toolkit.registry.store import Entry, Store
 
-RUN = (RECIPE, WEIGHTS, "run.json")
+RUN = (RECIPE, WEIGHTS, TRAINING)
 """What is kept of a training run."""
 
 

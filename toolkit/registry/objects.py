@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -16,10 +17,14 @@ from tempfile import mkdtemp
 from toolkit.errors import ModelError, StorageError
 from toolkit.registry.gate.archive import Files, open_package
 
+STAGED = "seg-"
 WRITERS = 16
 """Files that are written at once."""
 STALE = 24 * 3600
 """Seconds after which a folder of an unfinished installation belongs to nobody."""
+_PACKAGE = re.compile("[0-9a-f]{64}")
+_STAGE = re.compile(STAGED + "[a-z0-9_]{8}")
+_DOWNLOAD = re.compile(r"[0-9a-f]{32}(-\d+)*(\.part)?")
 
 
 class Objects:
@@ -45,7 +50,7 @@ class Objects:
         """A folder with a synced copy of the files, checked against their digest on the way; gone afterwards."""
         incoming = self._home / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
-        stage = Path(mkdtemp(dir=incoming))
+        stage = Path(mkdtemp(prefix=STAGED, dir=incoming))
         try:
             if not self.folder(files.digest).is_dir():
                 copy(files, stage / "files")
@@ -64,20 +69,29 @@ class Objects:
         stage.rename(target)
         sync(target.parent)
 
-    def sweep(self, used: Collection[str]) -> list[tuple[str, int]]:
+    def prune(self, used: Collection[str]) -> list[tuple[str, int]]:
         """Delete packages that are not in `used`, and what killed processes left: digests and bytes of the packages.
 
         Only for who holds the registry's write lock.
         """
         freed = []
         for path in sorted(self.folder("").glob("*")):
-            if path.name not in used:
+            # SEG_HOME may be a folder that holds other things as well.
+            if _PACKAGE.fullmatch(path.name) and _is_folder(path) and path.name not in used:
                 freed.append((path.name, sum(f.stat().st_size for f in path.rglob("*") if f.is_file())))
                 shutil.rmtree(path)
         for left in (*(self._home / "incoming").glob("*"), *(self._home / "downloads").glob("*")):
-            if time.time() - left.stat().st_mtime > STALE:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if time.time() - left.lstat().st_mtime < STALE:
+                continue
+            if _STAGE.fullmatch(left.name) and _is_folder(left):
+                shutil.rmtree(left)
+            elif _DOWNLOAD.fullmatch(left.name) and left.is_file():
+                left.unlink()
         return freed
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def copy(files: Files, folder: Path) -> None:

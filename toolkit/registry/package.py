@@ -9,11 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import ModelError, UsageError, nearest
+from toolkit.errors import ModelError, UsageError
+from toolkit.files import whole
+from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.bioimageio.description import NAMES
-from toolkit.registry.gate import yaml
+from toolkit.plugins.specs import Network
+from toolkit.plugins.told import told
+from toolkit.registry.bioimageio.formats import NAMES
+from toolkit.registry.gate import record, yaml
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ WEIGHTS = "best.safetensors"
 """Name of the weights in the folder of a training run."""
 RECIPE = "recipe.yaml"
 """Name of the recipe in the folder of a training run."""
+TRAINING = "training.json"
+"""Name of what a training run says of itself in its folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +38,7 @@ class ModelPackage:
 
     `owner` is the plugin whose names the recipe uses first; `sha256` is the digest of the weights; `build` gives the
     network in evaluation mode, `(B, C, *S) -> {head: (B, channels, *S)}` of raw outputs; `heads` are its outputs.
-    `reference` finds the same model again in another process: pass it to `load`.
+    `reference` finds the same model again in another process: pass it to `resolve.load`.
     """
 
     name: str
@@ -46,16 +53,18 @@ class ModelPackage:
     licence: str = "unknown"
     takes: int | None = None
     """Channels that the network takes, if it has been given another recipe."""
+    notes: tuple[str, ...] = ()
+    """What its user should know of how it is run."""
     trusted: bool = False
     """Whether it is code that runs because the user trusts it."""
 
     def lends(self, recipe: Recipe) -> bool:
-        """Whether the recipe's network is another and borrows all weights of this model's."""
-        own = self.recipe
-        return recipe.network != own.network and recipe.network.borrows(own.network) and recipe.loss.means(own.loss)
+        """Whether the recipe's network is another one that has the weights of this model's."""
+        own, other = self.recipe, recipe.network
+        return other != own.network and other.shares()[0] == own.network.shares()[0] and recipe.loss.means(own.loss)
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
-        """The same network with another recipe around it, or its weights in a network that borrows them.
+        """The same network with another recipe around it, or its weights in a network that shares them.
 
         Raises `UsageError` if the network would differ otherwise.
         """
@@ -68,7 +77,7 @@ class ModelPackage:
                 "change only input, normalise, postprocess and tiling, or train anew",
             )
         chosen = recipe.input.channels
-        takes = self.takes or (None if own.input.channels == "all" else channels(own))
+        takes = self.takes or own.input.count
         if chosen != "all" and channels(recipe) != (takes or channels(recipe)):
             raise UsageError(
                 f"the model takes {takes} channel{'s'[: takes != 1]}", f"input.channels={chosen}", "name as many"
@@ -85,40 +94,6 @@ def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Mo
     return module.eval()
 
 
-def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
-    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, a
-    bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
-
-    Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
-    trusts, `UsageError` if there is no such model.
-    """
-    from toolkit.registry import resolve
-
-    path = Path(reference)
-    if is_run(path):
-        return from_run(path, catalogue, owner, reference)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return _from_files(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
-    if resolve.is_path(reference):
-        return resolve.at(path, catalogue)
-    installed = resolve.installed(reference, catalogue, owner)
-    if installed is not None:
-        return installed
-    try:
-        plugin, recipe = catalogue.locate("recipes", reference, owner)
-    except UsageError as error:
-        raise resolve.unknown(reference, catalogue, error) from error
-    weights = recipe.with_suffix(".safetensors")
-    if not weights.is_file():
-        shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
-        raise UsageError(
-            "this method ships no trained model",
-            reference,
-            f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}",
-        )
-    return _from_files(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
-
-
 def is_run(folder: Path) -> bool:
     """Whether this is the folder of a training run. A description beside a recipe makes it a package: what is tested,
     installed and run is then that."""
@@ -126,15 +101,27 @@ def is_run(folder: Path) -> bool:
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
-    """The model that a training run left in its folder; somebody else's folder, perhaps: its YAML is read with care."""
+    """The model that a training run left in its folder; somebody else's folder, perhaps: its texts are read with care.
+
+    The recipe's names are first those of the plugin that the run recorded; `owner` stands where it recorded none.
+    """
     if (folder / RECIPE).is_file():
         yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
-    return _from_files(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
+    recorded = trained(folder).get("owner")
+    owner = recorded if isinstance(recorded, str) else owner
+    return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
 
 
-def _from_files(
+def trained(folder: Path) -> dict[str, Any]:
+    """What the training run in a folder says of itself; empty where it says nothing. `ModelError` if it is damaged."""
+    path = folder / TRAINING
+    return record.parse(path.read_bytes(), path) if path.is_file() else {}
+
+
+def with_weights(
     recipe_file: Path, weights: Path, catalogue: Catalogue, owner: str | None, reference: str
 ) -> ModelPackage:
+    """The model of a recipe file and the weights beside it."""
     if not weights.is_file():
         raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
     return from_files(recipe_file, weights, Recipe.load(recipe_file, catalogue, owner), owner, reference)
@@ -144,7 +131,6 @@ def from_files(
     recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
 ) -> ModelPackage:
     """The model with this recipe, read from `recipe_file`, and these weights."""
-    card = recipe_file.with_suffix(".md")
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,
@@ -154,22 +140,24 @@ def from_files(
         reference=reference,
         heads=recipe.heads,
         build=lambda: build(recipe, weights),
-        licence=_licence(card),
+        licence=Card.beside(recipe_file).licence,
     )
-
-
-def _licence(card: Path) -> str:
-    """The line `licence: …` of a model card."""
-    lines = card.read_text(encoding="utf8").splitlines() if card.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("licence:")), "unknown")
 
 
 def channels(recipe: Recipe) -> int:
     """How many channels the network sees."""
-    chosen = recipe.input.channels
-    if chosen == "all":
+    count = recipe.input.count
+    if count is None:
         raise UsageError("the number of channels is unknown", "input.channels=all", "list them: input.channels=[0,1]")
-    return 1 if isinstance(chosen, str) else len(chosen)
+    return count
+
+
+def network(recipe: Recipe, member: Member[Network] | None = None) -> torch.nn.Module:
+    """The recipe's network, or another one of its training, with fresh weights; raises `UsageError` if it cannot be
+    built."""
+    member = member or Member(recipe.network, recipe.heads)
+    with told("network"):
+        return member.network.build(channels(recipe) + member.more, member.heads, recipe.ndim)
 
 
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
@@ -188,11 +176,6 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
     return fitted(lambda: network(recipe), state, weights).eval()
 
 
-def network(recipe: Recipe) -> torch.nn.Module:
-    """The recipe's network with fresh weights."""
-    return recipe.network.build(channels(recipe), recipe.heads, recipe.ndim)
-
-
 def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
     """Write the weights as safetensors, atomically; `half` stores floating tensors in 16 bits."""
     from safetensors.torch import save_file
@@ -201,9 +184,8 @@ def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in module.state_dict().items()
     }
-    partial = path.with_name(path.name + ".partial")
-    save_file(state, partial)
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file(state, made)
 
 
 def file_digest(path: Path) -> str:

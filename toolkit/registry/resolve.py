@@ -1,4 +1,4 @@
-"""Models by path or installed name; and what to say where there is none."""
+"""The model that a path or a name means; and what to say where there is none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,45 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, nearest
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import zoo
-from toolkit.registry.bioimageio.description import NAMES
+from toolkit.registry.bioimageio.formats import NAMES
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names
+from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names, with_weights
 from toolkit.registry.store import Entry, Store
+
+
+def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
+    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, a
+    bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
+
+    Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
+    trusts, `UsageError` if there is no such model.
+    """
+    path = Path(reference)
+    if is_run(path):
+        return from_run(path, catalogue, owner, reference)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return with_weights(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
+    if is_path(reference):
+        return at(path, catalogue)
+    found = installed(reference, catalogue, owner)
+    if found is not None:
+        return found
+    try:
+        plugin, recipe = catalogue.locate("recipes", reference, owner)
+    except UsageError as error:
+        raise unknown(reference, catalogue, error) from error
+    weights = recipe.with_suffix(".safetensors")
+    if not weights.is_file():
+        shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
+        raise UsageError(
+            "this method ships no trained model",
+            reference,
+            f"train one: seg train --plugin {plugin} --data DIR -o RUN, or {nearest(reference, shipped)}",
+        )
+    return with_weights(recipe, weights, catalogue, plugin, f"{plugin}:{recipe.stem}")
 
 
 def is_path(reference: str) -> bool:

@@ -60,7 +60,7 @@ class Store:
     """The registry in one folder (default: `SEG_HOME`, else the user's data folder). Looking creates nothing."""
 
     def __init__(self, home: Path | None = None) -> None:
-        self.home = home or _default()
+        self.home = home or usual_home()
         self.objects = Objects(self.home)
 
     @property
@@ -158,7 +158,7 @@ class Store:
     def gc(self) -> list[tuple[str, int]]:
         """Delete packages that no name refers to, and what killed processes left: their digests and bytes."""
         with self._writing() as db:
-            return self.objects.sweep({entry.sha256 for entry in _entries(db, "", ())})
+            return self.objects.prune({entry.sha256 for entry in _entries(db, "", ())})
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -209,7 +209,8 @@ def _entries(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> lis
     return found
 
 
-def _default() -> Path:
+def usual_home() -> Path:
+    """The folder of the registry: `SEG_HOME`, or the platform's place for data of an application."""
     chosen = os.environ.get("SEG_HOME")
     if chosen:
         return Path(chosen)

@@ -11,7 +11,7 @@ from toolkit.evaluation.attribution import KINDS, Fates
 from toolkit.evaluation.evaluate import Evaluation, Pair
 from toolkit.report.markup import Markup, join, tag
 from toolkit.report.numbers import count, three, voxels
-from toolkit.report.picture import Scene
+from toolkit.report.picture import Case
 
 IMAGES, OBJECTS, SAME = 6, 6, 2
 """Worst images shown; objects of each kind shown; of these at most so many of one image while others have some."""
@@ -33,15 +33,15 @@ def worst_images(found: Evaluation, pairs: Sequence[Pair], key: str) -> Markup:
     order = [k for k in found.worst(key) if found.images[k].true.errors + found.images[k].predicted.errors][:IMAGES]
     cells = []
     for k in order:
-        scene = Scene.of(pairs[k], found.images[k])
-        box = scene.plane()
+        case = Case.of(pairs[k], found.images[k])
+        box = case.plane()
         where = f", plane z = {box.start[0]}" if len(box.start) == 3 else ""
         mistakes = _mistakes(found.images[k].true, found.images[k].predicted)
         caption = tag(
-            "figcaption", tag("b", scene.name), f" {key} {three(float(values[k]))}{where}", tag("br"), mistakes
+            "figcaption", tag("b", case.name), f" {key} {three(float(values[k]))}{where}", tag("br"), mistakes
         )
-        about = f"{scene.name}: {key} {three(float(values[k]))}, {mistakes}"
-        cells.append(tag("li", tag("figure", scene.draw(box, about), caption), class_="card"))
+        about = f"{case.name}: {key} {three(float(values[k]))}, {mistakes}"
+        cells.append(tag("li", tag("figure", case.draw(box, about), caption), class_="card"))
     if not cells:
         return tag("p", "No image has an error.", class_="note")
     return tag("ul", *cells, class_="gallery wide")
@@ -56,9 +56,9 @@ def worst_objects(found: Evaluation, pairs: Sequence[Pair]) -> Markup:
             wanted[image].append((group, index))
     cells: dict[tuple[int, int, int], Markup] = {}
     for image, items in wanted.items():
-        scene = Scene.of(pairs[image], found.images[image])
+        case = Case.of(pairs[image], found.images[image])
         for group, index in items:
-            cells[group, image, index] = _cell(scene, *GROUPS[group][:2], index)
+            cells[group, image, index] = _cell(case, *GROUPS[group][:2], index)
     parts = []
     for group, (_, _, title, words) in enumerate(GROUPS):
         if chosen[group]:
@@ -69,19 +69,19 @@ def worst_objects(found: Evaluation, pairs: Sequence[Pair]) -> Markup:
     return join(parts) if parts else tag("p", "There are no objects.", class_="note")
 
 
-def _cell(scene: Scene, side: str, kind: str, index: int) -> Markup:
+def _cell(case: Case, side: str, kind: str, index: int) -> Markup:
     true = side == "true"
-    objects, fates = (scene.true, scene.true_fates) if true else (scene.predicted, scene.seen_fates)
-    box = scene.around(objects, index)
+    objects, fates = (case.true, case.true_fates) if true else (case.predicted, case.predicted_fates)
+    box = case.around(objects, index)
     where = f", z = {box.start[0]}" if len(box.start) == 3 else ""
     size = voxels(int(fates.sizes[index]))
     words = f"{side} {fates.ids[index]}, IoU {three(float(fates.iou[index]))}, {size} voxels{where}"
-    caption = tag("figcaption", tag("b", scene.name), tag("br"), words)
-    about = f"{kind} {side} object {fates.ids[index]} of {scene.name}"
+    caption = tag("figcaption", tag("b", case.name), tag("br"), words)
+    about = f"{kind} {side} object {fates.ids[index]} of {case.name}"
     bold = {(side, int(fates.ids[index]))}
     if fates.partner[index]:
         bold.add(("predicted" if true else "true", int(fates.partner[index])))
-    return tag("li", tag("figure", scene.draw(box, about, bold), caption), class_="card")
+    return tag("li", tag("figure", case.draw(box, about, bold), caption), class_="card")
 
 
 def _choose(found: Evaluation, side: str, kind: str) -> list[tuple[int, int]]:

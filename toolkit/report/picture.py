@@ -21,18 +21,18 @@ PIXELS = 480
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Case:
     """One image with both sets of objects and their fates."""
 
     name: str
     true: Instances
     predicted: Instances
     true_fates: Fates
-    seen_fates: Fates
+    predicted_fates: Fates
     image: Image | None
 
     @classmethod
-    def of(cls, pair: Pair, judged: Judged) -> Scene:
+    def of(cls, pair: Pair, judged: Judged) -> Case:
         """Load an image again."""
         truth, predicted = pair.load()
         image = None if pair.image is None else pair.image()
@@ -84,7 +84,7 @@ class Scene:
             )
         for look, side, objects, fates in (
             ("t", "true", self.true, self.true_fates),
-            ("p", "predicted", self.predicted, self.seen_fates),
+            ("p", "predicted", self.predicted, self.predicted_fates),
         ):
             for k in _touching(objects, box):
                 path = _outline(objects, k, box)

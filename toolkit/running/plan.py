@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -10,8 +9,10 @@ from dataclasses import dataclass
 
 from toolkit.errors import InputError
 from toolkit.io import Found
-from toolkit.pipeline.segment import Model, scene
-from toolkit.running.run import Options, source
+from toolkit.pipeline.session import Session
+from toolkit.running.one import source
+from toolkit.running.options import Options
+from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
 
@@ -28,10 +29,12 @@ class Plan:
     seconds: float
     gigabytes: float
     first: str
+    image: str
+    """What is seen of the first image."""
     notes: tuple[str, ...]
 
 
-def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
+def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
     """Open the first image that can be read, run one window of it, and say what all of it will cost.
 
     Raises the `InputError` of the last image if none can be read.
@@ -39,38 +42,45 @@ def plan(found: Sequence[Found], model: Model, options: Options) -> Plan:
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), model, options)
+            return _measured(one, len(found), session, options)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, model: Model, options: Options) -> Plan:
-    here = scene(model, source(one, options))
-    lattice = here.predictor.lattice(here.image.shape)
+def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
+    here = session.prepare(source(one, options).read())
+    frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
+    lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
-    here.predictor(here.image, here.scale, next(lattice.windows()).core)  # the first window warms up
+    for _ in session.kept(here, [0]):  # the first window warms up
+        pass
     began = time.perf_counter()
-    here.predictor(here.image, here.scale, next(lattice.windows()).core)
+    for _ in session.kept(here, [0]):
+        pass
     pace = time.perf_counter() - began
-    voxels = max(b.core.grow(here.postprocess.halo(here.image.ndim), here.image.shape).size for b in work)
-    heads = 4 * sum(head.channels for head in here.predictor.heads) * voxels
+    halo = session.model.recipe.postprocess.halo(here.image.ndim)
+    voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
+    heads = 4 * sum(head.channels for head in session.model.heads) * voxels
     split = min(options.workers, max(images, len(work)))
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * windows * pace / split,
+        seconds=images * frames * windows * pace / split,
         gigabytes=split * (peak() + 2 * heads / 2**30),
         first=one.stem,
-        notes=_notes(here.image, here.predictor.recipe.input.spacing_um),
+        image=described(here.image, here.shape, session.model.recipe.shrink, frames),
+        notes=_notes(here.image, session.model.recipe.input.spacing_um),
     )
 
 
 def peak() -> float:
     """Most main memory that this process has held, in GiB."""
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

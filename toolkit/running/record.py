@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from toolkit.pipeline.segment import Model
+from toolkit.pipeline.elsewhere import Model
 from toolkit.registry.gate.process import walls
 from toolkit.registry.package import ModelPackage
 
@@ -33,8 +33,10 @@ def record(
             "owner": model.owner,
             "name": package.name,
             "sha256": package.sha256,
+            "notes": list(package.notes),
             **({"sandbox": walls().plain()} if package.trusted else {}),
         },
+        "cite": list(package.recipe.citations),
         "recipe": package.recipe.plain(),
         "options": dict(options),
         "device": model.device,

@@ -5,52 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit import io
-from toolkit.errors import InputError, Interrupted, ToolkitError
-from toolkit.gpu.backend import Backend
+from toolkit.errors import InputError, Interrupted, PluginError, ToolkitError
 from toolkit.io import Found
-from toolkit.pipeline.segment import Model, Source, assemble, block_elsewhere, scene
-from toolkit.pipeline.workers import serial, workers
-from toolkit.registry.package import ModelPackage, file_digest
+from toolkit.pipeline.elsewhere import Bench, Model
+from toolkit.pipeline.session import Session
+from toolkit.pipeline.workers import workers
+from toolkit.registry.package import ModelPackage
+from toolkit.running.one import Done, one_image
+from toolkit.running.options import Options
 from toolkit.running.record import record, stamp, versions
 from toolkit.running.workspace import opened
-from toolkit.steps.measure import measure
-from toolkit.values.tiles import blocks
 
-
-@dataclass(frozen=True)
-class Options:
-    """How to run. `block`: voxels per axis of a block, or None for one; `workers`: processes."""
-
-    out: Path
-    axes: str | None = None
-    voxel_size: tuple[float, ...] | None = None
-    workers: int = 1
-    block: int | None = None
-    preview: bool = True
-    resume: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Done:
-    """One image: what came of it, or the sentence why nothing did."""
-
-    stem: str
-    input: str
-    sha256: str = ""
-    shape: tuple[int, ...] = ()
-    objects: int = 0
-    overlapping: int = 0
-    seconds: float = 0.0
-    files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: str | None = None
+PREVIEWS = 50
+"""Of so many images, the first, a picture is written."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +33,18 @@ class Outcome:
     record: dict[str, Any] = field(repr=False)
 
     @property
+    def failure(self) -> type[InputError | PluginError]:
+        """Whose fault it is that images failed: a plugin's, if one of them is."""
+        return PluginError if any(d.code == PluginError.exit_code for d in self.done) else InputError
+
+    @property
     def failed(self) -> tuple[Done, ...]:
         return tuple(d for d in self.done if d.error)
 
 
 def run(
     found: Sequence[Found],
-    package: ModelPackage,
-    backend: Backend,
+    session: Session,
     options: Options,
     tell: Callable[[Done], None] = lambda _: None,
     allow: tuple[str, ...] | None = None,
@@ -76,16 +52,23 @@ def run(
     """Segment all images into `options.out`, which appears when all are done.
 
     A bad image among several is listed in the outcome and the others are done; if none can be done, its error is
-    raised and nothing is written. With `resume`, images that were finished by a run that was stopped are kept.
+    raised and nothing is written. Pictures are of the first `PREVIEWS` images. With `resume`, images that were finished
+    by a run that was stopped are kept.
     """
-    model = Model.of(package, backend, allow)
+    package = session.model
+    model = Model.of(package, session.backend, allow)
     began = time.time()
+    found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
     with opened(options.out, _fingerprint(found, package, options), options.resume, options.overwrite) as space:
         before = space.done()
         todo = [f for f in found if _key(f) not in before]
         results = {key: Done(**{k: v for k, v in row.items() if k != "key"}) for key, row in before.items()}
         across = len(todo) > 1 and options.workers > 1
-        with _resumable(results, len(found), options.out), workers(options.workers if across else 1) as over_images:
+        make = partial(Bench.of, model) if across else partial(Bench, session)
+        with (
+            _resumable(results, len(found), options.out),
+            workers(options.workers if across else 1, make) as over_images,
+        ):
             job = partial(one_image, model, options, str(space.work), 1 if across else options.workers)
             for one, done in zip(todo, over_images(job, todo), strict=True):
                 if done.error is None:
@@ -94,12 +77,11 @@ def run(
                 tell(done)
         outcome = tuple(results[_key(f)] for f in found)
         if all(d.error for d in outcome):
-            raise InputError(
+            raise Outcome(outcome, {}).failure(
                 f"no image could be segmented ({len(found)} tried)" if len(found) > 1 else str(outcome[0].error),
                 outcome[0].error if len(found) > 1 else "",
             )
-        settings = {name: getattr(options, name) for name in ("axes", "voxel_size", "workers", "block", "preview")}
-        written = record(package, model, settings, [asdict(d) for d in outcome])
+        written = record(package, model, options.kept(), [asdict(d) for d in outcome])
         written |= {"seconds": round(time.time() - began, 3)}
         space.publish(written)
     return Outcome(outcome, written)
@@ -115,46 +97,8 @@ def _resumable(results: dict[str, Done], total: int, out: Path) -> Iterator[None
         kept = f"{finished} of {total} images are done and kept for --resume" if finished else ""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted("interrupted", out, kept) from error
-        raise type(error)(error.what, error.where, "; ".join(filter(None, (error.do, kept)))) from error
-
-
-def one_image(model: Model, options: Options, folder: str, processes: int, found: Found) -> Done:
-    """Segment, measure and write one image; an input that cannot be used gives its sentence."""
-    began = time.perf_counter()
-    try:
-        where = source(found, options)
-        here = scene(model, where)
-        if processes > 1 and len(blocks(here.predictor.lattice(here.image.shape), options.block)) > 1:
-            with workers(processes) as over_blocks:
-                instances = assemble(here, options.block, over_blocks, partial(block_elsewhere, model, where))
-        else:
-            instances = assemble(here, options.block, serial)
-        original = io.read(found.path, where.axes, where.voxel_size)
-        nonfinite = io.count_nonfinite(original)
-        preview = original if options.preview else None
-        table = measure(instances, original)
-        points = table.points() if here.postprocess.detects else None
-        files = io.write(Path(folder) / found.folder, found.stem, instances, original, table, preview, points)
-    except InputError as error:
-        return Done(found.stem, str(found.path.absolute()), error=str(error))
-    notes = original.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
-    return Done(
-        stem=found.stem,
-        input=str(found.path.absolute()),
-        sha256=file_digest(found.path) if found.path.is_file() else "",
-        shape=instances.shape,
-        objects=len(instances),
-        overlapping=len(instances.overlapping_pairs()[0]),
-        seconds=time.perf_counter() - began,
-        files=tuple(str(f.relative_to(folder)) for f in files),
-        notes=notes,
-    )
-
-
-def source(found: Found, options: Options) -> Source:
-    """How to read an input: what the user said goes before what its data set says."""
-    axes, size = options.axes or found.axes, options.voxel_size or found.voxel_size
-    return Source(str(found.path), axes, size, stamp(found.path))
+        error.add(kept)
+        raise
 
 
 def _key(found: Found) -> str:
@@ -167,9 +111,6 @@ def _fingerprint(found: Sequence[Found], package: ModelPackage, options: Options
         "model": package.sha256,
         "recipe": package.recipe.plain(),
         "inputs": [(str(f.path.absolute()), stamp(f.path)) for f in found],
-        "--axes": options.axes,
-        "--voxel-size": options.voxel_size,
-        "--block": None if package.recipe.postprocess.exact else options.block,
-        "--no-preview": not options.preview,
+        **options.deciding(package.recipe.postprocess.exact),
         "versions": versions(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,39 +21,39 @@ STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 def select(image: Image, channels: Sequence[int] | Literal["all", "grey", "haematoxylin"]) -> Image:
     """The image with these channels only, in this order; "all" is the image itself.
 
-    "grey": luminance of RGB as float32 in the range of the file; a one-channel image stays as it is. "haematoxylin":
-    amount of that stain in RGB, float32, ≥ 0, bright on dark, by colour deconvolution (Ruifrok and Johnston 2001,
-    equation 5). Integers are a fraction of their largest value, floats lie in [0, 1]. Raises `InputError` if the
-    image does not have the channels.
+    "grey": luminance of RGB as float32 in the range of the file. "haematoxylin": amount of that stain in RGB, float32,
+    ≥ 0, bright on dark, by colour deconvolution (Ruifrok and Johnston 2001, equation 5); integers are a fraction of
+    their largest value, floats lie in [0, 1]. An image of one channel stands for itself under both. Raises `InputError`
+    if the image does not have the channels.
     """
     if isinstance(channels, str):
         return _mixed(image, channels)
     if not channels:
-        raise UsageError("no channel is chosen", image.name, "choose with --set input.channels='[0]'")
+        raise UsageError("no channel is chosen", image.name, "choose with --channel")
     missing = [c for c in channels if not 0 <= c < image.channels]
     if missing:
         has = "1 channel" if image.channels == 1 else f"{image.channels} channels"
         raise InputError(
             f"there is no channel {missing[0]}, the image has {has}, counted from 0",
             image.name,
-            "choose with --set input.channels='[0]'",
+            "choose with --channel",
         )
     if tuple(channels) == tuple(range(image.channels)):
         return image
     names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
     source = _Picked(image.source, tuple(channels), (len(channels), *image.shape), image.dtype)
-    return Image(source, image.axes, image.voxel_size, image.name, image.calibrated, image.notes, names)
+    return replace(image, source=source, channel_names=names)
 
 
 def _mixed(image: Image, how: Literal["all", "grey", "haematoxylin"]) -> Image:
-    if how == "all" or (how == "grey" and image.channels == 1):
+    if how == "all" or image.channels == 1:  # grey stands for itself
         return image
     if image.channels != 3:
         has = "1 channel" if image.channels == 1 else f"{image.channels} channels"
         raise InputError(
             f"{how} needs red, green and blue, but the image has {has}",
             image.name,
-            "choose a channel with --set input.channels='[0]'",
+            "choose a channel with --channel",
         )
     return image.map(1, np.float32, _luminance if how == "grey" else _haematoxylin)
 

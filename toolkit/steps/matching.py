@@ -17,7 +17,7 @@ from toolkit.values.truth import Truth
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Criterion = Literal["iou", "dice"]
+Measure = Literal["iou", "dice"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +80,13 @@ class Overlaps:
         """Edges of the one-to-one matching without a threshold whose summed IoU is largest."""
         return self._one_to_one(np.arange(len(self.shared)), most=False)
 
-    def match(self, percent: int, criterion: Criterion = "iou") -> Match:
+    def match(self, percent: int, by: Measure = "iou") -> Match:
         """Match as many pairs as possible at IoU (or Dice) ≥ percent/100, compared as integers, 1 ≤ percent ≤ 100.
 
         Among the largest matchings it is one with the largest sum of IoU.
         """
         assert 1 <= percent <= 100, f"a threshold of {percent} %"
-        if criterion == "iou":
+        if by == "iou":
             edges = np.flatnonzero(100 * self.shared >= percent * self.unions)
         else:
             edges = np.flatnonzero(200 * self.shared >= percent * (self.unions + self.shared))
@@ -153,7 +153,7 @@ def overlap(true: Instances, predicted: Instances, void: Bools | None = None, kn
         start, length, _ = runs.of_labels(known.view(np.uint8))
         inside, total = _sizes(_cut(*_runs(predicted), start, length), len(predicted)), int(length.sum())
         b_unknown = 2 * inside < predicted.sizes
-    i, j, shared = _shared(a, b, len(predicted))
+    i, j, shared = runs.shared(a, b, len(predicted))
     return Overlaps(i, j, shared, _sizes(a, len(true)), _sizes(b, len(predicted)), a_unknown, b_unknown, inside, total)
 
 
@@ -178,23 +178,6 @@ def _cut(start: Ints, length: Ints, owner: Ints, keep_start: Ints, keep_length: 
     none = [np.zeros(0, np.int64)]
     begin, size, of = (np.concatenate([part[k] for part in parts] or none) for k in range(3))
     return begin, size, of
-
-
-def _shared(a: Runs, b: Runs, width: int) -> tuple[Ints, Ints, Ints]:
-    """`(object of a, object of b, shared voxels)` of all pairs that share voxels, sorted."""
-    keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for i, j, shared in runs.overlaps(a[0], a[1], b[0], b[1]):
-        key, total = _total(a[2][i] * width + b[2][j], shared)
-        keys.append(key)
-        counts.append(total)
-    key, total = _total(np.concatenate(keys), np.concatenate(counts))
-    return key // max(1, width), key % max(1, width), total
-
-
-def _total(key: Ints, weight: Ints) -> tuple[Ints, Ints]:
-    """Sum of the weights of each distinct key."""
-    name, where = np.unique(key, return_inverse=True)
-    return name, np.bincount(where, weights=weight, minlength=len(name)).astype(np.int64)
 
 
 def percents(text: str | float | tuple[Any, ...] | list[Any]) -> tuple[int, ...]:

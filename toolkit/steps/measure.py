@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.steps.shape import shape
 from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import slabs
 
 Column = NDArray[Any]
+SLAB, CHUNK = 2**25, 2**22
+"""Voxels of the image that are read, and of objects that are looked at, at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,53 +44,62 @@ class Table(Mapping[str, Column]):
     def points(self) -> dict[str, Column]:
         """Only the centres of mass: `id`, `z`, `y`, `x` in voxels, and `score`, as a data set may have them."""
         places = {axis: self.columns[f"centroid_{axis}"] for axis in "zyx" if f"centroid_{axis}" in self.columns}
-        return {"id": self.columns["id"], **places, "score": self.columns["score"]}
+        frame = {"frame": self.columns["frame"]} if "frame" in self.columns else {}
+        return {"id": self.columns["id"], **frame, **places, "score": self.columns["score"]}
 
 
-def measure(instances: Instances, image: Image) -> Table:
+def joined(tables: Sequence[Table]) -> Table:
+    """The tables of the frames of a time series as one, with a column `frame`; ids go on from frame to frame."""
+    frame = np.repeat(np.arange(len(tables)), [t.rows for t in tables])
+    columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    return Table(
+        {"id": np.arange(1, len(frame) + 1), "frame": frame, **{k: v for k, v in columns.items() if k != "id"}}
+    )
+
+
+def measure(instances: Instances, image: Image, features: Sequence[str] = ()) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.
 
     `id`, `score`; `min_y` … first and `max_y` … one past the last voxel along each axis; `centroid_y` … in voxels;
     `area_px` or `volume_px`; `area_um2` or `volume_um3`, NaN if the voxel size is unknown; `overlaps`: other objects
     that share voxels; per channel `mean_0`, `min_0`, `max_0` … over the finite values, NaN if there is none.
+    `features`: "shape" adds the columns of `steps.shape`, "intensity" per channel `sum_0` and `deviation_0` (standard
+    deviation).
     """
     assert instances.shape == image.shape, f"shapes differ: {instances.shape} and {image.shape}"
     axes = image.axes[1:].lower()
     columns: dict[str, Column] = {"id": np.arange(1, len(instances) + 1), "score": instances.scores}
     for side, name in enumerate(("min", "max")):
         columns |= {f"{name}_{axis}": instances.boxes[:, side, d] for d, axis in enumerate(axes)}
-    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, _centroids(instances).T, strict=True)}
+    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, instances.centroids.T, strict=True)}
     what, power = ("area", 2) if image.ndim == 2 else ("volume", 3)
     columns[f"{what}_px"] = instances.sizes
     columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
     first, second, _ = instances.overlapping_pairs()
     columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(instances))
-    for channel, (mean, low, high) in enumerate(_intensities(instances, image)):
-        columns |= {f"mean_{channel}": mean, f"min_{channel}": low, f"max_{channel}": high}
+    for name, values in _intensities(instances, image, "intensity" in features).items():
+        columns |= {f"{name}_{channel}": column for channel, column in enumerate(values)}
+    if "shape" in features:
+        columns |= shape(instances, image)
     return Table(columns)
 
 
-def _centroids(instances: Instances) -> NDArray[np.float64]:
-    """Centres of mass `(N, D)` in voxels."""
-    length = instances.length.astype(np.float64)
-    where = np.stack(np.unravel_index(instances.start, instances.shape), axis=1).astype(np.float64)
-    where[:, -1] += (length - 1) / 2
-    sums = [np.bincount(instances.owner, weights=axis * length, minlength=len(instances)) for axis in where.T]
-    return np.stack(sums, axis=1) / np.maximum(instances.sizes, 1)[:, None]
-
-
-def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Column, Column]]:
-    """Mean, smallest and largest finite value of each object, per channel; the image is read once, in slabs."""
+def _intensities(instances: Instances, image: Image, more: bool) -> dict[str, Column]:
+    """Mean, smallest and largest finite value `(C, N)` of the objects, if wanted also sum and standard deviation; the
+    image is read once, in slabs."""
     n = len(instances)
-    total, count = np.zeros((image.channels, n)), np.zeros((image.channels, n))
+    total, count, square = (np.zeros((image.channels, n)) for _ in range(3))
     low, high = np.full((image.channels, n), np.inf), np.full((image.channels, n), -np.inf)
     order = np.argsort(instances.start, kind="stable")
     start, owner = instances.start[order], instances.owner[order]
     length = instances.length[order].astype(np.int64)
-    for box, first, last in _slabs(image, start):
-        voxels = image.read(box).reshape(image.channels, -1)
-        offset = box.start[0] * prod(image.shape[1:])
-        for part in _parts(length[first:last]):
+    row = prod(image.shape[1:])
+    for box in slabs(image.shape, SLAB):
+        first, last = (int(i) for i in np.searchsorted(start, (box.start[0] * row, box.stop[0] * row)))
+        if first == last:
+            continue
+        voxels, offset = image.read(box).reshape(image.channels, -1), box.start[0] * row
+        for part in runs.chunks(length[first:last], CHUNK):
             span = slice(first + part.start, first + part.stop)
             index, here = runs.voxels(start[span] - offset, length[span]), owner[span]
             begin = np.cumsum(length[span]) - length[span]
@@ -95,31 +107,13 @@ def _intensities(instances: Instances, image: Image) -> list[tuple[Column, Colum
                 values = voxels[channel][index].astype(np.float64)
                 valid = np.isfinite(values)
                 total[channel] += np.bincount(here, np.add.reduceat(np.where(valid, values, 0), begin), n)
+                if more:
+                    square[channel] += np.bincount(here, np.add.reduceat(np.where(valid, values**2, 0), begin), n)
                 count[channel] += np.bincount(here, np.add.reduceat(valid.astype(np.int64), begin), n)
                 np.minimum.at(low[channel], here, np.minimum.reduceat(np.where(valid, values, np.inf), begin))
                 np.maximum.at(high[channel], here, np.maximum.reduceat(np.where(valid, values, -np.inf), begin))
-    none = count == 0
-    mean = np.where(none, np.nan, total / np.maximum(count, 1))
-    return list(zip(mean, np.where(none, np.nan, low), np.where(none, np.nan, high), strict=True))
-
-
-def _slabs(image: Image, start: NDArray[np.int64], voxels: int = 2**25) -> Iterator[tuple[Box, int, int]]:
-    """Slabs of the first axis that hold runs, and the first and last of the sorted runs in each."""
-    depth, *rest = image.shape
-    row = prod(rest)
-    thick = max(1, voxels // max(1, row))
-    for low in range(0, depth, thick):
-        high = min(low + thick, depth)
-        first, last = (int(i) for i in np.searchsorted(start, (low * row, high * row)))
-        if last > first:
-            yield Box((low, *[0] * len(rest)), (high, *rest)), first, last
-
-
-def _parts(length: NDArray[np.int64], voxels: int = 2**22) -> Iterator[slice]:
-    """Consecutive runs of about `voxels` voxels, at least one run each."""
-    ends, at = np.cumsum(length), 0
-    while at < len(length):
-        before = int(ends[at - 1]) if at else 0
-        stop = max(at + 1, int(np.searchsorted(ends, before + voxels, side="right")))
-        yield slice(at, stop)
-        at = stop
+    none, some = count == 0, np.maximum(count, 1)
+    found = {"mean": total / some, "min": low, "max": high}
+    if more:
+        found |= {"sum": total, "deviation": np.sqrt(np.maximum(0, square / some - (total / some) ** 2))}
+    return {name: np.where(none, np.nan, values) for name, values in found.items()}

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toolkit.errors import InputError
 from toolkit.values.image import Image
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import Box, slabs
 
+SLAB = 2**26
+"""Voxels that are read at once."""
 SAMPLE = 2**24
 """Most voxels per channel from which a scale of a float image is estimated."""
 
@@ -31,6 +33,8 @@ class Normalise(BaseModel):
     """Lower percentile, in percent."""
     high: Annotated[float, Field(gt=0, le=100)] = 99.8
     """Upper percentile, in percent."""
+    together: bool = True
+    """Whether the frames of a time series have one scale, so that what fades is seen to fade."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ def _histogram(image: Image, channel: int) -> tuple[NDArray[np.float64], NDArray
     if small:
         low = 0 if image.dtype == bool else int(np.iinfo(image.dtype).min)
         counts = np.zeros(2 ** (8 * image.dtype.itemsize), np.int64)
-        for slab in _slabs(image):
+        for slab in slabs(image.shape, SLAB):
             voxels = image.read(slab)[channel].astype(np.int64) - low
             counts += np.bincount(voxels.reshape(-1), minlength=len(counts))
         present = np.flatnonzero(counts)
@@ -98,21 +102,12 @@ def _histogram(image: Image, channel: int) -> tuple[NDArray[np.float64], NDArray
     # A stride that depends on the image alone, never on blocks, keeps the scale the same for any tiling.
     stride = max(1, -(-Box.whole(image.shape).size // SAMPLE))
     sample, seen = [], 0
-    for slab in _slabs(image):
+    for slab in slabs(image.shape, SLAB):
         flat = image.read(slab)[channel].reshape(-1)
         sample.append(flat[-seen % stride :: stride])
         seen += flat.size
     values = np.concatenate(sample).astype(np.float64) if sample else np.zeros(0)
     return np.unique(values[np.isfinite(values)], return_counts=True)
-
-
-def _slabs(image: Image, voxels: int = 2**26) -> list[Box]:
-    """The image in slabs of whole rows of the first axis, at most about `voxels` each."""
-    whole = Box.whole(image.shape)
-    thick = max(1, voxels // max(1, whole.size // max(1, image.shape[0])))
-    rest = (tuple(whole.start[1:]), tuple(whole.stop[1:]))
-    starts = range(0, image.shape[0], thick)
-    return [Box((a, *rest[0]), (min(a + thick, image.shape[0]), *rest[1])) for a in starts]
 
 
 def _percentiles(values: NDArray[np.float64], counts: NDArray[np.int64], percent: tuple[float, float]) -> list[float]:

@@ -71,20 +71,11 @@ Edge = tuple[float, int, int]
 def _matches(fragments: Sequence[Fragment], first: Ints, a: int, b: int) -> list[Edge]:
     """One-to-one matches between the instances of two blocks, best first."""
     common = fragments[a].outer & fragments[b].outer
-    a_start, a_length, a_owner = fragments[a].runs(common)
-    b_start, b_length, b_owner = fragments[b].runs(common)
-    width = len(fragments[b].instances)
-    a_size = np.bincount(a_owner, weights=a_length, minlength=len(fragments[a].instances))
-    b_size = np.bincount(b_owner, weights=b_length, minlength=width)
-    shared: dict[int, int] = {}
-    for p, q, voxels in runs.overlaps(a_start, a_length, b_start, b_length):
-        pair, where = np.unique(a_owner[p] * width + b_owner[q], return_inverse=True)
-        for key, n in zip(pair.tolist(), np.bincount(where, weights=voxels).tolist(), strict=True):
-            shared[key] = shared.get(key, 0) + int(n)
+    mine, theirs = fragments[a].runs(common), fragments[b].runs(common)
+    a_size, b_size = (np.bincount(r[2], weights=r[1]).astype(int).tolist() for r in (mine, theirs))
     edges: list[Edge] = []
-    for key, n in shared.items():
-        i, j = divmod(key, width)
-        union = int(a_size[i] + b_size[j]) - n
+    for i, j, n in zip(*(x.tolist() for x in runs.shared(mine, theirs, len(fragments[b].instances))), strict=True):
+        union = a_size[i] + b_size[j] - n
         if 2 * n >= union:
             edges.append((-n / union, int(first[a]) + i, int(first[b]) + j))
     taken: set[int] = set()

@@ -89,7 +89,7 @@ def turns(window: Sequence[int], heads: Sequence[Head]) -> tuple[Turn, ...]:
     """All turns that map a window of this shape onto itself, the identity first: 8 of a square, 16 of a volume.
 
     Axes change places only where window and patches have equal extents, and in 3-D only the last two do: the first is
-    usually sampled otherwise (EmbedSeg paper §2). Heads of affinities allow only turns that keep their offsets.
+    usually sampled otherwise (Lalit et al. 2021, §2). Heads of affinities allow only turns that keep their offsets.
     """
     return tuple(turn for turn in _onto_itself(window, heads) if not any(_lost(turn, head) for head in heads))
 

@@ -1,20 +1,22 @@
-"""Run a post-processor block by block on heads that are at hand."""
+"""Run a post-processor on heads that are at hand, as a run does: window by window, block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.passes import keep, sweep
+from toolkit.pipeline.pieces import Pieces
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Block, Box
+from toolkit.values.tiles import Block, Box, Lattice
 
 Heads = dict[str, NDArray[np.float32]]
 """Heads of a whole image, `(C, *shape)`, activations applied."""
@@ -34,18 +36,36 @@ def grid(cuts: Sequence[Sequence[int]]) -> list[Block]:
     return [Block(i, Box(tuple(a for a, _ in span), tuple(b for _, b in span))) for i, span in enumerate(spans)]
 
 
+def pieces(
+    postprocess: PostProcessor,
+    whole: Prediction,
+    lattice: Lattice | None = None,
+    *,
+    loose: bool = False,
+    folder: Path | None = None,
+    backend: Backend | None = None,
+) -> Pieces:
+    """What `postprocess` keeps of each window of `lattice` (default: one), in memory, or in files of `folder`."""
+    lattice = lattice or Lattice(whole.shape, whole.shape, (0,) * whole.ndim)
+    backend = backend or Backend()
+    found = Pieces(lattice, backend, folder=folder, room=0 if folder else 2**40)
+    for number, piece in enumerate(keep(postprocess, _windows(whole, lattice), backend, loose)):
+        found.add(number, piece)
+    return found
+
+
 def assemble(
-    postprocess: PostProcessor, whole: Prediction, blocks: Sequence[Block] | None = None, backend: Backend | None = None
+    postprocess: PostProcessor,
+    whole: Prediction,
+    blocks: Sequence[Block] | None = None,
+    backend: Backend | None = None,
+    lattice: Lattice | None = None,
 ) -> Instances:
     """All passes of `postprocess` over `blocks` (default: one) of the prediction of a whole image."""
-    backend = backend or Backend()
-    state: Any = None
-    for sweep in postprocess.passes():
-        fragments = []
-        for block in blocks or [Block(0, whole.box)]:
-            outer = block.core.grow(postprocess.halo(whole.ndim), within=whole.shape)
-            part = replace(whole.crop(outer), core=block.core)
-            fragments.append(sweep.local(part, None if state is None else state.window(outer), backend))
-        state = sweep.reduce(fragments, state, backend)
-    assert isinstance(state, Instances), "the last reduce of a post-processor gives Instances"
-    return state
+    kept = pieces(postprocess, whole, lattice, backend=backend)
+    return sweep(postprocess, kept, blocks or [Block(0, whole.box)])
+
+
+def _windows(whole: Prediction, lattice: Lattice) -> Iterator[Prediction]:
+    for window in lattice.windows():
+        yield replace(whole.crop(window.outer & whole.box), core=window.core)

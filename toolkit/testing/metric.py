@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.testing.scenes import Scene, blobs, empty, examples, worms
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth

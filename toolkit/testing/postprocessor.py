@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
+from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.matching import compare
-from toolkit.testing.blockwise import Heads, assemble, grid, prediction
+from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import Scene, blobs, empty, examples, worms
+from toolkit.tune.search import value
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Block
+from toolkit.values.piece import Piece
+from toolkit.values.tiles import Block, Lattice
 from toolkit.values.truth import Truth
+
+T = TypeVar("T")
 
 GOOD = 0.75
 """Least F1 at IoU .5 that ideal heads, and blocks of a method that is not exact, must reach."""
@@ -40,8 +49,8 @@ class PostProcessorTests:
 
     def test_every_tunable_field_takes_its_whole_range(self) -> None:
         for name, search in type(self.spec).tunable().items():
-            for value in (search.low, search.high):
-                type(self.spec).model_validate({**self.spec.model_dump(), name: value})
+            for end in search.choices or (search.low, search.high):
+                type(self.spec).model_validate({**self.spec.model_dump(), name: end})
 
     def test_ideal_heads_give_the_objects(self) -> None:
         for scene in self._scenes():
@@ -87,6 +96,45 @@ class PostProcessorTests:
                     score = agreement(one, many)
                     assert score >= GOOD, f"{len(blocks)} blocks and one block agree by F1 {score:.2f} only"
 
+    def test_windows_do_not_matter(self) -> None:
+        for scene in self._scenes():
+            whole = prediction(self.heads(scene), scene.truth.voxel_size)
+            found = assemble(self.spec, whole, lattice=_small(scene.shape))
+            one = assemble(self.spec, whole)
+            assert found == one, f"pieces of small windows give {len(found)} objects, one window {len(one)}, or others"
+
+    def test_a_piece_depends_on_its_window_alone(self) -> None:
+        for scene in self._scenes():
+            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
+            seen = [replace(whole.crop(w.outer & whole.box), core=w.core) for w in lattice.windows()]
+            forward = [self.spec.keep(one, Backend()) for one in seen]
+            backward = [self.spec.keep(one, Backend()) for one in reversed(seen)][::-1]
+            assert all(map(_same, forward, backward)), "keep remembers windows that it has seen before"
+
+    def test_loose_pieces_serve_every_value_in_the_range_of_a_search(self) -> None:
+        for scene in self._scenes():
+            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
+            loose = pieces(self.spec, whole, lattice, loose=True).read(whole.box, whole.box)
+            for spec in self._settings():
+                strict = pieces(spec, whole, lattice).read(whole.box, whole.box)
+                assert _same(spec.cut(loose), strict), f"a loose piece that is cut is no strict one of {spec!r}"
+
+    def test_fragments_and_states_can_be_written_and_read(self) -> None:
+        for scene in self._scenes():
+            kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape))
+            halo, state = self.spec.halo(len(scene.shape)), None
+            for step in self.spec.passes():
+                fragments = []
+                for block in self._cuts(scene)[1]:
+                    outer = block.core.grow(halo, within=scene.shape)
+                    part: Any = None if state is None else _again(state.window(outer))
+                    made = step.local(kept.read(outer, block.core), part, Backend())
+                    assert isinstance(made, step.fragment), f"a fragment is a {type(made).__name__}, not as Pass says"
+                    fragments.append(_again(made))
+                state = _again(step.reduce(iter(fragments), state, Backend()))
+            assert state == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size),
+                                     self._cuts(scene)[1]), "what was written and read gives other objects"  # fmt: skip
+
     def test_twice_is_the_same(self) -> None:
         for scene in self._scenes():
             assert self._run(scene) == self._run(scene), "the same heads gave other objects"
@@ -105,6 +153,16 @@ class PostProcessorTests:
             there = assemble(self.spec, prediction(heads, scene.truth.voxel_size, backend), backend=backend)
             assert there == assemble(self.spec, prediction(heads, scene.truth.voxel_size)), "CPU and GPU disagree"
 
+    def _settings(self) -> Iterator[PostProcessor]:
+        """The spec, and with each tunable field at the ends and in the middle of its range, as far as that may be."""
+        yield self.spec
+        for name, search in type(self.spec).tunable().items():
+            for mark in (0.0, 0.5, 1.0):
+                try:
+                    yield type(self.spec).model_validate({**self.spec.model_dump(), name: value(search, mark)})
+                except ValidationError:
+                    continue
+
     def _scenes(self) -> Iterator[Scene]:
         yield from examples(self.ndims, blobs)
         if self.overlaps:
@@ -118,6 +176,32 @@ class PostProcessorTests:
         halves = [[0, n // 2, n] for n in scene.shape]
         uneven = [[0, n] if n < 16 else [0, n // 5, n // 5 + 9, n] for n in scene.shape]
         return [grid(halves), grid(uneven)]
+
+
+def _small(shape: tuple[int, ...]) -> Lattice:
+    """Several windows along each axis that is not thin."""
+    return Lattice(shape, tuple(max(1, -(-n // 2)) for n in shape), tuple(min(4, n // 4) for n in shape))
+
+
+def _same(a: Piece, b: Piece) -> bool:
+    """Whether two pieces hold the same, bit by bit."""
+    mine, theirs = arrays.flat(a), arrays.flat(b)
+    return mine[1] == theirs[1] and all(np.array_equal(x, theirs[0][n], equal_nan=_real(x)) for n, x in mine[0].items())
+
+
+def _real(array: Any) -> bool:
+    return bool(array.dtype.kind == "f")
+
+
+def _again(given: T) -> T:
+    """The same, written to a file and read."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "value"
+        try:
+            arrays.write(path, given)
+        except TypeError as error:
+            raise AssertionError(f"{error}; see toolkit.api.Pass") from error
+        return arrays.read(path, type(given))
 
 
 def agreement(expected: Instances, found: Instances) -> float:

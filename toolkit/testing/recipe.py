@@ -11,6 +11,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.descent import descend, tensors
+from toolkit.testing.phases import phases_go_on_exactly
 from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.scenes import SHAPES, Scene, blobs
 
@@ -42,15 +43,15 @@ class RecipeFormTests:
         assert again == self.recipe, "writing and reading changed it"
 
     def test_the_postprocessor_accepts_the_heads(self) -> None:
-        self.recipe.postprocess.check({head.name: head for head in self.recipe.heads}, self.recipe.ndim)
+        self.recipe.expects(self.recipe.heads)
 
     def test_the_network_can_be_built(self) -> None:
         import torch
 
-        from toolkit.registry.package import channels
+        from toolkit.registry import package
 
         with torch.device("meta"):
-            self.recipe.network.build(channels(self.recipe), self.recipe.heads, self.recipe.ndim)
+            package.network(self.recipe)
 
 
 class RecipeTests(RecipeFormTests, PostProcessorTests):
@@ -82,16 +83,20 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         _, seen = self._trained(self._small())
         assert min(seen[-3:]) < seen[0], f"{len(seen)} steps led from {seen[0]} to {seen[-1]}"
 
+    def test_a_training_goes_on_exactly_in_every_phase(self) -> None:
+        small = self._small()
+        phases_go_on_exactly(small, self._scene(small, small.training.crop))
+
     def test_a_saved_model_gives_the_same_instances(self) -> None:
         from toolkit.pipeline.segment import segment
-        from toolkit.registry import package
+        from toolkit.registry import resolve
 
         small = self._small()
         module, _ = self._trained(small)
         image = self._scene(small, SHAPES[small.ndim]).image
         with TemporaryDirectory() as folder:
             found = [segment(image, self._saved(small, module, Path(folder)), device="cpu")]
-            loaded = package.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
+            loaded = resolve.load(folder, Catalogue(), self.name.rpartition(":")[0] or None)
             found += [segment(image, loaded, device="cpu")]
             if self.spec.exact:
                 found += [segment(image, loaded, device="cpu", block=min(small.tiling.window))]
@@ -109,15 +114,17 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def _scene(self, recipe: Recipe, shape: tuple[int, ...]) -> Scene:
         wanted = recipe.input.channels
-        channels = 3 if isinstance(wanted, str) else max(wanted) + 1
+        one = wanted == "auto" and not recipe.input.learnt
+        numbers = [c for c in wanted if isinstance(c, int)] if isinstance(wanted, tuple) else []
+        channels = 1 if one else max(numbers) + 1 if numbers else 3
         return blobs(shape, count=5, radius=(5.0, 7.0), seed=1, channels=channels)
 
     def _trained(self, recipe: Recipe, steps: int = 12) -> tuple[torch.nn.Module, list[float]]:
         """A network after a few steps on one crop, and the losses seen."""
         import torch
 
-        from toolkit.pipeline.segment import prepare
-        from toolkit.registry.package import channels
+        from toolkit.pipeline.session import prepare
+        from toolkit.registry import package
         from toolkit.steps import normalise
 
         scene = self._scene(recipe, recipe.training.crop)
@@ -126,7 +133,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         criteria = [(loss.build(), tensors(loss.targets(scene.truth))) for loss in recipe.losses]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            module = recipe.network.build(channels(recipe), recipe.heads, recipe.ndim).train()
+            module = package.network(recipe).train()
             optimiser = torch.optim.Adam(module.parameters(), lr=recipe.training.learning_rate)
             seen = []
             for _ in range(steps):

@@ -14,7 +14,7 @@ from threading import Timer
 from typing import Any, Literal, TextIO
 from unittest import SkipTest
 
-from toolkit.errors import ToolkitError, UsageError
+from toolkit.errors import ToolkitError
 from toolkit.plugins.catalogue import Catalogue, Loaded
 from toolkit.plugins.collect import WORDS
 from toolkit.plugins.recipe import Recipe
@@ -149,7 +149,7 @@ def _unfit(network: Network | None, ndims: tuple[int, ...]) -> str:
     try:
         if network is not None and ndims:
             network.build(1, (Head("first", 1),), ndims[0])
-    except UsageError as error:
+    except ValueError as error:
         return str(error)
     return ""
 

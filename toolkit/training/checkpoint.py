@@ -1,49 +1,66 @@
-"""The state of a training in one safetensors file, written atomically: weights, optimiser, average, step."""
+"""The state of a training in one safetensors file, written atomically: all from which it goes on exactly."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError
+from toolkit.files import whole
+from toolkit.training.phases import Timetable
 
 if TYPE_CHECKING:
     import torch
+
+    State = dict[str, torch.Tensor]
 
 LAST = "last.safetensors"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is. `steps` is its planned end; `best` the best validation score so far, −1 before the first."""
+    """Where a training is.
+
+    `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
+    was reached with. `minutes` were asked for, unless steps were. `kept` names the weights that phases kept, the oldest
+    first. `half`: networks compute in 16 bits where they may, which a machine that cannot do so fast goes on with.
+    """
 
     step: int
-    steps: int
+    table: Timetable
     threads: int
-    best: float
-    best_step: int
-    seconds: float
+    half: bool = False
+    best: float = -1.0
+    best_step: int = 0
+    setting: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    minutes: float | None = None
+    kept: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """The planned end."""
+        return self.table.total
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.steps
 
 
-def save(
-    path: Path,
-    module: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: dict[str, torch.Tensor],
-    progress: Progress,
-) -> None:
-    """Write everything from which the training can go on exactly."""
+def save(path: Path, tensors: Mapping[str, torch.Tensor], progress: Progress) -> None:
+    """Write a checkpoint, whole or not at all."""
+    write(path, tensors, {"progress": json.dumps(asdict(progress))})
+
+
+def write(path: Path, tensors: Mapping[str, torch.Tensor], about: dict[str, str] | None = None) -> None:
+    """Tensors, which may share memory, as safetensors; whole or not at all."""
     from safetensors.torch import save_file
 
-    tensors = {f"module.{k}": v.contiguous() for k, v in module.state_dict().items()}
-    tensors |= {f"average.{k}": v.contiguous() for k, v in average.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.clone() for k, v in tensors.items()}, partial, metadata={"progress": json.dumps(asdict(progress))})
-    partial.replace(path)
+    with whole.file(path) as made:
+        save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, made, about)
 
 
 def read_progress(path: Path) -> Progress:
@@ -52,21 +69,35 @@ def read_progress(path: Path) -> Progress:
 
     try:
         with safe_open(path, "pt") as file:
-            return Progress(**json.loads(file.metadata()["progress"]))
+            said = json.loads(file.metadata()["progress"])
+        table = Timetable(tuple(said["table"]["steps"]), said["table"]["known"])
+        return Progress(**{**said, "table": table, "kept": tuple(said["kept"])})
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError("this is no checkpoint of a training", path, "start anew with another -o") from error
 
 
-def restore(path: Path, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Put weights and optimiser state back; returns the average."""
+def read(path: Path) -> State:
+    """The tensors of a checkpoint, or of weights that a phase kept."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    tensors = load_file(path)
-    module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError("a part of this training is damaged or missing", path, "start anew with another -o") from error
+
+
+def of_optimiser(optimiser: torch.optim.Optimizer) -> State:
+    """What an optimiser remembers, by names that `into_optimiser` knows."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{at}.{name}": value for at, own in state.items() for name, value in own.items()}
+
+
+def into_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give an optimiser its memory back."""
+    state: dict[int, State] = {}
     for key, value in tensors.items():
         if key.startswith("optimiser."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
+            _, at, name = key.split(".", 2)
+            state.setdefault(int(at), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.io import Dataset
-from toolkit.plugins.recipe import Recipe
-from toolkit.steps import channels, normalise
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import free
+from toolkit.io import Dataset, Item
+from toolkit.io.meta import WEIGHTS
+from toolkit.plugins import seams
+from toolkit.plugins.recipe import LOSSES, Recipe
+from toolkit.plugins.told import told
+from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import shrink, shrink_truth
 from toolkit.training.augment import Sample, chosen
@@ -21,7 +27,8 @@ from toolkit.training.warp import crop_box, margin, warp
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
-CACHE_BYTES = 4 * 2**30
+SHARE = 0.5
+"""Of the memory that is free when a training begins, what images may be kept in."""
 
 Batch = dict[str, NDArray[Any]]
 Held = tuple[Image, Scale, Truth, NDArray[np.int64]]
@@ -31,35 +38,52 @@ class Crops:
     """Augmented crops of a data set.
 
     An image is drawn with a probability that grows with the square root of its number of objects, so that neither the
-    crowded nor the sparse ones rule; then an object of it, and the crop lies somewhere around it. A share
-    `training.crowd` of the crops has a voxel in the middle near which two objects are, if the image has one.
+    crowded nor the sparse ones rule, times the weight that the data set gives it; then an object of it, and the crop
+    lies somewhere around it. A share `training.crowd` of the crops has a voxel in the middle near which two objects
+    are, if the image has one. `weights` are known probabilities of the images; `sharers` processes share the memory
+    for images.
     """
 
-    def __init__(self, data: Dataset, recipe: Recipe) -> None:
+    def __init__(
+        self, data: Dataset, recipe: Recipe, weights: NDArray[np.float64] | None = None, sharers: int = 1
+    ) -> None:
         if not data.items:
             raise InputError("no images to train on", data.root)
+        if not any(item.weight for item in data.items):
+            raise InputError("all images have the weight 0", data.root / WEIGHTS, "give one of them more")
         self.recipe = recipe
         self.data = data
         self._augment = chosen(recipe.training.augment)
         self._cache: OrderedDict[int, Held] = OrderedDict()
         self._bytes = 0
-        self._weights: NDArray[np.float64] | None = None
+        self._room = SHARE * free(Backend()) / sharers
+        self._weights = weights
 
     def weights(self) -> NDArray[np.float64]:
         """Probability of each image; reads all truth once."""
         if self._weights is None:
-            count = np.array([max(1, len(self._load(i)[2].ids)) for i in range(len(self.data.items))], float)
-            self._weights = np.sqrt(count) / np.sqrt(count).sum()
+            items = self.data.items
+            # An image that is never drawn is not read.
+            count = [max(1, len(self._load(i)[2].ids)) if item.weight else 1 for i, item in enumerate(items)]
+            wish = np.sqrt(np.array(count, float)) * [item.weight for item in items]
+            self._weights = wish / wish.sum()
         return self._weights
 
-    def batch(self, step: int) -> Batch:
-        """Voxels `(B, C, *S)` and the targets of all losses for `step`."""
+    def batches(self, step: int) -> tuple[Batch, ...]:
+        """What step `step` takes: `training.accumulate` batches. Crop i of a step does not depend on their sizes."""
+        return tuple(self.batch(step, part) for part in range(self.recipe.training.accumulate))
+
+    def batch(self, step: int, part: int = 0) -> Batch:
+        """Voxels `(B, C, *S)` and the targets of all losses, those of loss n named `n.name`."""
         training = self.recipe.training
-        samples = [self.sample(np.random.default_rng((training.seed, step, i))) for i in range(training.batch)]
+        numbers = range(part * training.batch, (part + 1) * training.batch)
+        samples = [self.sample(np.random.default_rng((training.seed, step, i))) for i in numbers]
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
             for at, loss in enumerate(self.recipe.losses):
-                for name, target in loss.targets(sample.truth).items():
+                with seams.calling(loss, "targets"), told(LOSSES[at]):
+                    targets = seams.targets(loss.targets(sample.truth), loss)
+                for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
         return {name: _stack(arrays) for name, arrays in columns.items()}
 
@@ -90,7 +114,15 @@ class Crops:
             self._cache.move_to_end(index)
             return self._cache[index]
         item = self.data.items[index]
-        image = shrink(channels.select(self.data.image(item), self.recipe.input.channels), self.recipe.shrink)
+        with reading(item):
+            self._cache[index] = found = self._read(item)
+        self._bytes += _size(found)
+        while self._bytes > self._room and len(self._cache) > 1:
+            self._bytes -= _size(self._cache.popitem(last=False)[1])
+        return found
+
+    def _read(self, item: Item) -> Held:
+        image = shrink(self.recipe.input.seen(self.data.image(item)), self.recipe.shrink)
         if image.ndim != self.recipe.ndim:
             raise InputError(
                 f"the recipe is {self.recipe.ndim}-D and this image is {image.ndim}-D",
@@ -103,12 +135,23 @@ class Crops:
         scale = normalise.fit(image, self.recipe.normalise)
         held = Image(image.read(), image.axes, image.voxel_size, image.name, image.calibrated, image.notes)
         crowded = crowd(truth) if self.recipe.training.crowd else np.zeros((0, truth.ndim), np.int64)
-        self._cache[index] = (held, scale, truth, crowded)
-        self._bytes += held.source.nbytes + truth.layers.nbytes
-        while self._bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, (old, _, gone, _) = self._cache.popitem(last=False)
-            self._bytes -= old.source.nbytes + gone.layers.nbytes
-        return self._cache[index]
+        return held, scale, truth, crowded
+
+
+@contextmanager
+def reading(item: Item) -> Iterator[None]:
+    """What goes wrong with the files of an image in here is said of them."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "an image or its mask cannot be read any more", item.image, error.strerror or str(error) or "check the disk"
+        ) from error
+
+
+def _size(held: Held) -> int:
+    image, _, truth, crowded = held
+    return int(image.source.nbytes + truth.layers.nbytes + crowded.nbytes)
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from toolkit.plugins.recipe import SPECS, Recipe
 from toolkit.steps.shrink import shrink_truth
 from toolkit.steps.survey import Survey
 from toolkit.training.footprint import Footprint
+from toolkit.values.truth import Truth
 
 WIDE = 4
 """A crop is this many objects wide."""
@@ -26,7 +27,7 @@ VIEW = 4
 PART = 0.4
 """Windows share at most this part of their extent."""
 GPU_BATCH = 8
-"""Crops per step on a GPU (the virtual batch of the EmbedSeg paper)."""
+"""Crops per step on a GPU (the virtual batch of Lalit et al. 2021)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def survey(recipe: Recipe, *splits: io.Dataset) -> Survey:
     return Survey.of(_truths(recipe, splits))
 
 
-def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Any]:
+def _truths(recipe: Recipe, splits: Collection[io.Dataset]) -> Iterator[Truth]:
     for data in splits:
         for item in data.items:
             truth = data.truth(item)
@@ -96,19 +97,22 @@ def _sizes(
     crop = _stepped(np.minimum(wanted, image), stride)
     if "training.crop" in fixed:
         crop = recipe.training.crop
-    batch = max(recipe.training.batch, GPU_BATCH if on_gpu else 1)
-    wish = batch
-    if "training.batch" in fixed:
-        batch = recipe.training.batch
-    else:
-        while batch > 1 and step.bytes(crop, batch) > memory:
-            batch -= 1
+    training = recipe.training
+    most = max(training.batch, GPU_BATCH if on_gpu else 1)
+    crops = max(training.batch * training.accumulate, most)
+    batch, accumulate = training.batch, training.accumulate
+    if not {"training.batch", "training.accumulate"} & {*fixed}:
+        parts = [n for n in range(most, 0, -1) if crops % n == 0]
+        batch = next((n for n in parts if step.bytes(crop, n) <= memory), 1)
+        accumulate = crops // batch
     if "training.crop" not in fixed:
         while step.bytes(crop, batch) > memory and (smaller := halved(crop, recipe)) is not None:
             crop, why = smaller, "as large as memory allows"
-    need = f"a step takes about {step.bytes(crop, batch) / 2**30:.1f} of {memory / 2**30:.1f} GiB"
+    need = f"{batch} crops take about {step.bytes(crop, batch) / 2**30:.1f} of {memory / 2**30:.1f} GiB"
     yield Deduction("training.crop", list(crop), why)
-    yield Deduction("training.batch", batch, need if batch == wish else f"{need}; {wish} crops would take more")
+    yield Deduction("training.batch", batch, need)
+    if accumulate != training.accumulate:
+        yield Deduction("training.accumulate", accumulate, f"{batch * accumulate} crops per step")
     whole = _stepped(image, stride)
     view = whole if prod(whole) <= VIEW * prod(crop) else crop
     overlap = np.minimum(np.ceil(typical), np.floor(PART * np.array(view))).astype(int) // 2 * 2
@@ -124,16 +128,18 @@ def halved(crop: tuple[int, ...], recipe: Recipe) -> tuple[int, ...] | None:
     return None if shorter == crop else shorter
 
 
-def smaller(recipe: Recipe) -> Recipe | None:
-    """The recipe that takes about half as much memory: fewer crops per step, then smaller ones; None if it cannot."""
+def smaller(recipe: Recipe) -> tuple[str, ...] | None:
+    """Changes of a recipe after which it takes about half as much memory; None if it cannot.
+
+    First the crops of a step are shared out over more batches, which teaches the same; then they are smaller.
+    """
     training = recipe.training
     if training.batch > 1:
-        change: dict[str, Any] = {"batch": training.batch // 2}
-    elif (crop := halved(training.crop, recipe)) is not None:
-        change = {"crop": crop}
-    else:
-        return None
-    return recipe.model_copy(update={"training": training.model_copy(update=change)})
+        crops = training.batch * training.accumulate
+        batch = next(n for n in range(training.batch // 2, 0, -1) if crops % n == 0)
+        return f"training.batch={batch}", f"training.accumulate={crops // batch}"
+    crop = halved(training.crop, recipe)
+    return None if crop is None else (f"training.crop={list(crop)}",)
 
 
 def _stepped(shape: Any, stride: Any) -> tuple[int, ...]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import Network
 from toolkit.registry import package
+from toolkit.training.step import short
 
 WORK = 2.0
 """A step holds its saved maps, their gradients and the work of losses: so many times the saved maps."""
@@ -26,21 +30,33 @@ class Footprint:
         return int(self.fixed + self.voxel * prod(crop) * batch)
 
 
-def footprint(recipe: Recipe) -> Footprint:
-    """Measured on the CPU from the maps that two small crops save for their gradient; they differ in one axis."""
+def footprint(recipe: Recipe, backend: Backend) -> Footprint:
+    """Measured on the CPU from the maps that two small crops save for their gradient; they differ in one axis.
+
+    The maps are of 16 bits where the `backend` computes so. Networks that take part in a training count as if all
+    learnt at once.
+    """
+    own = Member(recipe.network, recipe.heads)
+    half = short(backend)
+    found = [_of(recipe, m, half) for m in (own, *recipe.loss.members(recipe.network, recipe.ndim).values())]
+    return Footprint(sum(f.fixed for f in found), sum(f.voxel for f in found))
+
+
+def _of(recipe: Recipe, member: Member[Network], half: bool) -> Footprint:
     import torch
 
-    module = recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim).train()
-    small = tuple(4 * s for s in recipe.network.stride(recipe.ndim))
+    channels, stride = package.channels(recipe) + member.more, member.network.stride(recipe.ndim)
+    module = package.network(recipe, member).train()
+    small = tuple(4 * s for s in stride)
     large = (*small[:-1], 2 * small[-1])
     weights = sum(p.numel() for p in module.parameters())
     with torch.random.fork_rng(devices=[]):
-        saved = [_saved(module, torch.zeros(1, package.channels(recipe), *shape)) for shape in (small, large)]
+        saved = [_saved(module, torch.zeros(1, channels, *shape), half) for shape in (small, large)]
     return Footprint(4 * COPIES * weights, WORK * max(1.0, (saved[1] - saved[0]) / (prod(large) - prod(small))))
 
 
-def _saved(module: object, voxels: object) -> int:
-    """Bytes that a forward pass in mixed precision keeps for the gradient; each storage counts once."""
+def _saved(module: object, voxels: object, half: bool) -> int:
+    """Bytes that a forward pass keeps for the gradient, with `half` in mixed precision; each storage counts once."""
     import torch
 
     assert isinstance(module, torch.nn.Module)
@@ -50,7 +66,8 @@ def _saved(module: object, voxels: object) -> int:
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), torch.autocast("cpu", torch.bfloat16):
+    mixed = torch.autocast("cpu", torch.bfloat16, enabled=half)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), mixed:
         heads = module(voxels)
     del heads
     return sum(storage.nbytes() for storage in kept.values())

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
+from toolkit.files import whole
+
 CSV = "log.csv"
+FIRST, LAST = ("step", "seconds", "learning_rate", "loss"), "score"
 PNG = "curve.png"
 
 
 class Log:
-    """Rows `step, seconds, learning_rate, loss, <terms…>, score` in `folder/log.csv`; `score` is empty in most."""
+    """Rows `step, seconds, learning_rate, loss, <terms…>, score` in `folder/log.csv`; `score` is empty in most.
 
-    def __init__(self, folder: Path, terms: tuple[str, ...], upto: int) -> None:
+    A phase may bring terms of its own: then the table gets columns.
+    """
+
+    def __init__(self, folder: Path, upto: int) -> None:
         """Rows after step `upto`, of a training that was killed later than its checkpoint, are cut off."""
         self.path = folder / CSV
-        self.names = ("step", "seconds", "learning_rate", "loss", *terms, "score")
-        kept = [row for row in read(self.path) if int(row["step"]) <= upto] if upto else []
-        partial = self.path.with_name(CSV + ".partial")
-        with partial.open("w", newline="", encoding="utf8") as stream:
-            writer = csv.DictWriter(stream, self.names, restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(kept)
-        partial.replace(self.path)
+        self._kept = [row for row in read(self.path) if int(row["step"]) <= upto] if upto else []
+        self._names = list(self._kept[0]) if self._kept else [*FIRST, LAST]
+        self._write()
 
-    def add(self, row: dict[str, float | int]) -> None:
+    def add(self, row: Mapping[str, float | int | str]) -> None:
         """Append one row."""
+        new = [name for name in row if name not in self._names]
+        if new:
+            self._kept = read(self.path)
+            self._names = [*self._names[:-1], *new, LAST]
+            self._write()
         with self.path.open("a", newline="", encoding="utf8") as stream:
-            csv.DictWriter(stream, self.names, restval="").writerow(
-                {k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()}
+            csv.DictWriter(stream, self._names, restval="").writerow(
+                {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
             )
+
+    def _write(self) -> None:
+        with whole.file(self.path) as made, made.open("w", newline="", encoding="utf8") as stream:
+            writer = csv.DictWriter(stream, self._names, restval="")
+            writer.writeheader()
+            writer.writerows(self._kept)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -69,4 +82,5 @@ def draw(folder: Path, metric: str) -> None:
         right.set_ylabel(f"validation {metric}", color="#c4551b")
         right.spines[["top"]].set_visible(False)
     figure.set_canvas(FigureCanvasAgg(figure))
-    figure.savefig(folder / PNG)
+    with whole.file(folder / PNG) as made:
+        figure.savefig(made, format="png")

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from toolkit import io
-from toolkit.errors import InputError, Interrupted, StorageError, UsageError
-from toolkit.files.lock import held
-from toolkit.gpu.backend import select
+from toolkit.errors import InputError, Interrupted
+from toolkit.gpu.backend import Backend, select
 from toolkit.gpu.memory import free
-from toolkit.pipeline.workers import cores
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training import record
+from toolkit.training import provenance
+from toolkit.training.channels import resolved
 from toolkit.training.checkpoint import LAST, Progress, read_progress
+from toolkit.training.closing import Score, close
 from toolkit.training.data import Crops
-from toolkit.training.deduce import Deduction, deduce, smaller, survey
+from toolkit.training.deduce import Deduction, deduce, survey
+from toolkit.training.feed import Feed
 from toolkit.training.footprint import footprint
-from toolkit.training.loop import Budget, Report
-from toolkit.training.loop import train as loop
+from toolkit.training.loop import Report, loop
+from toolkit.training.phases import Timetable, checked
+from toolkit.training.run import Run, opened
 from toolkit.training.step import TooLarge
+from toolkit.training.training import Training
 from toolkit.training.transfer import starting
 from toolkit.training.validate import Validation
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended. `score` is what a run of the model reaches on `val`; None of one that only prepares."""
+
+    progress: Progress
+    score: Score | None
 
 
 def train(
@@ -39,78 +51,75 @@ def train(
     owner: str | None = None,
     resume: bool = False,
     deductions: Sequence[Deduction] = (),
+    held: Collection[str] = (),
+    catalogue: Catalogue | None = None,
     tell: Callable[[Report], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
-) -> Progress:
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
     """Train `recipe` on the splits `train` and `val` of the data set folder `data`; the run is the folder `out`.
 
-    `minutes` limits the time, else `recipe.training.steps` counts. `model` gives the first weights, all or those
-    of its network without the heads (`transfer.starting`). `owner` is the plugin whose names the recipe uses first.
-    `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its recipe
-    and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
-    training goes on from its last checkpoint with fewer, then with smaller crops, as `say` is told.
+    `minutes` of `clock` limit the time, else `recipe.training.steps` counts. `model` gives the first weights, all or
+    those of its network without the heads (`transfer.starting`). `owner` is the plugin whose names the recipe uses
+    first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
+    recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
+    training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told.
+    At the end the post-processor is tuned on `val` (`closing.close`), but for its fields in `held`.
     """
-    out = Path(out)
+    out, catalogue = Path(out), catalogue or Catalogue()
     # What validation would refuse only after the first steps.
-    recipe.postprocess.check({head.name: head for head in recipe.heads}, recipe.ndim)
+    recipe.expects(recipe.heads)
+    Timetable.of(checked(recipe), recipe.training.steps)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
+    recipe, channels = resolved(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)
-    images = record.digest(learnt, validation.data)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
+    about = provenance.fresh(str(data), learnt, validation.data, owner)
+    about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
     try:
-        if out.exists() and not out.is_dir():
-            raise UsageError("this is no folder", out, "choose another -o")
-        out.mkdir(parents=True, exist_ok=True)
-        with held(out):
-            going_on = resume and (out / LAST).is_file()
-            if resume:
-                record.same_start(out, model, going_on)
-            if going_on:
-                threads = threads or read_progress(out / LAST).threads
-                record.same_recipe(out, recipe, images)
-            elif not resume and any(out.glob("*.safetensors")):
-                raise UsageError("the output exists", out, "choose another -o, or say --resume")
-            else:
-                (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
-            if model is not None and not going_on:
+        with opened(out, recipe, about, catalogue, model=model, start=start, threads=threads, resume=resume) as run:
+            if channels and not run.going_on:
+                say(f"image  {channels}")
+            if model is not None and not run.going_on:
                 anew = f"the network of {model.reference}; new heads: {', '.join(head.name for head in new)}"
                 say(f"start  with {anew if new else f'all weights of {model.reference}'}")
-            threads = threads or cores()
-            kept = record.fresh(str(data), len(learnt.items), len(validation.items), owner, threads, images)
-            kept |= {"start": record.origin(model), "deduced": [asdict(d) for d in deductions], "smaller": []}
-            if going_on:
-                before = record.read(out)
-                # A record that is older than a field does not say it, nor does this run know it.
-                kept |= {name: before.get(name) for name in ("start", "deduced")}
-                kept["smaller"] = before.get("smaller", [])
-            budget = Budget(recipe.training.steps, minutes)
             while True:
-                record.write(out, kept)
-                crops = Crops(learnt, recipe)
-                told = _counting(crops, minutes, tell, say)
-                try:
-                    done = loop(recipe, crops, validation, out, backend, budget, threads, start, resume, told)
-                except (TooLarge, MemoryError) as error:
-                    less, short = smaller(recipe), error
-                    if less is None:
-                        raise
-                else:
-                    record.write(out, kept | {"steps": done.steps, "epochs": round(epochs(crops, done.step), 2)})
-                    return done
-                # Here the traceback is gone, and with it what it held in memory.
-                recipe, resume = less, (out / LAST).is_file()
-                size = f"{recipe.training.batch} crop(s) of {list(recipe.training.crop)} per step"
-                say(f"{short}; goes on with {size}")
-                kept["smaller"].append(size)
-                (out / package.RECIPE).write_text(recipe.dump(), encoding="utf8")
+                short = _trained(run, learnt, validation, backend, minutes, tell, say, clock)
+                if isinstance(short, Progress):
+                    score = close(run, short, f"{data}:val", catalogue, backend, held, clock)
+                    return Trained(short, score)
+                less = run.smaller(catalogue)
+                if less is None:
+                    raise short
+                run, size = less, less.recipe.training
+                say(f"{short}; goes on with {size.batch} crop(s) of {list(size.crop)} at once")
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", out, _left(out)) from error
-    except OSError as error:
-        raise StorageError(
-            "cannot write the run", f"{out} ({error.strerror or error})", "free space, or choose another -o"
-        ) from error
+
+
+def _trained(
+    run: Run,
+    learnt: io.Dataset,
+    validation: Validation,
+    backend: Backend,
+    minutes: float | None,
+    tell: Callable[[Report], None],
+    say: Callable[[str], None],
+    clock: Callable[[], float],
+) -> Progress | TooLarge | MemoryError:
+    """Train to the end, or until a step does not fit into memory."""
+    crops = Crops(learnt, run.recipe)
+    try:
+        with Feed(crops, run.about.get("owner"), say=say) as feed:
+            training = Training(run, backend, run.recipe.training.steps, minutes, clock)
+            done = loop(training, validation, feed, _counting(crops, minutes, tell, say))
+    except (TooLarge, MemoryError) as error:
+        error.__cause__ = error.__context__ = None  # they hold what was in memory
+        return error.with_traceback(None)
+    run.note(steps=done.steps, epochs=round(epochs(crops, done.step), 2))
+    return done
 
 
 def fitted(
@@ -127,12 +136,13 @@ def fitted(
     if not seen.objects:
         raise InputError("there are no objects to deduce sizes from", data, "train without --deduce, or see seg check")
     backend = select(device)
-    return deduce(recipe, seen, footprint(recipe), free(backend), catalogue, owner, fixed, backend.on_gpu)
+    return deduce(recipe, seen, footprint(recipe, backend), free(backend), catalogue, owner, fixed, backend.on_gpu)
 
 
 def epochs(crops: Crops, steps: int) -> float:
     """How often so many steps show as many crops as there are images."""
-    return steps * crops.recipe.training.batch / len(crops.data.items)
+    training = crops.recipe.training
+    return steps * training.batch * training.accumulate / len(crops.data.items)
 
 
 def _split(data: str | Path, split: str) -> io.Dataset:
@@ -148,13 +158,14 @@ def _counting(
     crops: Crops, minutes: float | None, tell: Callable[[Report], None], say: Callable[[str], None]
 ) -> Callable[[Report], None]:
     """`tell` that also says how many steps and epochs fit into the minutes, once that is known."""
-    known = set() if minutes is None else {crops.recipe.training.steps}
+    known = False
 
     def told(report: Report) -> None:
-        steps = report.progress.steps
-        if minutes is not None and steps not in known:
-            known.add(steps)
-            say(f"time   {minutes:g} min are about {steps} steps, {epochs(crops, steps):.1f} epochs")
+        nonlocal known
+        table = report.progress.table
+        if minutes is not None and not known and table.known == len(table.steps):
+            known = True
+            say(f"time   {minutes:g} min are about {table.total} steps, {epochs(crops, table.total):.1f} epochs")
         tell(report)
 
     return told

@@ -30,7 +30,7 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
     if (equal and recipe.network == own.network) or model.lends(recipe):
         return model.with_recipe(recipe), ()
     model.with_recipe(own.model_copy(update={"input": recipe.input}))  # the same channels
-    lent, taken = _part(own, model.build(), equal), _part(recipe, _network(recipe), equal)
+    lent, taken = _part(own, model.build(), equal), _part(recipe, package.network(recipe), equal)
     if not taken or {n: t.shape for n, t in lent.items()} != {n: t.shape for n, t in taken.items()}:
         spec = {"kind": own.network.kind} | own.network.model_dump(mode="json", exclude_defaults=True)
         how = f"try --set 'network={plain_yaml.dump(spec, flow=True)}'"
@@ -40,18 +40,14 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
     return start, () if equal else recipe.heads
 
 
-def _network(recipe: Recipe) -> torch.nn.Module:
-    return recipe.network.build(package.channels(recipe), recipe.heads, recipe.ndim)
-
-
 def _part(recipe: Recipe, module: torch.nn.Module, heads: bool) -> Mapping[str, torch.Tensor]:
     """The tensors of a network, with its `heads` or without them."""
-    of_heads = recipe.network.of_heads
-    return {name: tensor for name, tensor in module.state_dict().items() if heads or not of_heads(name)}
+    _, trunk = recipe.network.shares()
+    return {name: tensor for name, tensor in module.state_dict().items() if heads or name.startswith(trunk)}
 
 
 def _grown(lend: Callable[[], torch.nn.Module], recipe: Recipe, heads: bool) -> torch.nn.Module:
     """The recipe's network with what is lent; what is not is as it was drawn."""
-    module, lent = _network(recipe), lend().state_dict()
+    module, lent = package.network(recipe), lend().state_dict()
     module.load_state_dict({name: lent[name] for name in _part(recipe, module, heads)}, strict=False)
     return module

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from math import inf, isnan
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,16 +16,18 @@ from pydantic import ValidationError
 from toolkit import io
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.evaluation.bootstrap import POOLED, draw, interval, resample
+from toolkit.evaluation.named import find_value
 from toolkit.gpu.backend import Backend
 from toolkit.io.dataset import ALL
-from toolkit.pipeline.segment import Model
-from toolkit.pipeline.workers import Map, serial
+from toolkit.pipeline.elsewhere import Model
+from toolkit.pipeline.workers import workers
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.specs import Counts, Search
+from toolkit.plugins.metric import Counts
+from toolkit.plugins.specs import Search
 from toolkit.registry.package import ModelPackage
-from toolkit.tune.cached import Cache, measure
+from toolkit.tune.cached import Judge, Work, count, predict
 from toolkit.tune.search import Values, key, search
-from toolkit.tune.tuned import Trial, Tuned
+from toolkit.tune.tuned import Trial, Tuned, change
 
 SAMPLES = 1000
 """Bootstrap samples of the interval of the improvement."""
@@ -77,38 +81,41 @@ def tune(
     sampler: str = "coordinates",
     trials: int = 100,
     backend: Backend | None = None,
-    run: Map = serial,
+    processes: int = 1,
     allow: tuple[str, ...] | None = None,
     tell: Tell = lambda *_: None,
+    late: Callable[[], bool] | None = None,
 ) -> Tuned:
     """The best values of `space` (default: all that `tunable` gives) for `metric` on the images of `data`.
 
-    The network runs once for each image; the predictions lie in a temporary folder, which is removed. `run` maps over
-    images, for instance in processes. Objects are those of `pipeline.segment`, exactly.
+    `trials` settings at most are tried, and none once it is `late`, but always that of the recipe. The network runs
+    once for each image; what is kept of it lies in a temporary folder, which is removed. Objects are those of a run,
+    exactly.
     """
     began = time.monotonic()
-    measured, name = measure(allow, metric)
-    falls = name.removesuffix(POOLED) in measured.errors
-    count = len(_annotated(data))
-    space = space or tunable(model)
+    measured, name = find_value(metric, catalogue)
+    falls = name.removesuffix(POOLED) in measured.lower_is_better
+    images = len(_annotated(data))
+    space = tunable(model) if space is None else space
     plain = model.recipe.postprocess.model_dump(mode="json")
     start = {field: plain[field] for field in space}
     done: dict[Any, tuple[list[Counts], float | None]] = {}
     order: list[Trial] = []
-    with TemporaryDirectory(prefix="seg-tune-") as folder:
-        cache = Cache(folder, data, Model.of(model, backend or Backend(), allow), metric)
-        for at, _ in enumerate(run(cache.predict, range(count))):
-            tell("predict", at + 1, count, None)
+    with TemporaryDirectory(prefix="seg-tune-") as folder, ExitStack() as stack:
+        work = Work(folder, data, Model.of(model, backend or Backend(), allow), metric)
+        run = stack.enter_context(workers(processes, partial(Judge, work)))
+        for at, _ in enumerate(run(predict, range(images))):
+            tell("predict", at + 1, images, None)
 
         def score(settings: Sequence[Values]) -> list[float]:
             """One sweep over all images and settings, so that no worker waits for the last image of a setting."""
             wanted = [{**plain, **s} for s in settings]
             possible = [w for w in wanted if _possible(model, w)]
-            work = [(w, index) for w in possible for index in range(count)]
+            asked = [(w, index) for w in possible for index in range(images)]
             out = []
-            seen = run(cache.count, work)
+            judged = run(count, asked)
             for setting, full in zip(settings, wanted, strict=True):
-                counts: list[Counts] = [next(seen) for _ in range(count)] if full in possible else []
+                counts: list[Counts] = [next(judged) for _ in range(images)] if full in possible else []
                 found = measured.summarise(counts)[name] if counts else float("nan")
                 done[key(setting)] = counts, None if isnan(found) else found
                 order.append(Trial(setting, done[key(setting)][1]))
@@ -117,20 +124,20 @@ def tune(
                 tell("tune", len(order), trials, (min if falls else max)(known, default=None))
             return out
 
-        best = search(sampler, space, start, score, trials)
+        best = search(sampler, space, start, score, trials, late)
     (old, before), (new, after) = done[key(start)], done[key(best)]
     gain: tuple[float, float] | None = None
-    if best != start and count > 1 and old:
-        weights = draw(count, SAMPLES, 0)
+    if best != start and images > 1 and old:
+        weights = draw(images, SAMPLES, 0)
         drawn = [resample(measured, counts, weights)[name] for counts in (new, old)]
         found = interval(np.subtract(*drawn))
         gain = None if found is None else (found[0], found[1])
-    changed = model.recipe.changed([f"postprocess.{n}={v}" for n, v in best.items()], catalogue, model.owner)
+    changed = model.recipe.changed([change(n, v) for n, v in best.items()], catalogue, model.owner)
     return Tuned(
         recipe=changed,
         metric=name,
         data=data,
-        images=count,
+        images=images,
         start=start,
         best=best,
         before=before,

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import exp, inf, log
+from typing import Any
 
 from toolkit.errors import UsageError, nearest
 from toolkit.plugins.specs import Search
 
-Values = dict[str, float]
+Values = dict[str, Any]
 Score = Callable[[Sequence[Values]], list[float]]
 """Scores of several settings at once, for instance in parallel; more is better, −inf is for one that cannot be."""
 Space = dict[str, Search]
@@ -23,22 +24,27 @@ ROUNDS = 4
 
 @dataclass
 class Budget:
-    """Asks for scores until `trials` settings have been tried; remembers them, so that none is tried twice."""
+    """Asks for scores until `trials` settings have been tried; remembers them, so that none is tried twice.
+
+    With `late`, which says that there is no time for another one, they are asked for one by one.
+    """
 
     score: Score
     trials: int
-    known: dict[tuple[tuple[str, float], ...], float] = field(default_factory=dict)
+    late: Callable[[], bool] | None = None
+    known: dict[tuple[tuple[str, Any], ...], float] = field(default_factory=dict)
 
     @property
     def spent(self) -> bool:
-        return len(self.known) >= self.trials
+        return len(self.known) >= self.trials or bool(self.known and self.late and self.late())
 
     def ask(self, settings: Sequence[Values]) -> list[float]:
         """Scores in order; −inf for those that the budget does not reach."""
         fresh = {key(s): s for s in settings if key(s) not in self.known}
         some = list(fresh.values())[: max(0, self.trials - len(self.known))]
-        if some:
-            self.known |= dict(zip(map(key, some), self.score(some), strict=True))
+        for part in [[setting] for setting in some] if self.late else [some] if some else []:
+            if not self.spent:
+                self.known |= dict(zip(map(key, part), self.score(part), strict=True))
         return [self.known.get(key(s), -inf) for s in settings]
 
     def best(self, start: Values) -> Values:
@@ -47,16 +53,18 @@ class Budget:
         return dict(winner) if self.known[winner] > self.known[key(start)] else start
 
 
-def key(values: Values) -> tuple[tuple[str, float], ...]:
+def key(values: Values) -> tuple[tuple[str, Any], ...]:
     """A setting as something to look up."""
     return tuple(sorted(values.items()))
 
 
-def search(sampler: str, space: Space, start: Values, score: Score, trials: int) -> Values:
-    """The best setting found from `start` in at most `trials` settings, `start` included."""
+def search(
+    sampler: str, space: Space, start: Values, score: Score, trials: int, late: Callable[[], bool] | None = None
+) -> Values:
+    """The best setting found from `start` in at most `trials` settings, `start` included, or until it is `late`."""
     if sampler not in SAMPLERS:
         raise UsageError("no such sampler", sampler, nearest(sampler, SAMPLERS))
-    budget = Budget(score, trials)
+    budget = Budget(score, trials, late)
     budget.ask([start])
     SAMPLERS[sampler](space, start, budget)
     return budget.best(start)
@@ -73,6 +81,7 @@ def coordinates(space: Space, start: Values, budget: Budget) -> None:
                 if turn == 0
                 else [at + k * reach for k in (-2, -1, 1, 2) if 0 <= at + k * reach <= 1]
             )
+            marks.sort(key=lambda mark: abs(mark - at))  # where the trials do not suffice, the nearest count
             tries = [best, *({**best, name: value(how, mark)} for mark in marks)]
             scores = budget.ask(tries)
             best = tries[scores.index(max(scores))]
@@ -106,14 +115,21 @@ def optuna(space: Space, start: Values, budget: Budget) -> None:
         study.tell(trial, found if found > -inf else None, None if found > -inf else library.trial.TrialState.FAIL)
 
 
-def place(how: Search, number: float) -> float:
-    """Where a value lies in its range, 0 at `low`, 1 at `high`; values outside are at the nearer end."""
+def place(how: Search, number: Any) -> float:
+    """Where a value lies in its range, 0 at `low`, 1 at `high`; values outside are at the nearer end, null is in the
+    middle. Choices lie side by side."""
+    if how.choices:
+        return how.choices.index(number) / max(1, len(how.choices) - 1) if number in how.choices else 0.0
+    if number is None:
+        return 0.5
     inside = min(max(number, how.low), how.high)
     return log(inside / how.low) / log(how.high / how.low) if how.log else (inside - how.low) / (how.high - how.low)
 
 
-def value(how: Search, mark: float) -> float:
+def value(how: Search, mark: float) -> Any:
     """The value at `mark` in [0, 1], on the field's steps, to four digits."""
+    if how.choices:
+        return how.choices[round(mark * (len(how.choices) - 1))]
     raw = how.low * exp(mark * log(how.high / how.low)) if how.log else how.low + mark * (how.high - how.low)
     if how.step is None:
         return float(f"{raw:.4g}")

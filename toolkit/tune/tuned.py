@@ -48,7 +48,7 @@ class Tuned:
     @property
     def changes(self) -> tuple[str, ...]:
         """The best setting as `--set` changes."""
-        return tuple(f"postprocess.{name}={value}" for name, value in self.best.items())
+        return tuple(change(name, value) for name, value in self.best.items())
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -68,3 +68,8 @@ class Tuned:
             "seconds": round(self.seconds, 1),
             "trials": [{**trial.values, "score": trial.score} for trial in self.trials],
         }
+
+
+def change(field: str, value: Any) -> str:
+    """A value of a field of the post-processor as a `--set` change."""
+    return f"postprocess.{field}={'null' if value is None else value}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ class Image:
 
     `source[(slice, …)]` gives the voxels of a box as NumPy; any array works. `axes` names the axes of `source`, always
     "CYX" or "CZYX". `voxel_size` is in micrometres per spatial axis; 1.0 with `calibrated = False` where unknown.
-    `notes` are sentences for the user about what was assumed when the file was read.
+    `notes` are sentences for the user about what was assumed when the file was read, `origin` says where the voxel size
+    comes from, and `absent` pieces of the file are not stored and read as empty. `seen` tells which channels of a file
+    these are. `series` is all of the time series of which this is a frame.
     """
 
     source: Any
@@ -28,6 +30,10 @@ class Image:
     calibrated: bool = False
     notes: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = field(default=())
+    origin: str = ""
+    absent: int = 0
+    seen: str = ""
+    series: Image | None = None
 
     def __post_init__(self) -> None:
         assert self.axes in ("CYX", "CZYX"), self.axes
@@ -78,7 +84,7 @@ class Image:
     def map(self, channels: int, dtype: Any, fn: Callable[[NDArray[Any]], NDArray[Any]]) -> Image:
         """A lazy image whose voxels are `fn` of these, channel-wise or across channels but never across space."""
         source = _Mapped(self.source, (channels, *self.shape), np.dtype(dtype), fn)
-        return Image(source, self.axes, self.voxel_size, self.name, self.calibrated, self.notes)
+        return replace(self, source=source, channel_names=())
 
 
 @dataclass(frozen=True, eq=False)

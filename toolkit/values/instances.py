@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.values import runs
+from toolkit.values.shown import Shown
 from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Instances:
+@dataclass(frozen=True, eq=False, repr=False)
+class Instances(Shown):
     """N objects in an image of `shape` `(Z)YX`; objects may share voxels. Compact: about 12 bytes per run.
 
     Object k (id k + 1) owns the runs `offsets[k]:offsets[k + 1]`. A run is `length[r]` voxels from raster index
@@ -125,6 +126,15 @@ class Instances:
         return np.bincount(self.owner, weights=self.length, minlength=len(self)).astype(np.int64)
 
     @cached_property
+    def centroids(self) -> NDArray[np.float64]:
+        """Centres of mass `(N, D)` in voxels."""
+        length = self.length.astype(np.float64)
+        where = np.stack(np.unravel_index(self.start, self.shape), axis=1).astype(np.float64)
+        where[:, -1] += (length - 1) / 2
+        sums = [np.bincount(self.owner, weights=axis * length, minlength=len(self)) for axis in where.T]
+        return np.stack(sums, axis=1) / np.maximum(self.sizes, 1)[:, None]
+
+    @cached_property
     def boxes(self) -> NDArray[np.int64]:
         """Bounding boxes `(N, 2, D)`: first and one past last voxel along each axis."""
         if not len(self):
@@ -178,15 +188,8 @@ class Instances:
     def intersections(self, other: Instances) -> tuple[Ints, Ints, Ints]:
         """Sparse overlap with `other`: `(index here, index there, shared voxels)`, sorted by the two indices."""
         assert self.shape == other.shape, f"shapes differ: {self.shape} and {other.shape}"
-        keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        mine, theirs = self.length.astype(np.int64), other.length.astype(np.int64)
-        for i, j, shared in runs.overlaps(self.start, mine, other.start, theirs):
-            key, where = np.unique(self.owner[i] * len(other) + other.owner[j], return_inverse=True)
-            keys.append(key)
-            counts.append(np.bincount(where, weights=shared).astype(np.int64))
-        key, where = np.unique(np.concatenate(keys), return_inverse=True)
-        total = np.bincount(where, weights=np.concatenate(counts), minlength=len(key)).astype(np.int64)
-        return key // max(1, len(other)), key % max(1, len(other)), total
+        mine, theirs = ((x.start, x.length.astype(np.int64), x.owner) for x in (self, other))
+        return runs.shared(mine, theirs, len(other))
 
     def overlapping_pairs(self) -> tuple[Ints, Ints, Ints]:
         """Pairs `(i, j, shared voxels)`, i < j, of objects that share voxels."""

@@ -25,7 +25,7 @@ def ends(shape: Sequence[int], offset: Sequence[int]) -> tuple[Slices, Slices]:
     return here, there
 
 
-def seen_from(mask: NDArray[np.bool_], offset: Sequence[int]) -> NDArray[np.bool_]:
+def at_offset(mask: NDArray[np.bool_], offset: Sequence[int]) -> NDArray[np.bool_]:
     """`mask[x + offset]` at each x, False where that is beyond the border."""
     found = np.zeros_like(mask)
     here, there = ends(mask.shape, offset)

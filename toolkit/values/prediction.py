@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 from toolkit.values.tiles import Box
 
@@ -31,29 +32,81 @@ class Head:
     """Raw output of an untrained network everywhere; None leaves it to chance. Trained heads are equal without it."""
 
 
+class Lazy(Protocol):
+    """A head that is evaluated and activated only where somebody asks; of a box of some shape `S`."""
+
+    def at(self, mask: Any) -> Any:
+        """The head where the device array `mask` `S` is true: `(voxels, channels)` float32, in raster order."""
+
+    def everywhere(self) -> Any:
+        """The whole head, `(channels, *S)` float32."""
+
+    def crop(self, slices: tuple[slice, ...]) -> Lazy:
+        """The same head on a part of its box."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The heads of one block with its halo, on the device.
+    """The heads of one window, or of a block with its halo, on the device.
 
-    `heads[name]` has shape `(C, *box.shape)` and dtype float32. `core` is the part of `box` that the block answers for;
-    both are in image coordinates. `shape` is the shape of the whole image, `voxel_size` is in micrometres per axis.
+    `heads[name]` is an array `(C, *box.shape)` float32, or lazy; `prediction[name]` is that array in any case and
+    `prediction.at(name, mask)` its values where a mask is true. `core` is the part of `box` that the window or block
+    answers for; both are in image coordinates. `shape` is the shape of the whole image, `voxel_size` is in micrometres
+    per axis.
     """
 
-    heads: dict[str, Any]
+    heads: Mapping[str, Any]
     box: Box
     core: Box
     shape: tuple[int, ...]
     voxel_size: tuple[float, ...] = field(default=())
 
     def __getitem__(self, head: str) -> Any:
-        return self.heads[head]
+        found = self.heads[head]
+        return found.everywhere() if hasattr(found, "everywhere") else found
+
+    def __contains__(self, head: str) -> bool:
+        return head in self.heads
+
+    def at(self, head: str, mask: Any) -> Any:
+        """A head where the device array `mask` `box.shape` is true: `(voxels, C)` in raster order."""
+        found = self.heads[head]
+        return found.at(mask) if hasattr(found, "everywhere") else found[:, mask].T
 
     @property
     def ndim(self) -> int:
         return self.box.ndim
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the heads that are arrays."""
+        return sum(int(getattr(head, "nbytes", 0)) for head in self.heads.values())
+
     def crop(self, box: Box) -> Prediction:
         """The same prediction restricted to `box`, which lies inside `self.box`."""
-        slices = (slice(None), *box.relative_to(self.box).slices)
-        heads = {name: head[slices] for name, head in self.heads.items()}
-        return Prediction(heads, box, box & self.core, self.shape, self.voxel_size)
+        if box == self.box:
+            return self
+        slices = box.relative_to(self.box).slices
+
+        def cut(head: Any) -> Any:
+            return head.crop(slices) if hasattr(head, "everywhere") else head[(slice(None), *slices)]
+
+        heads = {name: cut(head) for name, head in self.heads.items()}
+        return replace(self, heads=heads, box=box, core=box & self.core)
+
+    def dense(self) -> Prediction:
+        """The same prediction with every head evaluated."""
+        return replace(self, heads={name: self[name] for name in self.heads})
+
+    @classmethod
+    def join(cls, parts: Sequence[Prediction], box: Box, core: Box, xp: Any) -> Prediction:
+        """The heads in `box`, from parts that lie in it and cover it, arrays of the module `xp`."""
+        first = parts[0]
+        if len(parts) == 1:
+            return replace(first, core=core)
+        heads = {n: xp.empty((len(head), *box.shape), xp.float32) for n, head in first.heads.items()}
+        for part in parts:
+            here = (slice(None), *part.box.relative_to(box).slices)
+            for name, head in heads.items():
+                head[here] = part.heads[name]
+        return cls(heads, box, core, first.shape, first.voxel_size)

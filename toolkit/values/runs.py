@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,25 @@ def of_labels(labels: NDArray[np.integer]) -> tuple[Ints, Ints, NDArray[np.integ
     length = np.diff(start, append=flat.size)
     keep = flat[start] > 0
     return start[keep], length[keep], flat[start[keep]]
+
+
+def of_voxels(index: Ints, label: NDArray[Any], width: int) -> tuple[Ints, Ints, NDArray[Any]]:
+    """Maximal runs of equal labels of voxels with ascending raster indices, in rows of `width`: `(start, length,
+    label)`."""
+    fresh = np.ones(len(index), bool)
+    fresh[1:] = (label[1:] != label[:-1]) | (np.diff(index) != 1) | (index[1:] % width == 0)
+    first = np.flatnonzero(fresh)
+    return index[first], np.diff(first, append=len(index)), label[first]
+
+
+def chunks(length: Ints, most: int) -> Iterator[slice]:
+    """Consecutive runs of about `most` voxels, at least one run each."""
+    ends, at = np.cumsum(length), 0
+    while at < len(length):
+        before = int(ends[at - 1]) if at else 0
+        stop = max(at + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield slice(at, stop)
+        at = stop
 
 
 def voxels(start: Ints, length: Ints) -> Ints:
@@ -62,15 +82,28 @@ def overlaps(
     low = np.searchsorted(reach, b_start, side="right")
     high = np.searchsorted(begin, b_start + b_length, side="left")
     count = np.maximum(high - low, 0)
-    ends = np.cumsum(count)
-    at = 0
-    while at < len(count):
-        before = int(ends[at - 1]) if at else 0
-        stop = max(at + 1, int(np.searchsorted(ends, before + chunk, side="right")))
-        j = np.repeat(np.arange(at, stop), count[at:stop])
-        i = voxels(low[at:stop], count[at:stop])
+    for part in chunks(count, chunk):
+        j = np.repeat(np.arange(part.start, part.stop), count[part])
+        i = voxels(low[part], count[part])
         shared = np.minimum(end[i], (b_start + b_length)[j]) - np.maximum(begin[i], b_start[j])
         keep = shared > 0
         if keep.any():
             yield order[i[keep]], j[keep], shared[keep]
-        at = stop
+
+
+def shared(a: tuple[Ints, Ints, Ints], b: tuple[Ints, Ints, Ints], width: int) -> tuple[Ints, Ints, Ints]:
+    """`(owner in a, owner in b, shared voxels)` of all pairs of owners that share voxels, sorted. `a` and `b` are
+    `(start, length, owner)`; owners in b are less than `width`."""
+    keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for i, j, voxel_count in overlaps(*a[:2], *b[:2]):
+        key, total = _total(a[2][i] * width + b[2][j], voxel_count)
+        keys.append(key)
+        counts.append(total)
+    key, total = _total(np.concatenate(keys), np.concatenate(counts))
+    return *np.divmod(key, max(1, width)), total
+
+
+def _total(key: Ints, weight: Ints) -> tuple[Ints, Ints]:
+    """Sum of the weights of each distinct key."""
+    name, where = np.unique(key, return_inverse=True)
+    return name, np.bincount(where, weights=weight, minlength=len(name)).astype(np.int64)

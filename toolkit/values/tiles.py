@@ -68,6 +68,15 @@ class Box:
         return (self & other) == other
 
 
+def slabs(shape: Sequence[int], most: int, unit: int = 1) -> Iterator[Box]:
+    """An array of `shape` in boxes of whole rows of its first axis, a multiple of `unit` of them (the last may hold
+    fewer), and at most about `most` voxels each."""
+    depth, *rest = (int(n) for n in shape)
+    thick = unit * max(1, most // (unit * max(1, prod(rest))))
+    for low in range(0, depth, thick):
+        yield Box((low, *(0 for _ in rest)), (min(low + thick, depth), *rest))
+
+
 @dataclass(frozen=True)
 class Window:
     """What the network sees at once. `outer` may reach beyond the image; `core` is what the window answers for."""

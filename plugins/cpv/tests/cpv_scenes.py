@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
+from toolkit.api import Box, Prediction
 
 
 def labels(seed: int, shape: tuple[int, ...], count: int = 6, radius: float = 6.0) -> np.ndarray:

@@ -17,16 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_cpv.affinities import AffinitiesLoss
 
-from toolkit.builtin.postprocessors.mutex import MutexWatershed
-from toolkit.cli import main
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.testing.scenes import blobs
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
-from toolkit.values.truth import Truth
+from toolkit.api import Backend, Box, Prediction, Truth, UsageError
+from toolkit.testing import Catalogue, Recipe, blobs
+from toolkit.testing import seg as main
 
 RECIPE = Path(toolkit_cpv.__file__).parent / "recipes" / "affinities-isbi2012.yaml"
 Offset = tuple[int, ...]
@@ -117,7 +110,7 @@ def test_an_offset_beyond_the_crop_teaches_only_that_background_has_no_affinity(
         ("[[0, -1], [0, 0]]", r"offsets has \[0, 0\], which pairs each voxel with itself"),
         ("[[0, -1], [0, -1]]", r"offsets has \[0, -1\] twice"),
         ("[[0, -1], [0, 0, -1]]", "of unequal numbers of axes"),
-        ("[[0, 0, -1]]", r"loss.offsets has \[0, 0, -1\], which needs 2 numbers, one per axis"),
+        ("[[0, 0, -1]]", r"loss: offsets has \[0, 0, -1\], which needs 2 numbers, one per axis"),
     ],
 )
 def test_impossible_offsets_are_refused_with_a_sentence(said: str, why: str) -> None:
@@ -157,7 +150,7 @@ def test_turning_windows_needs_offsets_that_turn_and_an_overlap_of_twice_their_r
 def test_the_recipe_has_seventeen_pairs_and_an_ideal_network_gives_the_objects_back() -> None:
     recipe = Recipe.load(RECIPE, Catalogue(), "cpv")
     assert isinstance(recipe.loss, AffinitiesLoss)
-    assert isinstance(recipe.postprocess, MutexWatershed)
+    assert recipe.postprocess.kind == "mutex_watershed"
     assert recipe.heads[0].channels == len(set(recipe.loss.offsets or ())) == 17
     truth = blobs((72, 80), count=7, seed=2).truth
     heads = {name: (target == 1).astype(np.float32) for name, target in recipe.loss.targets(truth).items()}

@@ -11,9 +11,7 @@ from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 from toolkit_cpv.watershed import SdtWatershed
 
-from toolkit.testing import LossTests, NetworkTests, PostProcessorTests, RecipeTests
-from toolkit.testing.blockwise import Heads
-from toolkit.testing.scenes import Scene
+from toolkit.testing import Heads, LossTests, NetworkTests, PostProcessorTests, RecipeTests, Scene
 
 
 class TestCpvUNet(NetworkTests):

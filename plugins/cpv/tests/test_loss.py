@@ -12,10 +12,8 @@ from toolkit_cpv.gauss import GaussLoss
 from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 
-from toolkit.plugins.specs import Loss
-from toolkit.training.augment import Sample, flip, rotate
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Truth
+from toolkit.testing import Sample, flip, rotate
 
 LOSSES = (
     ThreeLabelLoss(),

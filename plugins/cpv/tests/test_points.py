@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import heads, labels, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,23 +10,20 @@ from scipy.sparse.csgraph import connected_components
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss
-from toolkit_cpv.peaks import Heights, peaks
+from toolkit_cpv.peaks import peaks
 from toolkit_cpv.points import Points
-from toolkit_cpv.vote import Votes, vote
+from toolkit_cpv.vote import NOWHERE, counted, targets
 
-from toolkit.builtin.metrics.points import Detection
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
-from toolkit.values.truth import Truth
+from tests.golden import published
+from toolkit.api import Backend, Box, Head, Instances, Prediction, Truth
+from toolkit.testing import Catalogue, Lattice, assemble, blocks
 
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.sampled_from([(30, 41), (1, 30), (9, 20, 17)])
 
 
 def test_points_are_the_markers_of_the_published_program() -> None:
-    data = oracle("cpv_label_gauss")
+    data = published("cpv_label_gauss")
     for distance in (2, 3):
         found = Points(threshold=0.25, distance=distance).assemble(whole({"gauss": data["gauss"][None]}), Backend())
         np.testing.assert_array_equal(found.start, np.flatnonzero(data["markers"]))
@@ -50,8 +46,8 @@ def test_points_are_one_for_each_plateau_of_local_maxima(
         members = where[plateau == name]
         square = ((members * len(members) - members.sum(0)) ** 2).sum(1)
         expected.append(np.ravel_multi_index(tuple(members[square.argmin()]), shape))
-    heights = Heights.of(values.astype(np.float32), 0.3, Box.whole(shape), shape)
-    index, value = peaks(heights, distance)
+    high = np.flatnonzero(values > 0.3)
+    index, value = peaks(high, values.reshape(-1)[high], shape, distance)
     np.testing.assert_array_equal(index, sorted(expected))
     np.testing.assert_allclose(value, values.reshape(-1)[index], rtol=1e-6)
 
@@ -65,12 +61,9 @@ def test_any_blocks_give_the_points_of_one_block(
 ) -> None:
     spec = Points(source="votes" if votes else "gauss", votes=4, distance=3, unit="micrometre")
     everything = whole(heads(seed, shape, coarse), (1.5, 0.75, 0.75)[-len(shape) :])
-    (sweep,) = spec.passes()
-    parts = []
-    for block in blocks(Lattice(shape, (8,) * len(shape), (4,) * len(shape)), size):
-        cut = everything.crop(block.core)
-        parts.append(sweep.local(Prediction(cut.heads, block.core, block.core, shape, cut.voxel_size), None, Backend()))
-    ours, expected = sweep.reduce(parts, None, Backend()), spec.assemble(everything, Backend())
+    lattice = Lattice(shape, (8,) * len(shape), (4,) * len(shape))
+    ours = assemble(spec, everything, blocks(lattice, size), lattice=lattice)
+    expected = spec.assemble(everything, Backend())
     assert len(expected) > 0
     assert ours == expected
     np.testing.assert_array_equal(ours.scores, expected.scores)
@@ -100,24 +93,20 @@ def test_every_voter_votes_once_for_the_voxel_that_it_points_at(
         target = np.clip(target, 0, np.array(image) - 1) if clamp else target
         if ((target >= 0) & (target < image)).all():
             expected[tuple(target)] += 1
-    found = vote(vectors, voters, box, image, clamp=clamp)
+    seen = Prediction({}, box, box, image)
+    index, count = counted(targets(vectors[:, voters].T, np.flatnonzero(voters), seen, clamp=clamp))
     counts = np.zeros(expected.size, int)
-    counts[found.index] = found.count
+    counts[index] = count
     np.testing.assert_array_equal(counts.reshape(image), expected)
-    assert (np.diff(found.index) > 0).all()
+    assert (np.diff(index) > 0).all()
 
 
 def test_vectors_that_are_no_numbers_do_not_vote() -> None:
     vectors = np.array([np.nan, np.inf, -np.inf, 1e30, 0.0], np.float32).reshape(1, 1, 5).repeat(2, 0)
-    found = vote(vectors, np.ones((1, 5), bool), Box((0, 0), (1, 5)), (1, 5))
-    assert found.index.tolist() == [4]
-
-
-def test_the_order_of_the_parts_of_a_vote_does_not_matter() -> None:
-    parts = [Votes(np.array(i), np.array(c)) for i, c in (([1, 5], [2, 1]), ([5, 9], [4, 1]), ([0], [7]))]
-    forward, backward = Votes.join(parts), Votes.join(parts[::-1])
-    assert forward.index.tolist() == backward.index.tolist() == [0, 1, 5, 9]
-    assert forward.count.tolist() == backward.count.tolist() == [7, 2, 5, 1]
+    seen = Prediction({}, Box((0, 0), (1, 5)), Box((0, 0), (1, 5)), (1, 5))
+    found = targets(vectors.reshape(2, 5).T, np.arange(5), seen)
+    assert found.tolist() == [NOWHERE, NOWHERE, NOWHERE, NOWHERE, 4]
+    assert [part.tolist() for part in counted(found)] == [[4], [1]]
 
 
 @pytest.mark.parametrize("shape", [(60, 70), (20, 40, 44)])
@@ -128,7 +117,7 @@ def test_perfect_heads_find_every_object_once(shape: tuple[int, ...]) -> None:
     vectors = CpvLoss().targets(truth)["cpv"]
     vectors[:, image == 0] = 1e9
     for spec, found in ((Points(), {"gauss": gauss}), (Points(source="votes", votes=5), {"cpv": vectors})):
-        counts = Detection().count(truth, spec.assemble(whole(found), Backend()))
+        counts = Catalogue().find("metrics", "detection")().count(truth, spec.assemble(whole(found), Backend()))
         assert counts == {"tp": [len(truth.ids)], "fp": [0], "fn": [0]}
 
 
@@ -163,7 +152,14 @@ def test_nothing_to_see_gives_no_points() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
-
-    with pytest.raises(UsageError, match="points needs a head cpv of 3 channels"):
+    with pytest.raises(ValueError, match="points needs a head cpv of 3 channels"):
         Points(source="votes").check({"gauss": Head("gauss", 1)}, 3)
+
+
+def test_a_vote_at_half_a_voxel_goes_to_the_even_one() -> None:
+    shape = (9, 9)
+    of = Prediction({}, Box.whole(shape), Box.whole(shape), shape)
+    vectors = np.array([[0.5, -0.5], [1.5, 2.5], [-1.5, 0.4]], np.float32)
+    at = np.full(3, np.ravel_multi_index((4, 4), shape))
+    expected = [(4, 4), (6, 6), (2, 4)]
+    assert targets(vectors, at, of).tolist() == [np.ravel_multi_index(place, shape) for place in expected]

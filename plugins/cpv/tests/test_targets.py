@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cpv_oracles import oracle
 from cpv_scenes import labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +12,8 @@ from toolkit_cpv.gauss import GaussLoss
 from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 
-from toolkit.values.tiles import Box
-from toolkit.values.truth import Truth
+from tests.golden import published
+from toolkit.api import Box, Truth
 
 SCENES = (st.integers(0, 10**6), st.sampled_from([(24, 31), (10, 17, 15)]))
 
@@ -30,13 +29,13 @@ def truth(seed: int, shape: tuple[int, ...], void: bool = False, sparse: bool = 
 
 
 def test_three_labels_equal_those_of_the_published_program() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     target = ThreeLabelLoss().targets(Truth.from_layers(data["labels"][None]))["classes"][0]
     np.testing.assert_array_equal(target, data["threeclass"])
 
 
 def test_signed_distances_equal_those_of_the_published_program() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     low, high = SdtLoss().targets(Truth.from_layers(data["labels"][None]))["sdt"]
     inside = data["labels"] > 0
     # The published program treats its volume as if nothing were beyond; so does the far end of the interval.
@@ -46,14 +45,14 @@ def test_signed_distances_equal_those_of_the_published_program() -> None:
 
 
 def test_affinities_without_erosion_equal_those_of_the_published_program() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     targets = AffinitiesLoss(erosions=0).targets(Truth.from_layers(data["labels"][None]))
     np.testing.assert_array_equal(targets["affinities"], data["affs"])
     np.testing.assert_array_equal(targets["foreground"][0], data["fgbg"])
 
 
 def test_blobs_equal_those_of_the_published_program() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     points = np.zeros(data["gt_centers"].shape, np.int32)
     points[data["gt_centers"] > 0] = np.arange(1, 6)
     targets = GaussLoss(overlap="sum").targets(Truth.from_layers(points[None]))
@@ -62,14 +61,14 @@ def test_blobs_equal_those_of_the_published_program() -> None:
 
 
 def test_vectors_equal_those_of_the_published_program() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     targets = CpvLoss().targets(Truth.from_layers(data["labels"][None]))
     np.testing.assert_allclose(targets["cpv"], data["cpv"], atol=1e-5)
     np.testing.assert_array_equal(targets["inside"][0], data["labels"] > 0)
 
 
 def test_vectors_of_a_crop_point_at_the_centres_of_whole_objects() -> None:
-    data = oracle("cpv_targets")
+    data = published("cpv_targets")
     start = (0, *data["crop_offset"].tolist()) if len(data["crop_offset"]) == 2 else tuple(data["crop_offset"].tolist())
     shape = data["cpv_crop"].shape[1:]
     box = Box(start, tuple(a + n for a, n in zip(start, shape, strict=True)))

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from safetensors.numpy import load_file
 
-from toolkit.cli import main
-from toolkit.testing.scenes import blobs
+from toolkit.testing import blobs
+from toolkit.testing import seg as main
 
 SMALL = ("training.crop=[64,64]", "tiling.window=[64,64]", "tiling.overlap=16", "training.batch=1")
 NETWORK = "network={kind: plain_unet, maps: 6, levels: 2}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.api import Loss, Network, PostProcessor, hookimpl
 from toolkit_cpv.affinities import AffinitiesLoss
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss
@@ -16,7 +15,7 @@ from toolkit_cpv.sdt import SdtLoss
 from toolkit_cpv.three_label import ThreeLabelLoss
 from toolkit_cpv.watershed import AffinitiesWatershed, SdtWatershed, ThreeLabelWatershed
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

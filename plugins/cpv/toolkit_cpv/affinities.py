@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.offsets import Offset, ends
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Offset, Truth, ends
 from toolkit_cpv.erosion import erode
-from toolkit_cpv.three_label import UNKNOWN, Balance
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +29,7 @@ class AffinitiesLoss(Loss):
     """
 
     kind: Literal["affinities"] = "affinities"
+    title: ClassVar[str] = "affinities of neighbours"
     weight: Annotated[float, Field(gt=0)] = 1.0
     erosions: Annotated[int, Field(ge=0)] = 1
     """How often labels are eroded by their face neighbours (paper: once)."""
@@ -78,14 +76,14 @@ class AffinitiesLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import AffinitiesCriterion
 
-        return AffinitiesCriterion(self)
+        return AffinitiesCriterion(self.weight, self.balance)
 
     def _offsets(self, ndim: int) -> tuple[Offset, ...]:
         """Raises `ValueError` if they are of another number of axes."""
         if self.offsets is None:
             return neighbours(ndim)
         if len(self.offsets[0]) != ndim:
-            raise ValueError(f"loss.offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
+            raise ValueError(f"offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
         return self.offsets
 
     def _eroded(self, truth: Truth) -> tuple[NDArray[np.int32], Bools]:

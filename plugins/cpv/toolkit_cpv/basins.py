@@ -1,91 +1,27 @@
-"""What blocks hand on to the watershed, and the watershed of the whole image."""
+"""The watershed of the voxels of an image, and the objects that it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
-from toolkit_cpv.vote import Votes
+from toolkit.api import Instances, Voxels, runs
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Basins:
-    """The voxels that may be flooded, in raster order: `index` in the image of `shape`, `height` float32, `seed` and
-    `inside` bool, all `(P,)`. Voxels that are not `inside` are flooded but belong to no object. `votes` are those of
-    the block's voxels, wherever they fell; None where nobody votes."""
+def labels(
+    voxels: Voxels, height: NDArray[np.float32], seed: NDArray[np.bool_], inside: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Label of each voxel, 0 for none: one for each connected component (over faces) of the seeds. Voxels that are not
+    `inside` are flooded but belong to no object. All `(P,)`."""
+    from toolkit_cpv.flood import flood
+    from toolkit_cpv.graph import components, neighbours
 
-    shape: tuple[int, ...]
-    index: Ints
-    height: NDArray[np.float32]
-    seed: NDArray[np.bool_]
-    inside: NDArray[np.bool_]
-    votes: Votes | None = None
-
-    @classmethod
-    def of(
-        cls,
-        height: NDArray[np.float32],
-        seed: NDArray[np.bool_],
-        inside: NDArray[np.bool_],
-        flooded: NDArray[np.bool_],
-        box: Box,
-        shape: tuple[int, ...],
-        votes: Votes | None = None,
-    ) -> Basins:
-        """From maps of `box`: its voxels where `flooded`."""
-        at = np.flatnonzero(flooded)
-        index = at
-        if box != Box.whole(shape):
-            place = np.unravel_index(at, box.shape)
-            index = np.ravel_multi_index([a + s for a, s in zip(place, box.start, strict=True)], shape)
-        return cls(
-            shape,
-            index.astype(np.int64),
-            np.ascontiguousarray(height).reshape(-1)[at],
-            np.ascontiguousarray(seed).reshape(-1)[at],
-            np.ascontiguousarray(inside).reshape(-1)[at],
-            votes,
-        )
-
-    @classmethod
-    def join(cls, parts: Sequence[Basins]) -> Basins:
-        """The voxels of all blocks, in any order of the blocks."""
-        first = parts[0]
-        votes = None if first.votes is None else Votes.join([p.votes for p in parts if p.votes is not None])
-        if len(parts) == 1:
-            return cls(first.shape, first.index, first.height, first.seed, first.inside, votes)
-        index = np.concatenate([p.index for p in parts])
-        order = np.argsort(index, kind="stable")
-        height = np.concatenate([p.height for p in parts])[order]
-        seed = np.concatenate([p.seed for p in parts])[order]
-        inside = np.concatenate([p.inside for p in parts])[order]
-        return cls(first.shape, index[order], height, seed, inside, votes)
-
-    def voted(self, more_than: int) -> Basins:
-        """The same with seeds where more than so many vectors point."""
-        assert self.votes is not None, "somebody voted"
-        chosen = self.votes.index[self.votes.count > more_than]
-        at = np.searchsorted(self.index, chosen)
-        at, chosen = at[at < len(self.index)], chosen[at < len(self.index)]
-        seed = np.zeros(len(self.index), bool)
-        seed[at[self.index[at] == chosen]] = True
-        return Basins(self.shape, self.index, self.height, seed, self.inside)
-
-    def labels(self) -> NDArray[np.int32]:
-        """Label of each voxel, 0 for none: one for each connected component (over faces) of the seeds."""
-        from toolkit_cpv.flood import flood
-        from toolkit_cpv.graph import components, neighbours
-
-        links = neighbours(self.index, self.shape)
-        return np.where(self.inside, flood(self.height, links, components(self.seed, links)), 0).astype(np.int32)
+    links = neighbours(voxels.index, voxels.shape)
+    return np.where(inside, flood(height, links, components(seed, links)), 0).astype(np.int32)
 
 
 def dilate(index: Ints, label: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[Ints, NDArray[np.int32]]:
@@ -117,8 +53,4 @@ def dilate(index: Ints, label: NDArray[np.int32], shape: tuple[int, ...]) -> tup
 def objects(index: Ints, label: NDArray[Any], shape: tuple[int, ...], scores: NDArray[Any], min_size: int) -> Instances:
     """Instances of voxels `index`, ascending, with labels > 0; `scores` by label. Smaller ones are dropped."""
     kept = np.bincount(label, minlength=len(scores))[label] >= min_size
-    index, label = index[kept], label[kept]
-    fresh = np.ones(len(index), bool)
-    fresh[1:] = (label[1:] != label[:-1]) | (np.diff(index) != 1) | (index[1:] % shape[-1] == 0)
-    first = np.flatnonzero(fresh)
-    return Instances.from_runs(shape, index[first], np.diff(first, append=len(index)), label[first], scores)
+    return Instances.from_runs(shape, *runs.of_voxels(index[kept], label[kept], shape[-1]), scores)

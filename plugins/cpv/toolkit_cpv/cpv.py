@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Fit, Head, Loss, Survey, Truth
 from toolkit_cpv.gauss import around, near
-from toolkit_cpv.three_label import UNKNOWN, Balance
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +28,10 @@ class CpvLoss(Loss):
     """
 
     kind: Literal["cpv"] = "cpv"
+    title: ClassVar[str] = "vectors to the centre"
+    citation: ClassVar[str] = (
+        "Hirsch and Kainmueller, An Auxiliary Task for Learning Nuclei Segmentation in 3D Microscopy Images, MIDL 2020"
+    )
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Relative to the main loss (paper: 1)."""
     unit: Unit = "voxel"
@@ -40,6 +42,9 @@ class CpvLoss(Loss):
     balance: Balance = "none"
     """`none` (paper), or `reference`: background learns the vector 0 with weight .01, and the mean is over all
     voxels."""
+
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.5, f"{survey.shape}, and their centres may lie outside of them") if survey.bent else None
 
     def heads(self, ndim: int) -> tuple[Head, ...]:
         return (Head("cpv", ndim, transform="vector"),)
@@ -55,7 +60,7 @@ class CpvLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import CpvCriterion
 
-        return CpvCriterion(self)
+        return CpvCriterion(self.weight, self.balance)
 
 
 def _to_objects(truth: Truth) -> Vectors:

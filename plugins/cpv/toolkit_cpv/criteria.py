@@ -5,20 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit_cpv.three_label import UNKNOWN
-
-if TYPE_CHECKING:
-    from toolkit_cpv.affinities import AffinitiesLoss
-    from toolkit_cpv.cpv import CpvLoss
-    from toolkit_cpv.gauss import GaussLoss
-    from toolkit_cpv.sdt import SdtLoss
-    from toolkit_cpv.three_label import ThreeLabelLoss
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 Tensors = dict[str, Tensor]
 LEAST, MOST = 0.05, 0.95
@@ -30,32 +21,32 @@ BACKGROUND_WEIGHT = 0.01
 class ThreeLabelCriterion(nn.Module):
     """Softmax cross-entropy, mean over the known voxels."""
 
-    def __init__(self, spec: ThreeLabelLoss) -> None:
+    def __init__(self, weight: float, balance: Balance) -> None:
         super().__init__()
-        self.spec = spec
+        self.weight, self.balance = weight, balance
 
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
         wanted = targets["classes"][:, 0].long()
         entropy = functional.cross_entropy(heads["three_label"], wanted, ignore_index=UNKNOWN, reduction="none")
-        if self.spec.balance == "reference":
+        if self.balance == "reference":
             entropy = entropy * balanced(wanted, 3)
-        return {"three_label": self.spec.weight * mean(entropy, wanted != UNKNOWN)}
+        return {"three_label": self.weight * mean(entropy, wanted != UNKNOWN)}
 
 
 class AffinitiesCriterion(nn.Module):
     """Binary cross-entropies of affinities and of foreground, each the mean over what is known."""
 
-    def __init__(self, spec: AffinitiesLoss) -> None:
+    def __init__(self, weight: float, balance: Balance) -> None:
         super().__init__()
-        self.spec = spec
+        self.weight, self.balance = weight, balance
 
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
-        return {name: self.spec.weight * self._entropy(heads[name], targets[name]) for name in targets}
+        return {name: self.weight * self._entropy(heads[name], targets[name]) for name in targets}
 
     def _entropy(self, raw: Tensor, wanted: Tensor) -> Tensor:
         known = wanted != UNKNOWN
         entropy = functional.binary_cross_entropy_with_logits(raw, (wanted == 1).to(raw.dtype), reduction="none")
-        if self.spec.balance == "reference":
+        if self.balance == "reference":
             entropy = entropy * balanced(wanted.long(), 2)
         return mean(entropy, known)
 
@@ -63,41 +54,41 @@ class AffinitiesCriterion(nn.Module):
 class SdtCriterion(nn.Module):
     """Squared distance from the interval of possible values, mean over the known voxels."""
 
-    def __init__(self, spec: SdtLoss) -> None:
+    def __init__(self, weight: float) -> None:
         super().__init__()
-        self.spec = spec
+        self.weight = weight
 
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
         low, high = targets["sdt"][:, :1], targets["sdt"][:, 1:]
         error = heads["sdt"] - torch.minimum(torch.maximum(heads["sdt"].detach(), low), high)
-        return {"sdt": self.spec.weight * mean(error**2, targets["known"])}
+        return {"sdt": self.weight * mean(error**2, targets["known"])}
 
 
 class GaussCriterion(nn.Module):
     """Squared error, mean over the known voxels."""
 
-    def __init__(self, spec: GaussLoss) -> None:
+    def __init__(self, weight: float) -> None:
         super().__init__()
-        self.spec = spec
+        self.weight = weight
 
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
-        return {"gauss": self.spec.weight * mean((heads["gauss"] - targets["gauss"]) ** 2, targets["known"])}
+        return {"gauss": self.weight * mean((heads["gauss"] - targets["gauss"]) ** 2, targets["known"])}
 
 
 class CpvCriterion(nn.Module):
     """Squared error, mean over foreground voxels and axes."""
 
-    def __init__(self, spec: CpvLoss) -> None:
+    def __init__(self, weight: float, balance: Balance) -> None:
         super().__init__()
-        self.spec = spec
+        self.weight, self.balance = weight, balance
 
     def forward(self, heads: Tensors, targets: Tensors) -> Tensors:
         square = ((heads["cpv"] - targets["cpv"]) ** 2).mean(1, keepdim=True)
         inside = targets["inside"]
-        if self.spec.balance == "none":
-            return {"cpv": self.spec.weight * mean(square, inside == 1)}
+        if self.balance == "none":
+            return {"cpv": self.weight * mean(square, inside == 1)}
         weight = torch.where(inside == 1, 1.0, BACKGROUND_WEIGHT)
-        return {"cpv": self.spec.weight * mean(square * weight, inside != UNKNOWN)}
+        return {"cpv": self.weight * mean(square * weight, inside != UNKNOWN)}
 
 
 def mean(values: Tensor, known: Tensor) -> Tensor:

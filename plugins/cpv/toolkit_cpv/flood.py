@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.api import jit
 from toolkit_cpv.graph import Nodes
-from toolkit_cpv.jit import jit
 
 Keys = NDArray[np.uint64]
 CLOCK = np.uint64(32)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Truth
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +25,10 @@ class GaussLoss(Loss):
     """
 
     kind: Literal["gauss"] = "gauss"
+    title: ClassVar[str] = "a blob at each centre"
+    citation: ClassVar[str] = (
+        "Hirsch and Kainmueller, An Auxiliary Task for Learning Nuclei Segmentation in 3D Microscopy Images, MIDL 2020"
+    )
     weight: Annotated[float, Field(gt=0)] = 1.0
     sigma: Annotated[float, Field(gt=0)] = 2.0
     """Standard deviation in units of the smallest voxel edge (paper: 2)."""
@@ -43,7 +45,7 @@ class GaussLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import GaussCriterion
 
-        return GaussCriterion(self)
+        return GaussCriterion(self.weight)
 
     def _blobs(self, truth: Truth) -> NDArray[np.float32]:
         found = np.zeros(truth.shape, np.float32)

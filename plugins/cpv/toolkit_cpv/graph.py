@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import OutOfMemory
-from toolkit_cpv.jit import jit
+from toolkit.api import OutOfMemory, jit
 
 Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]

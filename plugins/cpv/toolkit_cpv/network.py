@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.builtin.networks.plain_unet import Plain
+from toolkit.api import Plain
 
 
 class CpvUNet(Plain):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
-from toolkit_cpv.peaks import Heights, peaks
-from toolkit_cpv.vote import vote
+from toolkit_cpv.peaks import peaks
+from toolkit_cpv.vote import counted, targets
 
 
 class Points(Gathering):
@@ -28,6 +24,7 @@ class Points(Gathering):
 
     kind: Literal["points"] = "points"
     detects: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = ("source", "unit")
 
     source: Literal["gauss", "votes"] = "gauss"
     """Blobs (paper), or votes of all voxels (ours)."""
@@ -43,21 +40,39 @@ class Points(Gathering):
     """Objects are balls of this radius around their points, in units of the smallest voxel edge; 0 is one voxel. Balls
     may overlap: their centres stay those that were found."""
 
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.points:
+            return Fit(1.0, "the objects are points, and it detects them")
+        return Fit(0.1, "it finds centres and no outlines")
+
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         need(heads, {"gauss": 1} if self.source == "gauss" else {"cpv": ndim}, self.kind)
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Heights:
-        box, shape, voxel_size = prediction.box, prediction.shape, prediction.voxel_size
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        """`height` float32 of the voxels above the threshold; or of every voxel where it votes, `target`."""
+        seen = prediction.crop(prediction.core)
         if self.source == "gauss":
-            return Heights.of(backend.to_numpy(prediction["gauss"])[0], self.threshold, box, shape, voxel_size)
-        scale = tuple(1 / s for s in voxel_size) if self.unit == "micrometre" else ()
-        found = vote(backend.to_numpy(prediction["cpv"]), np.ones(box.shape, bool), box, shape, scale)
-        return Heights(shape, voxel_size, found.index, found.count.astype(np.float64))
+            heights = seen["gauss"][0]
+            high = heights > (self.widest("threshold") if loose else self.threshold)
+            where, values = backend.to_numpy(high), {"height": backend.to_numpy(heights[high])}
+        else:
+            where = np.ones(seen.box.shape, bool)
+            scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
+            vectors = backend.to_numpy(seen.at("cpv", backend.asarray(where)))
+            values = {"target": targets(vectors, np.arange(seen.box.size), seen, scale)}
+        return Voxels.of(where, values, seen.box, seen.shape, seen.voxel_size)
 
-    def settle(self, parts: Sequence[Heights], backend: Backend) -> Instances:
-        found = Heights.join(parts)
+    def cut(self, piece: Voxels) -> Voxels:
+        return piece.select(piece["height"] > self.threshold) if self.source == "gauss" else piece
+
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        index, value = voxels.index, voxels.values.get("height")
         if self.source == "votes":
-            found = found.above(self.votes)
-        index, value = peaks(found, self.distance)
+            index, value = counted(voxels["target"])
+            index, value = index[value > self.votes], value[value > self.votes]
+        assert value is not None, "blobs have heights"
+        index, value = peaks(index, value.astype(np.float64), voxels.shape, self.distance)
         scores = value / (value + self.votes) if self.source == "votes" else np.clip(value, 0, 1)
-        return Instances.from_runs(found.shape, *balls(index, found.shape, found.voxel_size, self.radius), scores)
+        return Instances.from_runs(voxels.shape, *balls(index, voxels.shape, voxels.voxel_size, self.radius), scores)

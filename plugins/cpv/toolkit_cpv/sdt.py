@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Truth
 from toolkit_cpv.erosion import erode
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ class SdtLoss(Loss):
     """
 
     kind: Literal["sdt"] = "sdt"
+    title: ClassVar[str] = "signed distance to the rim"
     weight: Annotated[float, Field(gt=0)] = 1.0
     """The paper's sdt with auxiliary vectors has 100 (App. B)."""
     scale: Annotated[float, Field(gt=0)] = 9.0
@@ -45,7 +44,7 @@ class SdtLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import SdtCriterion
 
-        return SdtCriterion(self)
+        return SdtCriterion(self.weight)
 
 
 def interval(truth: Truth, scale: float) -> Floats:

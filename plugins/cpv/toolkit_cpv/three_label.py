@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Head, Loss, Truth
 from toolkit_cpv.erosion import erode
+from toolkit_cpv.targets import UNKNOWN, Balance
 
 if TYPE_CHECKING:
     import torch
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
-UNKNOWN = -1
-
-Balance = Literal["none", "reference"]
 
 
 class ThreeLabelLoss(Loss):
@@ -31,6 +27,7 @@ class ThreeLabelLoss(Loss):
     """
 
     kind: Literal["three-label"] = "three-label"
+    title: ClassVar[str] = "background, interior and boundary"
     weight: Annotated[float, Field(gt=0)] = 1.0
     balance: Balance = "none"
     """`none` (paper), or `reference`: each class weighs 1 / (3 · its share of the batch), the share clipped to
@@ -46,7 +43,7 @@ class ThreeLabelLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_cpv.criteria import ThreeLabelCriterion
 
-        return ThreeLabelCriterion(self)
+        return ThreeLabelCriterion(self.weight, self.balance)
 
 
 def classes(truth: Truth) -> NDArray[np.int8]:

@@ -1,80 +1,55 @@
-"""Votes for centres: how many vectors point at each voxel."""
+"""Votes for centres: where the vector of each voxel points."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.tiles import Box
+from toolkit.api import Prediction
 
 Ints = NDArray[np.int64]
-GROW = 48
-"""Votes within so many voxels of their block are counted in an array, those beyond in a list."""
+NOWHERE = -1
+"""Target of a vote beyond the image, which does not count."""
+SPREAD = 16
+"""Targets are counted in an array if that has at most so many voxels for each vote."""
 
 
-@dataclass(frozen=True, eq=False)
-class Votes:
-    """`count` votes at each of the voxels with raster `index` in the image, ascending; none elsewhere."""
+def targets(
+    vectors: NDArray[np.float32], at: Ints, of: Prediction, scale: Sequence[float] = (), clamp: bool = False
+) -> Ints:
+    """Raster index in the image of voxel + round(vector · scale), rounded half to even, `(P,)`; −1 beyond the image.
 
-    index: Ints
-    count: Ints
-
-    @classmethod
-    def join(cls, parts: Sequence[Votes]) -> Votes:
-        """The sum of the votes of blocks, in any order."""
-        if len(parts) == 1:
-            return parts[0]
-        index, where = np.unique(np.concatenate([p.index for p in parts]), return_inverse=True)
-        count = np.concatenate([p.count for p in parts])
-        return cls(index, np.bincount(where, weights=count, minlength=len(index)).astype(np.int64))
-
-
-def vote(
-    vectors: NDArray[np.float32],
-    voters: NDArray[np.bool_],
-    box: Box,
-    shape: Sequence[int],
-    scale: Sequence[float] = (),
-    clamp: bool = False,
-) -> Votes:
-    """Each voter votes for voxel + round(vector · scale), rounded half to even.
-
-    `vectors` `(D, *box.shape)` and `voters` `box.shape` lie at `box` in an image of `shape`; `scale` `(D,)` turns
-    vectors into voxels. Votes beyond the image do not count; with `clamp` they go to the nearest voxel of it.
+    `vectors` `(P, D)` are those of the voxels with raster index `at` in the box of `of`; `scale` `(D,)` turns vectors
+    into voxels. With `clamp`, votes beyond the image go to the nearest voxel of it.
     """
-    from toolkit_cpv.count import count
+    from toolkit_cpv.aim import aim
 
-    lead = 3 - len(shape)  # everything gets three axes; in 2-D the first has extent 1
-    first, one = (0,) * lead, (1,) * lead
-    near = box.grow((GROW,) * len(shape), within=shape)
-    low, high = np.array(first + near.start), np.array(one + near.stop)
-    counts = np.zeros(high - low, np.int32)
-    vectors = np.pad(vectors, ((lead, 0), *((0, 0),) * len(shape))) if lead else np.ascontiguousarray(vectors)
-    beyond = count(
-        vectors.reshape(3, *one, *box.shape),
-        np.ascontiguousarray(voters).reshape(*one, *box.shape),
-        np.array((*one, *(scale or (1.0,) * len(shape))), np.float32),
-        np.array(first + box.start),
-        low,
-        high,
-        np.array((*one, *shape)),
+    lead = 3 - len(of.shape)  # everything gets three axes; in 2-D the first has extent 1
+    found = np.empty(len(at), np.int64)
+    aim(
+        np.ascontiguousarray(np.pad(vectors, ((0, 0), (lead, 0))), np.float32),
+        at,
+        np.array((1,) * lead + of.box.shape),
+        np.array((0,) * lead + of.box.start),
+        np.array((1,) * lead + of.shape),
+        np.array((1.0,) * lead + tuple(scale or (1.0,) * len(of.shape)), np.float32),
         clamp,
-        counts,
+        found,
     )
-    return _collect(counts, near, shape, beyond)
+    return found
 
 
-def _collect(counts: NDArray[np.int32], near: Box, shape: Sequence[int], beyond: Ints) -> Votes:
-    at = np.flatnonzero(counts)
-    index = at
-    if near != Box.whole(shape):
-        place = np.unravel_index(at, near.shape)
-        index = np.ravel_multi_index([a + s for a, s in zip(place, near.start, strict=True)], tuple(shape))
-    near_votes = Votes(index.astype(np.int64), counts.reshape(-1)[at].astype(np.int64))
-    if len(beyond) == 0:
-        return near_votes
-    far, times = np.unique(beyond, return_counts=True)
-    return Votes.join([near_votes, Votes(far, times)])
+def counted(target: Ints) -> tuple[Ints, Ints]:
+    """Raster indices that somebody votes for, ascending, and the votes of each."""
+    known = target[target >= 0]
+    if len(known) == 0:
+        return known, known
+    first, last = int(known.min()), int(known.max())
+    if last - first < SPREAD * len(known):
+        votes = np.bincount(known - first)
+        index = np.flatnonzero(votes)
+        return index + first, votes[index].astype(np.int64)
+    index, votes = np.unique(known, return_counts=True)
+    return index, votes.astype(np.int64)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit_cpv.basins import Basins, dilate, objects
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
+from toolkit_cpv.basins import dilate, labels, objects
 from toolkit_cpv.cpv import Unit
-from toolkit_cpv.vote import vote
+from toolkit_cpv.vote import counted, targets
 
-Surface = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
-"""Height, seeds and foreground of a block, each of its shape."""
+Values = Mapping[str, NDArray[np.float32]]
+"""Named values of some voxels."""
 
 
 class SeededWatershed(Gathering):
@@ -32,6 +27,7 @@ class SeededWatershed(Gathering):
     Equal heights take turns in the order in which they are reached. Connectivity is that of faces.
     """
 
+    shaping: ClassVar[tuple[str, ...]] = ("seeds", "voters", "unit", "flood", "agree")
     top: ClassVar[float]
     """Height of what is surely outside; an object's score is the mean of `top` − height, within 0 and 1."""
 
@@ -51,9 +47,22 @@ class SeededWatershed(Gathering):
     min_size: Annotated[int, Field(ge=1), Search(1, 200, log=True, step=1)] = 1
     """Objects of fewer voxels are dropped."""
 
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        return Fit(0.5, f"{survey.shape}, and each needs a core") if survey.bent else Fit(0.75, survey.shape)
+
     @abstractmethod
-    def surface(self, heads: Mapping[str, NDArray[np.float32]]) -> Surface:
-        """The topographic map, the seeds of the main head and the foreground of a block."""
+    def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
+        """What of the main heads, `(C, *S)`, tells height, seeds and foreground: named arrays `S`."""
+
+    @abstractmethod
+    def surface(self, values: Values) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The topographic map and the seeds of the main head, from what is `needed`."""
+
+    @abstractmethod
+    def inside(self, values: Values, loose: bool = False) -> NDArray[np.bool_]:
+        """The foreground; `loose` for the most permissive threshold."""
 
     @abstractmethod
     def needs(self, ndim: int) -> Mapping[str, int]:
@@ -63,30 +72,51 @@ class SeededWatershed(Gathering):
         wanted = {**self.needs(ndim), **({"cpv": ndim} if self.seeds == "votes" else {})}
         need(heads, wanted, self.kind)
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Basins:
-        box, shape = prediction.box, prediction.shape
-        height, seed, inside = self.surface({name: backend.to_numpy(prediction[name]) for name in self.needs(box.ndim)})
-        votes = None
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        """Of the voxels that may be flooded or that vote: what `needed` says of them, and where they vote, `target`."""
+        seen = prediction.crop(prediction.core)
+        heads = {name: backend.to_numpy(seen[name]) for name in self.needs(seen.ndim)}
+        values = self.needed(heads)
+        inside = self.inside(values, loose)
+        wanted = np.ones(seen.box.shape, bool) if self.everywhere else inside
+        chosen: dict[str, NDArray[Any]] = {name: value[wanted] for name, value in values.items()}
         if self.seeds == "votes":
-            reference = self.voters == "reference"
-            voters = np.ones(box.shape, bool) if reference else inside
-            scale = tuple(1 / s for s in prediction.voxel_size) if self.unit == "micrometre" else ()
-            votes = vote(backend.to_numpy(prediction["cpv"]), voters, box, shape, scale, clamp=reference)
-        flooded = np.ones(box.shape, bool) if self.flood == "everything" else inside
-        return Basins.of(height, seed, inside, flooded, box, shape, votes)
+            scale = tuple(1 / s for s in seen.voxel_size) if self.unit == "micrometre" else ()
+            vectors = backend.to_numpy(seen.at("cpv", backend.asarray(wanted)))
+            chosen["target"] = targets(vectors, np.flatnonzero(wanted), seen, scale, clamp=self.voters == "reference")
+        found = Voxels.of(wanted, chosen, seen.box, seen.shape, seen.voxel_size)
+        return found if loose else self.cut(found)
 
-    def settle(self, parts: Sequence[Basins], backend: Backend) -> Instances:
-        basins = Basins.join(parts)
+    def cut(self, piece: Voxels) -> Voxels:
+        """`height` float32, `seed` and `inside` bool, and `target`."""
+        values = {name: value for name, value in piece.values.items() if name != "target"}
+        height, seed = self.surface(values)
+        inside = self.inside(values)
+        fresh = {"height": height, "seed": seed, "inside": inside}
+        found = piece.valued(fresh | ({"target": piece["target"]} if "target" in piece.values else {}))
+        return found if self.everywhere else found.select(inside)
+
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        flooded = voxels if self.flood == "everything" else voxels.select(voxels["inside"])
+        index, height = flooded.index, flooded["height"]
+        seed = flooded["seed"]
         if self.seeds == "votes":
-            basins = basins.voted(self.votes)
-        label = basins.labels()
+            voters = voxels["target"] if self.voters == "reference" else voxels["target"][voxels["inside"]]
+            chosen, count = counted(voters)
+            seed = np.isin(index, chosen[count > self.votes], assume_unique=True)
+        label = labels(flooded, height, seed, flooded["inside"])
         own = label > 0
-        index, label, height = basins.index[own], label[own], basins.height[own].astype(np.float64)
-        total = np.bincount(label, weights=np.clip(self.top - height, 0, 1))
+        index, label, depth = index[own], label[own], self.top - height[own].astype(np.float64)
+        total = np.bincount(label, weights=np.clip(depth, 0, 1))
         scores = total / np.maximum(np.bincount(label), 1)
         for _ in range(self.dilations):
-            index, label = dilate(index, label, basins.shape)
-        return objects(index, label, basins.shape, scores, self.min_size)
+            index, label = dilate(index, label, voxels.shape)
+        return objects(index, label, voxels.shape, scores, self.min_size)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether voxels that are no foreground matter, too."""
+        return self.flood == "everything" or (self.seeds == "votes" and self.voters == "reference")
 
 
 class ThreeLabelWatershed(SeededWatershed):
@@ -94,6 +124,7 @@ class ThreeLabelWatershed(SeededWatershed):
     p(interior). Exact."""
 
     kind: Literal["three-label"] = "three-label"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 1.0
 
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.98, drifts=True)] = 0.7
@@ -104,15 +135,22 @@ class ThreeLabelWatershed(SeededWatershed):
     def needs(self, ndim: int) -> Mapping[str, int]:
         return {"three_label": 3}
 
-    def surface(self, heads: Mapping[str, NDArray[np.float32]]) -> Surface:
+    def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
         background, interior, _ = heads["three_label"]
-        return 1 - interior, interior > self.seed, 1 - background > self.foreground
+        return {"background": background, "interior": interior}
+
+    def surface(self, values: Values) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return 1 - values["interior"], values["interior"] > self.seed
+
+    def inside(self, values: Values, loose: bool = False) -> NDArray[np.bool_]:
+        return 1 - values["background"] > (self.widest("foreground") if loose else self.foreground)
 
 
 class SdtWatershed(SeededWatershed):
     """On head `sdt`, negative inside, with seeds where it is deep. An object's score is its mean depth. Exact."""
 
     kind: Literal["sdt"] = "sdt"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 0.0
 
     seed: Annotated[float, Field(gt=-1, le=0), Search(-0.5, -0.02, drifts=True)] = -0.13
@@ -125,9 +163,14 @@ class SdtWatershed(SeededWatershed):
     def needs(self, ndim: int) -> Mapping[str, int]:
         return {"sdt": 1}
 
-    def surface(self, heads: Mapping[str, NDArray[np.float32]]) -> Surface:
-        (height,) = heads["sdt"]
-        return height, height < self.seed, height < self.foreground
+    def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
+        return {"sdt": heads["sdt"][0]}
+
+    def surface(self, values: Values) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return values["sdt"], values["sdt"] < self.seed
+
+    def inside(self, values: Values, loose: bool = False) -> NDArray[np.bool_]:
+        return values["sdt"] < (self.widest("foreground", up=True) if loose else self.foreground)
 
 
 class AffinitiesWatershed(SeededWatershed):
@@ -135,6 +178,7 @@ class AffinitiesWatershed(SeededWatershed):
     affinity. Exact."""
 
     kind: Literal["affinities"] = "affinities"
+    title: ClassVar[str] = "seeded watershed"
     top: ClassVar[float] = 1.0
 
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.998, drifts=True)] = 0.99
@@ -153,12 +197,21 @@ class AffinitiesWatershed(SeededWatershed):
         super().check(heads, ndim)
         offsets = heads["affinities"].offsets or ()
         if any(sum(map(abs, offset)) != 1 for offset in offsets):
-            raise UsageError(f"post-processor {self.kind} reads affinities of face neighbours alone",
-                             f"the model has {[list(offset) for offset in offsets]}",
-                             "see --set postprocess.kind=mutex_watershed")  # fmt: skip
+            raise ValueError(
+                f"post-processor {self.kind} reads affinities of face neighbours alone: the model has "
+                f"{[list(offset) for offset in offsets]}; see --set postprocess.kind=mutex_watershed"
+            )
 
-    def surface(self, heads: Mapping[str, NDArray[np.float32]]) -> Surface:
+    def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:
+        """`enough`: the least of those affinities that must be high where there is a seed."""
         affinities = heads["affinities"]
         enough = len(affinities) if self.agree == "all" else -(-2 * len(affinities) // 3)
-        height = 1 - affinities.mean(0, dtype=np.float32)
-        return height, (affinities > self.seed).sum(0) >= enough, heads["foreground"][0] > self.foreground
+        mean = affinities.mean(0, dtype=np.float32)
+        surest = -np.sort(np.nan_to_num(-affinities, nan=np.inf), axis=0)
+        return {"mean": mean, "enough": surest[enough - 1], "foreground": heads["foreground"][0]}
+
+    def surface(self, values: Values) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return 1 - values["mean"], values["enough"] > self.seed
+
+    def inside(self, values: Values, loose: bool = False) -> NDArray[np.bool_]:
+        return values["foreground"] > (self.widest("foreground") if loose else self.foreground)

@@ -4,15 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from embedseg_oracles import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box, Lattice, blocks
+from tests.golden import published
+from toolkit.api import Backend, Box, Instances, Prediction
+from toolkit.testing import Lattice, assemble, blocks
 
 
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
@@ -73,13 +71,8 @@ def test_any_blocks_give_the_instances_of_one_block(seed: int, shape: tuple[int,
     spec = EmbedSegClusters(grid=64, seed=0.8, min_size=5)
     everything = whole(heads)
     lattice = Lattice(shape, (8,) * len(shape), (4,) * len(shape))
-    (sweep,) = spec.passes()
-    parts = []
-    for block in blocks(lattice, size):
-        outer = block.core.grow(spec.halo(len(shape)), shape)
-        cut = everything.crop(outer)
-        parts.append(sweep.local(Prediction(cut.heads, outer, block.core, shape), None, Backend()))
-    assert sweep.reduce(parts, None, Backend()) == spec.assemble(everything, Backend())
+    ours = assemble(spec, everything, blocks(lattice, size), lattice=lattice)
+    assert ours == spec.assemble(everything, Backend())
 
 
 PUBLISHED = (
@@ -96,7 +89,7 @@ PUBLISHED = (
 
 @pytest.mark.parametrize("case", PUBLISHED)
 def test_overwriting_clusters_are_those_of_the_published_program(case: str) -> None:
-    data = oracle(f"embedseg_{case}")
+    data = published(f"embedseg_{case}")
     options = json.loads(str(data["params"]))
     raw = data["prediction"]
     ndim = raw.ndim - 1
@@ -124,8 +117,24 @@ def test_an_empty_prediction_has_no_instances() -> None:
 
 
 def test_the_wrong_heads_are_refused_with_a_sentence() -> None:
-    from toolkit.errors import UsageError
-    from toolkit.values.prediction import Head
+    from toolkit.api import Head
 
-    with pytest.raises(UsageError, match="needs a head offsets of 2 channels"):
+    with pytest.raises(ValueError, match="needs a head offsets of 2 channels"):
         EmbedSegClusters().check({"foreground": Head("foreground", 1)}, 2)
+
+
+@pytest.mark.parametrize(("last", "expected"), [(6, []), (7, [[1, 2, 3, 4, 5, 6, 7]])])
+def test_a_proposal_is_accepted_if_more_than_half_of_it_is_free(last: int, expected: list[list[int]]) -> None:
+    """A row of foreground from 1 to `last`: the seed at 1 proposes 1 and 2, of which half is free beside it, and takes
+    them all the same; then the seed at 3 proposes all of the row, of which 4 … `last` are free."""
+    shape, grid = (1, 10), 64
+    seediness = np.zeros((1, *shape), np.float32)
+    seediness[0, 0, 1 : last + 1] = 0.6
+    seediness[0, 0, 1], seediness[0, 0, 3] = 0.99, 0.95
+    reach = np.ones(shape)
+    reach[0, 1], reach[0, 3] = 1.5, last - 2.5
+    bandwidth = np.log(np.log(2) / (reach / (grid - 1)) ** 2) / 10
+    heads = {"offsets": np.zeros((2, *shape), np.float32), "bandwidth": np.stack([bandwidth] * 2).astype(np.float32)}
+    spec = EmbedSegClusters(grid=grid, claim="overwrite")
+    found = spec.assemble(whole({**heads, "seediness": seediness}), Backend())
+    assert [found.voxels(k).tolist() for k in range(len(found))] == expected

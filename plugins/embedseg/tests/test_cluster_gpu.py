@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from test_cluster import random_heads, whole
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import prediction
-from toolkit.testing.device import device
-from toolkit.testing.gpu import need_gpu
+from toolkit.api import Backend
+from toolkit.testing import need_gpu, prediction
+from toolkit.testing import simulated_gpu as device
 
 CASES = [
     ({}, (40, 50)),

@@ -5,11 +5,8 @@ import pytest
 from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
 
-from toolkit.errors import UsageError
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.steps.survey import Survey
-from toolkit.values.truth import Truth
+from toolkit.api import Survey, Truth, UsageError
+from toolkit.testing import Catalogue, Recipe
 
 
 def boxes(shape: tuple[int, ...], sizes: list[tuple[int, ...]], voxel_size: tuple[float, ...] = ()) -> Survey:
@@ -61,12 +58,12 @@ def test_loss_and_clustering_that_measure_differently_are_refused(change: str) -
 
 
 def test_an_anisotropy_for_other_axes_is_a_sentence() -> None:
-    with pytest.raises(UsageError, match="anisotropy needs one number per spatial axis"):
+    with pytest.raises(ValueError, match="anisotropy needs one number per spatial axis"):
         EmbedSegLoss(anisotropy=(1.0, 1.0)).targets(Truth.from_layers(np.ones((1, 4, 4, 4), np.int32)))
 
 
 def test_an_anisotropy_that_the_voxels_do_not_have_is_a_sentence() -> None:
     truth = Truth.from_layers(np.ones((1, 4, 4, 4), np.int32), voxel_size=(2.0, 1.0, 1.0))
     EmbedSegLoss(anisotropy=(2.1, 1.0, 1.0)).targets(truth)
-    with pytest.raises(UsageError, match=r"the voxels are not of this anisotropy: loss.anisotropy=\[5.0, 1.0, 1.0\]"):
+    with pytest.raises(ValueError, match=r"the voxels are not of this anisotropy: anisotropy=\[5.0, 1.0, 1.0\]"):
         EmbedSegLoss(anisotropy=(5.0, 1.0, 1.0)).targets(truth)

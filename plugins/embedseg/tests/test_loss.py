@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from embedseg_oracles import oracle
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
 
-from toolkit.values.truth import Truth
+from tests.golden import published
+from toolkit.api import Truth
 
 REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric"}
 
@@ -15,7 +15,7 @@ REFERENCE = {"lovasz": "hinge", "var_axes": "mean", "bandwidth_mean": "geometric
 @pytest.mark.parametrize("weight", [1, 10])
 @pytest.mark.parametrize(("case", "grid"), [("a", 1024), ("b", 60)])
 def test_loss_and_gradient_equal_those_of_the_published_program(case: str, grid: int, weight: int) -> None:
-    data = oracle("embedseg_loss_2d")
+    data = published("embedseg_loss_2d")
     labels = data[f"{case}_labels"]
     spec = EmbedSegLoss(grid=grid, foreground_weight=weight, **REFERENCE)
     targets = spec.targets(Truth.from_layers(labels[None]))
@@ -68,3 +68,53 @@ def test_lovasz_softmax_of_a_hard_mask_is_one_minus_its_iou() -> None:
     inside = torch.tensor([True] * 6 + [False] * 6)
     phi = torch.tensor([1.0] * 4 + [0.0] * 2 + [1.0] * 3 + [0.0] * 3)
     assert float(lovasz_softmax(phi, inside)) == pytest.approx(1 - 4 / 9)
+
+
+def literal(spec: EmbedSegLoss, raw: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
+    """The equations, object by object and set by set, in double precision."""
+    bandwidth, seediness = raw["bandwidth"], 1 / (1 + np.exp(-raw["seediness"][0]))
+    place = np.stack(np.meshgrid(*map(np.arange, labels.shape), indexing="ij"))
+    instance, smoothness = [], []
+    seed = (seediness[labels == 0] ** 2).sum()
+    for row in spec.targets(Truth.from_layers(labels[None]))["centres"]:
+        inside = labels == row[0]
+        values = bandwidth if spec.bandwidth_mean == "geometric" else np.exp(-5 * bandwidth) / np.sqrt(2)
+        means = [axis[inside].mean() for axis in values]
+        spread = [((axis[inside] - mean) ** 2).mean() for axis, mean in zip(values, means, strict=True)]
+        smoothness.append(sum(spread) if spec.var_axes == "sum" else np.mean(spread))
+        inverse = [np.exp(10 * m) if spec.bandwidth_mean == "geometric" else 1 / (2 * m**2) for m in means]
+        embedded = place / (spec.grid - 1) + np.tanh(raw["offsets"])
+        centre = row[1:] / (spec.grid - 1)
+        phi = np.exp(-sum(s * (e - c) ** 2 for s, e, c in zip(inverse, embedded, centre, strict=True)))
+        seed += spec.foreground_weight * ((seediness[inside] - phi[inside]) ** 2).sum()
+        errors = np.where(inside, 1 - phi, phi) * (2 if spec.lovasz == "hinge" else 1)
+        wrong, before, total = np.zeros_like(inside), 0.0, 0.0
+        for at in np.argsort(-errors, axis=None):
+            wrong.flat[at] = True
+            jaccard = wrong.sum() / (inside | wrong).sum()
+            total, before = total + errors.flat[at] * (jaccard - before), jaccard
+        instance.append(total)
+    return {
+        "instance": spec.instance_weight * np.mean(instance),
+        "smoothness": spec.var_weight * np.mean(smoothness),
+        "seed": spec.seed_weight * seed / labels.size,
+    }
+
+
+@pytest.mark.parametrize("lovasz", ["softmax", "hinge"])
+@pytest.mark.parametrize("var_axes", ["sum", "mean"])
+@pytest.mark.parametrize("bandwidth_mean", ["arithmetic", "geometric"])
+def test_the_loss_is_that_of_the_equations_for_all_pairs_of_options(
+    lovasz: str, var_axes: str, bandwidth_mean: str
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.kron(rng.integers(0, 4, (4, 5)), np.ones((3, 3), np.int32)).astype(np.int32)
+    raw = {
+        "offsets": rng.normal(0, 0.1, (2, *labels.shape)),
+        "bandwidth": rng.normal(0.4, 0.1, (2, *labels.shape)),
+        "seediness": rng.normal(0, 1, (1, *labels.shape)),
+    }
+    spec = EmbedSegLoss(grid=40, lovasz=lovasz, var_axes=var_axes, bandwidth_mean=bandwidth_mean)
+    targets = {name: torch.from_numpy(t)[None] for name, t in spec.targets(Truth.from_layers(labels[None])).items()}
+    terms = spec.build()({name: torch.from_numpy(head)[None] for name, head in raw.items()}, targets)
+    assert {name: float(term) for name, term in terms.items()} == pytest.approx(literal(spec, raw, labels), rel=1e-3)

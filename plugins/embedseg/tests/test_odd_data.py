@@ -12,12 +12,8 @@ import tifffile
 from test_cluster import whole
 from toolkit_embedseg.cluster import EmbedSegClusters
 
-from toolkit.gpu.backend import Backend
-from toolkit.pipeline.segment import segment
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
-from toolkit.training.start import train
+from toolkit.api import Backend
+from toolkit.testing import Catalogue, Recipe, load_model, segment, train
 
 SMALL = ["training.steps=2", "training.batch=2"]
 NETWORKS = {"embedseg": "network.maps=4", "embedseg-3d": "network.width=0.25"}
@@ -64,7 +60,7 @@ def test_volumes_thinner_than_the_stride_train_and_are_segmented(tmp_path: Path)
     shape = ("tiling.window=[8,32,32]", "tiling.overlap=[0,8,8]", "training.crop=[8,32,32]")
     flat = ("loss.anisotropy=[]", "postprocess.anisotropy=[]")
     trained(data(tmp_path / "data", volume), tmp_path / "run", "embedseg-3d", *shape, *flat)
-    model = package.load(str(tmp_path / "run"), Catalogue(), "embedseg")
+    model = load_model(str(tmp_path / "run"), Catalogue(), "embedseg")
     image = (volume > 0).astype(np.float32)
     assert segment(image, model, device="cpu").shape == volume.shape
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.api import Loss, Network, PostProcessor, hookimpl
 from toolkit_embedseg.cluster import EmbedSegClusters
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.network import BranchedErfNet, Sliced
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Loss, Search
-from toolkit.steps.survey import Because, Deduced, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
+from toolkit.api import (
+    Backend,
+    Because,
+    Deduced,
+    Fit,
+    Gathering,
+    Head,
+    Instances,
+    Loss,
+    Prediction,
+    Search,
+    Survey,
+    Voxels,
+    need,
+)
 from toolkit_embedseg.geometry import shared, units
 from toolkit_embedseg.loss import EmbedSegLoss
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Foreground pixels of a part of an image, in raster order of that part: all that clustering needs.
-
-    `index` raster index in the image of `shape`; `offset` `(P, D)` in units of the embedding; `inverse` `(P, D)` =
-    1/(2σ²) in the same units; `seediness` `(P,)`.
-    """
-
-    shape: tuple[int, ...]
-    index: NDArray[np.int64]
-    offset: NDArray[np.float32]
-    inverse: NDArray[np.float32]
-    seediness: NDArray[np.float32]
 
 
 class EmbedSegClusters(Gathering):
@@ -80,33 +72,37 @@ class EmbedSegClusters(Gathering):
             return {}
         return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Points:
-        """The foreground pixels of the block."""
-        inside = prediction["seediness"][0] > self.foreground
-        seediness = backend.to_numpy(prediction["seediness"][0][inside])
-        offset = backend.to_numpy(prediction["offsets"][:, inside]).T
-        bandwidth = backend.to_numpy(prediction["bandwidth"][:, inside]).T
-        there = np.nonzero(backend.to_numpy(inside))
-        where = tuple(axis + start for axis, start in zip(there, prediction.box.start, strict=True))
-        return Points(
-            shape=prediction.shape,
-            index=np.ravel_multi_index(where, prediction.shape).astype(np.int64),
-            offset=np.ascontiguousarray(offset, np.float32),
-            # e^60 is a bandwidth far below a voxel; beyond float32 ends.
-            inverse=np.exp(np.clip(10 * bandwidth, -60, 60)).astype(np.float32),
-            seediness=seediness,
-        )
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.bent:
+            return Fit(0.4, f"{survey.shape}, and it looks for ellipses")
+        return Fit(0.9, survey.shape)
 
-    def settle(self, parts: Sequence[Points], backend: Backend) -> Instances:
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        """`offset` `(P, D)` in units of the embedding, `inverse` `(P, D)` = 1/(2σ²) in the same units and `seediness`
+        `(P,)` of the foreground pixels, float32."""
+        seen = prediction.crop(prediction.core)
+        inside = seen["seediness"][0] > (self.widest("foreground") if loose else self.foreground)
+        offset, bandwidth, seediness = (
+            backend.to_numpy(seen.at(name, inside)) for name in ("offsets", "bandwidth", "seediness")
+        )
+        values = {
+            "offset": np.ascontiguousarray(offset, np.float32),
+            # e^60 is a bandwidth far below a voxel; beyond float32 ends.
+            "inverse": np.exp(np.clip(10 * np.ascontiguousarray(bandwidth), -60, 60)).astype(np.float32),
+            "seediness": seediness[:, 0],
+        }
+        return Voxels.of(backend.to_numpy(inside), values, seen.box, seen.shape, seen.voxel_size)
+
+    def cut(self, piece: Voxels) -> Voxels:
+        return piece.select(piece["seediness"] > self.foreground)
+
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 
-        shape = parts[0].shape
-        index = np.concatenate([p.index for p in parts])
-        order = np.argsort(index, kind="stable")
-        index = index[order]
-        offset, inverse, seediness = (
-            np.concatenate([getattr(p, name) for p in parts])[order] for name in ("offset", "inverse", "seediness")
-        )
+        shape, index = voxels.shape, voxels.index
+        offset, inverse, seediness = (voxels[name] for name in ("offset", "inverse", "seediness"))
         voxel = np.stack(np.unravel_index(index, shape), axis=1) if len(index) else np.zeros((0, len(shape)), np.int64)
         step = np.array(units(self.grid, self.anisotropy, len(shape)))
         start = local_maxima(index, seediness, shape) if self.seeds == "local_maxima" else surest(seediness, self.seed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from toolkit.values.prediction import Head
+from toolkit.api import Head, begin_heads
 
 MAPS = (16, 64, 128)
 DILATIONS = (2, 4, 8, 16)
@@ -29,18 +29,8 @@ class ErfNet(nn.Module):
         self.outputs = nn.ModuleList(
             _conv(ndim, True)(maps[0], sum(h.channels for h in g), 2, stride=2) for g in self.groups
         )
-        self._start()
-
-    def _start(self) -> None:
-        """Give heads with an `initial` value that output everywhere."""
-        with torch.no_grad():
-            for group, output in zip(self.groups, self.outputs, strict=True):
-                at, tensors = 0, dict(output.named_parameters())
-                for head in group:
-                    if head.initial is not None:
-                        tensors["weight"][:, at : at + head.channels] = 0
-                        tensors["bias"][at : at + head.channels] = head.initial
-                    at += head.channels
+        for group, output in zip(self.groups, self.outputs, strict=True):
+            begin_heads(group, output, outputs=1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.encoder(x)

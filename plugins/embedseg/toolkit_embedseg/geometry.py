@@ -6,8 +6,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from toolkit.errors import UsageError
-from toolkit.steps.survey import Because, Deduced, Survey
+from toolkit.api import Because, Deduced, Survey
 
 ROOM = 1.5
 """One unit of the embedding exceeds the largest object by this factor: tanh reaches its farthest pixel easily."""
@@ -20,23 +19,20 @@ def units(grid: int, anisotropy: tuple[float, ...], ndim: int) -> tuple[float, .
     """Length of one voxel along each axis: 1 / (grid − 1), times the anisotropy, so that space is isotropic."""
     scale = anisotropy or (1.0,) * ndim
     if len(scale) != ndim:
-        raise UsageError(
-            "anisotropy needs one number per spatial axis", f"{list(scale)} in {ndim}-D", "say [] for cubes"
-        )
+        raise ValueError(f"anisotropy needs one number per spatial axis: {list(scale)} in {ndim}-D; say [] for cubes")
     return tuple(a / (grid - 1) for a in scale)
 
 
 def fits(anisotropy: tuple[float, ...], voxel_size: tuple[float, ...]) -> None:
-    """Raise `UsageError` if voxels of this size, where it is known, are far from this anisotropy."""
+    """Raise `ValueError` if voxels of this size, where it is known, are far from this anisotropy."""
     units(2, anisotropy, len(voxel_size))
     own = [v / voxel_size[-1] for v in voxel_size]
     known = max(own) != min(own)
     if known and any(max(a / o, o / a) > WRONG for a, o in zip(anisotropy, own, strict=False)):
         right = [round(o, 4) for o in own]
-        raise UsageError(
-            "the voxels are not of this anisotropy",
-            f"loss.anisotropy={list(anisotropy)}, and theirs is {right}",
-            "set both loss.anisotropy and postprocess.anisotropy, or train with --deduce",
+        raise ValueError(
+            f"the voxels are not of this anisotropy: anisotropy={list(anisotropy)}, and theirs is {right}; "
+            "set both loss.anisotropy and postprocess.anisotropy, or train with --deduce"
         )
 
 

@@ -1,5 +1,3 @@
-# ruff: noqa: TID253
-# Imported only when a prediction is clustered, so Numba may be loaded here.
 """The greedy clustering, on a grid of embeddings: identical to the sequential definition, without its cost.
 
 Embeddings are sorted into cells of CELL voxels; a seed visits only the cells that its ellipse φ > .5 meets. Everything
@@ -12,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu.backend import Backend
+from toolkit.api import Backend, jit
 
 CELL = 8
 THREADS = 256
@@ -113,7 +110,7 @@ def _grown(
     backend: Backend,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`_grow` on a GPU."""
-    from toolkit.gpu import kernels
+    from toolkit.api import kernels
 
     xp = backend.xp
     with kernels.on(backend):
@@ -131,10 +128,11 @@ def _three(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(np.pad(array, ((0, 0), (3 - array.shape[1], 0))))
 
 
-@numba.njit(cache=True)
-def _grow(  # type: ignore[no-untyped-def]
-    voxel, offset, inverse, embedded, step, cells, member, first, seeds, min_size, overwrite, near, label, chosen
-):
+@jit
+def _grow(
+    voxel: Any, offset: Any, inverse: Any, embedded: Any, step: Any, cells: Any, member: Any, first: Any, seeds: Any,
+    min_size: int, overwrite: bool, near: Any, label: Any, chosen: Any,
+) -> int:  # fmt: skip
     """Fill `label` and `chosen`; returns the number of instances. `near` is room for the pixels of a proposal."""
     count = 0
     taken = np.zeros(len(voxel), np.bool_)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from toolkit.plugins.specs import Loss
-from toolkit.steps.survey import Because, Deduced, Survey
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
+from toolkit.api import Because, Deduced, Head, Loss, Survey, Truth
 from toolkit_embedseg.centres import Rule, centre
 from toolkit_embedseg.geometry import fits, shared, start
 
@@ -27,6 +24,8 @@ class EmbedSegLoss(Loss):
     """
 
     kind: Literal["embedseg"] = "embedseg"
+    title: ClassVar[str] = "EmbedSeg: pixels point at the centre of their object"
+    citation: ClassVar[str] = "Lalit, Tomancak and Jug, Embedding-based Instance Segmentation in Microscopy, MIDL 2021"
     centre: Rule = "medoid"
     """Where pixels point: `medoid` (paper §2), `centroid` (Neven et al. 2019), `approximate_medoid` (reference)."""
     grid: Annotated[int, Field(ge=2)] = 1024
@@ -91,4 +90,7 @@ class EmbedSegLoss(Loss):
     def build(self) -> torch.nn.Module:
         from toolkit_embedseg.lovasz import EmbeddingLoss
 
-        return EmbeddingLoss(self)
+        weights = self.instance_weight, self.var_weight, self.seed_weight
+        return EmbeddingLoss(
+            self.grid, self.anisotropy, self.lovasz, self.var_axes, self.bandwidth_mean, self.foreground_weight, weights
+        )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,19 +12,30 @@ from torch import Tensor, nn
 
 from toolkit_embedseg.geometry import units
 
-if TYPE_CHECKING:
-    from toolkit_embedseg.loss import EmbedSegLoss
-
 FAR = 12.0
 """Pixels with −log φ above this (φ < 1e-5) and outside of the object add nothing that counts, and are left out."""
 
 
 class EmbeddingLoss(nn.Module):
-    """`(heads, targets) -> {"instance", "smoothness", "seed"}`, each the mean over the images of a batch, weighted."""
+    """`(heads, targets) -> {"instance", "smoothness", "seed"}`, each the mean over the images of a batch, weighted.
 
-    def __init__(self, spec: EmbedSegLoss) -> None:
+    Arguments are the fields of `EmbedSegLoss`; `weights` those of the three terms.
+    """
+
+    def __init__(
+        self,
+        grid: int,
+        anisotropy: tuple[float, ...],
+        lovasz: Literal["softmax", "hinge"],
+        var_axes: Literal["sum", "mean"],
+        bandwidth_mean: Literal["arithmetic", "geometric"],
+        foreground_weight: float,
+        weights: tuple[float, float, float],
+    ) -> None:
         super().__init__()
-        self.spec = spec
+        self.grid, self.anisotropy, self.weights = grid, anisotropy, weights
+        self.lovasz = lovasz_hinge if lovasz == "hinge" else lovasz_softmax
+        self.var_axes, self.bandwidth_mean, self.foreground_weight = var_axes, bandwidth_mean, foreground_weight
 
     def forward(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
         count = len(heads["seediness"])
@@ -35,19 +46,17 @@ class EmbeddingLoss(nn.Module):
             )
             for b in range(count)
         ]
-        weights = (self.spec.instance_weight, self.spec.var_weight, self.spec.seed_weight)
-        sums = [w * torch.stack(t).mean() for w, t in zip(weights, zip(*terms, strict=True), strict=True)]
+        sums = [w * torch.stack(t).mean() for w, t in zip(self.weights, zip(*terms, strict=True), strict=True)]
         return dict(zip(("instance", "smoothness", "seed"), sums, strict=True))
 
     def _image(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        spec = self.spec
         shape = heads["seediness"].shape[1:]
         ndim = len(shape)
         seen, known = targets["known"].reshape(2, -1)
         labels = targets["labels"].reshape(len(targets["labels"]), -1)
         bandwidth = heads["bandwidth"].reshape(ndim, -1)
         seediness = torch.sigmoid(heads["seediness"]).reshape(-1)
-        step = torch.tensor(units(spec.grid, spec.anisotropy, ndim), device=bandwidth.device)
+        step = torch.tensor(units(self.grid, self.anisotropy, ndim), device=bandwidth.device)
         axes = [torch.arange(n, device=step.device, dtype=step.dtype) * u for n, u in zip(shape, step, strict=True)]
         position = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(ndim, -1)
         offset = torch.tanh(heads["offsets"]).reshape(ndim, -1)
@@ -72,15 +81,15 @@ class EmbeddingLoss(nn.Module):
             gap = position[:, near] - centre[:, None] + offset[:, near]
             phi = torch.exp(-(mean[:, None] * gap**2).sum(0))
             own = inside[near]
-            instance = instance + (lovasz_hinge if spec.lovasz == "hinge" else lovasz_softmax)(phi, own)
+            instance = instance + self.lovasz(phi, own)
             smoothness = smoothness + smooth
-            seed = seed + spec.foreground_weight * ((seediness[member] - phi[own].detach()) ** 2).sum()
+            seed = seed + self.foreground_weight * ((seediness[member] - phi[own].detach()) ** 2).sum()
             objects += 1
         return instance / max(1, objects), smoothness / max(1, objects), seed / seen.sum().clamp(min=1)
 
     def _bandwidth(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """1/(2σ²) of an object per axis `(D,)` from the raw outputs of its pixels `(D, P)`, and its smoothness."""
-        if self.spec.bandwidth_mean == "geometric":
+        if self.bandwidth_mean == "geometric":
             mean = raw.mean(1)
             spread = (raw - mean[:, None].detach()) ** 2
             inverse = torch.exp(10 * mean)
@@ -89,7 +98,7 @@ class EmbeddingLoss(nn.Module):
             mean = sigma.mean(1)
             spread = (sigma - mean[:, None].detach()) ** 2
             inverse = 1 / (2 * mean**2)
-        return inverse, (spread.mean() if self.spec.var_axes == "mean" else spread.mean(1).sum())
+        return inverse, (spread.mean() if self.var_axes == "mean" else spread.mean(1).sum())
 
 
 def _members(labels: Tensor, seen: Tensor) -> dict[int, Tensor]:

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.builtin.networks.plain_unet import PlainUNet
-from toolkit.errors import UsageError
-from toolkit.plugins.specs import Network
-from toolkit.steps.survey import Deduced, Survey
-from toolkit.values.prediction import Head
+from toolkit.api import Deduced, Head, Network, PlainUNet, Survey
 from toolkit_embedseg.geometry import anisotropy
 
 if TYPE_CHECKING:
@@ -34,8 +30,8 @@ class BranchedErfNet(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         return (8,) * ndim
 
-    def of_heads(self, tensor: str) -> bool:
-        return not tensor.startswith("encoder.")  # which decoders there are depends on the heads
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("encoder.",)  # which decoders there are depends on the heads
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_embedseg.erfnet import ErfNet
@@ -58,11 +54,8 @@ class Sliced(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         return (1, *self.of.stride(2))[-ndim:]
 
-    def borrows(self, other: Network) -> bool:
-        return self.of.borrows(other.of if isinstance(other, Sliced) else other)
-
-    def of_heads(self, tensor: str) -> bool:
-        return self.of.of_heads(tensor)
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self.of.shares()
 
     def deduced(self, survey: Survey) -> Deduced:
         return {"anisotropy": anisotropy(survey)}
@@ -72,10 +65,10 @@ class Sliced(Network):
 
         other = [h.name for h in heads if h.transform not in ("scalar", "vector", "extent")]
         if ndim != 3 or other or len(self.anisotropy) not in (0, 3):
-            raise UsageError(
-                "a sliced network works on volumes, on heads of scalars and vectors, and with one anisotropy per axis",
-                f"{ndim} axes, anisotropy {list(self.anisotropy)}{', heads ' * bool(other)}{', '.join(other)}",
-                f"choose --set network={self.of.kind}",
+            raise ValueError(
+                "a sliced network works on volumes, on heads of scalars and vectors, and with one anisotropy per axis: "
+                f"{ndim} axes, anisotropy {list(self.anisotropy)}{', heads ' * bool(other)}{', '.join(other)}; "
+                f"choose --set network={self.of.kind}"
             )
         flat = tuple(h if h.transform == "scalar" else replace(h, channels=2) for h in heads)
         scalars = {h.name for h in heads if h.transform == "scalar"}

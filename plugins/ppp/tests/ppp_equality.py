@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from toolkit_ppp import assembly
+from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.blockwise import prediction
-from toolkit.values.prediction import Prediction
+from toolkit.api import Backend, Prediction
+from toolkit.testing import prediction
 
 CPU = Backend()
 
@@ -19,16 +19,20 @@ def there(seen: Prediction, gpu: Backend) -> Prediction:
 
 
 def compare(seen: Prediction, how: PatchPerPix, gpu: Backend) -> None:
-    patches = assembly.read(seen, how, CPU)
-    first = assembly.scored(seen, patches, how, CPU)
+    piece = how.keep(seen, CPU)
+    patches = read(piece, how, CPU)
+    first = assembly.scored(piece, patches, how, CPU)
     selection = assembly.selected([first], how)
-    second = assembly.linked(seen, patches, selection, how, CPU)
+    second = assembly.linked(piece, patches, selection, how, CPU)
     result = assembly.assembled([second], selection, how)
 
     far = there(seen, gpu)
-    codes = assembly.read(far, how, gpu)
-    one = assembly.scored(far, codes, how, gpu)
-    two = assembly.linked(far, codes, selection, how, gpu)
+    kept = how.keep(far, gpu)
+    for name, values in piece.values.items():
+        _same(kept[name], values)
+    codes = read(kept, how, gpu)
+    one = assembly.scored(kept, codes, how, gpu)
+    two = assembly.linked(kept, codes, selection, how, gpu)
     edges = type(two.edges).merge([two.edges])
     for name in ("centres", "rows", "codes", "inside"):
         _same(gpu.to_numpy(getattr(codes, name)), getattr(patches, name))

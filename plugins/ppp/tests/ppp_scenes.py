@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
+from toolkit.api import Box, Prediction
 
 
 def labels(rng: np.random.Generator, shape: tuple[int, ...], count: int = 6, radius=(2, 5)) -> np.ndarray:

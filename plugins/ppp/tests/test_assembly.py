@@ -10,12 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ppp_scenes import options, prediction, scene
 from toolkit_ppp import assembly
-from toolkit_ppp.foreground import foreground
+from toolkit_ppp.patches import read
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
+from toolkit.api import Backend, Instances, Prediction
 
 CPU = Backend()
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,15 +21,16 @@ quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 def compare(seen: Prediction, how: PatchPerPix) -> None:
     """Every intermediate result, exactly."""
-    inside, centred = foreground(seen, how)
+    piece = how.keep(seen, CPU)
+    patches = read(piece, how, CPU)
+    inside, centred = piece.mask(), patches.rows.reshape(piece.box.shape) >= 0
     scores, nodes, edges, _, instances = literal_integer.assemble(seen["patches"], inside, how, inside & ~centred)
-    patches = assembly.read(seen, how, CPU)
-    first = assembly.scored(seen, patches, how, CPU)
+    first = assembly.scored(piece, patches, how, CPU)
     got = zip(first.centres.tolist(), first.agreement.tolist(), first.pairs.tolist(), strict=True)
     assert {c: Fraction(a, 16384 * n) if n else Fraction(0) for c, a, n in got} == scores
     selection = assembly.selected([first], how)
     assert selection.centres.tolist() == nodes
-    second = assembly.linked(seen, patches, selection, how, CPU)
+    second = assembly.linked(piece, patches, selection, how, CPU)
     ends = zip(second.edges.first.tolist(), second.edges.second.tolist(), strict=True)
     weights = zip(second.edges.total.tolist(), second.edges.count.tolist(), strict=True)
     assert {e: (Fraction(t, 16384 * n), n) for e, (t, n) in zip(ends, weights, strict=True)} == edges
@@ -69,7 +68,8 @@ def test_2d_is_3d_with_one_plane(seed: int, how: PatchPerPix) -> None:
 def test_integers_stay_near_floats(vote: str, threshold: float) -> None:
     how = PatchPerPix(patch=(7, 7), vote=vote, threshold=threshold)
     seen = scene(5, (24, 30), how.patch)
-    inside, _ = foreground(seen, how)
+    piece = how.keep(seen, CPU)
+    inside = piece.mask()
     exact = literal.patches(seen["patches"], inside, how)
     affinity, _ = literal.consensus(exact, inside.size, how)
     rounded, _ = literal_integer.consensus(literal_integer.patches(seen["patches"], inside, how), how)
@@ -77,7 +77,7 @@ def test_integers_stay_near_floats(vote: str, threshold: float) -> None:
     pairs = np.array(list(rounded))
     worst = np.abs(affinity[pairs[:, 0], pairs[:, 1]] - np.array(list(rounded.values())) / 16384).max()
     assert 0 < worst <= bound
-    first = assembly.scored(seen, assembly.read(seen, how, CPU), how, CPU)
+    first = assembly.scored(piece, read(piece, how, CPU), how, CPU)
     scores = first.agreement / (16384 * np.maximum(first.pairs, 1))
     assert np.abs(scores - [literal.score(x, affinity) for x in exact]).max() <= bound
 

@@ -12,15 +12,10 @@ from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.network import Backbone, PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.window import EncoderDecoder, Windowed
 
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import Predictor
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.registry.package import load, save
-from toolkit.steps import normalise
-from toolkit.testing.scenes import blobs
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, UsageError
+from toolkit.testing import Catalogue, Predictor, Recipe, blobs, fit_scale
+from toolkit.testing import load_model as load
+from toolkit.testing import save_weights as save
 
 CODER = PatchCoder(maps=4, levels=2, code=24, coder_levels=1, coder_maps=2, autoencoder=True)
 WINDOW = PatchWindow(maps=4, levels=2, window_maps=2, poolings=1, norm="batch")
@@ -96,9 +91,9 @@ def test_windows_are_what_lies_around_a_pixel_and_zero_beyond_the_border() -> No
 
 def test_a_code_that_does_not_fit_the_patch_and_a_window_that_does_not_hold_it_are_refused() -> None:
     heads = PatchLoss(patch=(25, 25)).heads(2)
-    with pytest.raises(UsageError, match=r"multiple of its 4×4 places: network.code=252; choose 256"):
+    with pytest.raises(ValueError, match=r"multiple of its 4×4 places: code=252; choose 256"):
         PatchCoder().build(1, heads, 2)
-    with pytest.raises(UsageError, match="a window of 9 pixels does not hold a patch of 25×25"):
+    with pytest.raises(ValueError, match="a window of 9 pixels does not hold a patch of 25×25"):
         PatchWindow(poolings=1).build(1, heads, 2)
 
 
@@ -177,18 +172,18 @@ def test_memory_that_runs_out_while_patches_are_decoded_changes_nothing(tmp_path
     save(module, tmp_path / "best.safetensors")
     package = load(str(tmp_path), catalogue, "ppp")
     image = blobs((40, 44), seed=1).image
-    scale, box = normalise.fit(image, recipe.normalise), Box.whole(image.shape)
+    scale, box = fit_scale(image, recipe.normalise), Box.whole(image.shape)
     whole = Predictor(package, Backend())(image, scale, box)
 
     starved, failures = Predictor(package, Backend()), []
-    network = next(m for m in starved._module.modules() if isinstance(m, CodedModule))
+    network = next(m for m in starved.engine._module.modules() if isinstance(m, CodedModule))
 
     def starve(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
         if len(inputs[0]) > 2:
             failures.append(len(inputs[0]))
             raise torch.cuda.OutOfMemoryError
 
-    network.register_forward_pre_hook(starve)
+    network.features.register_forward_pre_hook(starve)
     starved._batch = 16
     again = starved(image, scale, box)
     assert failures[:3] == [12, 6, 3]

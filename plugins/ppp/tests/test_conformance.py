@@ -12,11 +12,8 @@ from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.testing import LossTests, NetworkTests
-from toolkit.testing.blockwise import Heads
-from toolkit.testing.postprocessor import PostProcessorTests
-from toolkit.testing.scenes import Scene
-from toolkit.values.prediction import Head
+from toolkit.api import Head
+from toolkit.testing import Heads, LossTests, NetworkTests, PostProcessorTests, Scene
 
 
 class _Assembly(PostProcessorTests):

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from safetensors.numpy import load_file
 
-from toolkit.cli import main
-from toolkit.testing.scenes import blobs, worms
+from toolkit.testing import blobs, worms
+from toolkit.testing import seg as main
 
 SMALL = ("training.crop=[32,32]", "training.batch=1", "tiling.window=[32,32]", "tiling.overlap=8", "network.maps=2",
          "loss.patch=[5,5]", "postprocess.patch=[5,5]", "training.average=0")  # fmt: skip
@@ -170,6 +170,13 @@ def test_planes_of_overlapping_objects_must_have_one_shape(
     assert "the labels are 2 images of different shapes" in said.error
 
 
+def test_the_score_that_a_training_says_is_obtained(
+    data: Path, model: Path, obtained: Callable[[Path, Path], tuple[float, float]]
+) -> None:
+    said, found = obtained(model, data)
+    assert said == found
+
+
 def test_blocks_give_the_same_objects(seg: Callable[..., Said], data: Path, model: Path, tmp_path: Path) -> None:
     found = []
     for block in ((), ("--block", 16)):
@@ -184,7 +191,7 @@ def test_an_autoencoder_is_trained_before_its_codes(seg: Callable[..., Said], da
     fields = (*CODER, "loss.foreground=foreground", "loss.pixels=64")
     assert seg(*train(data, "first", "ppp-ae-codes-paper", fields)).code == 0
     before, last = (load_file(tmp_path / "first" / f"{n}.safetensors") for n in ("best", "last"))
-    assert all(np.allclose(value, last[f"module.{name}"]) for name, value in before.items())
+    assert all(np.allclose(value, last[f"last.network.{name}"]) for name, value in before.items())
 
     assert seg(*train(data, "second", "ppp-ae-paper", fields, "--model", "first")).code == 0
     after = load_file(tmp_path / "second" / "best.safetensors")
@@ -192,6 +199,8 @@ def test_an_autoencoder_is_trained_before_its_codes(seg: Callable[..., Said], da
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert any(name.startswith("features") for name in changed)
     assert not [name for name in changed if "encoder" in name or "decoder" in name]
+    assert "closing" in json.loads((tmp_path / "second" / "training.json").read_text())
+    assert "closing" not in json.loads((tmp_path / "first" / "training.json").read_text())  # its heads mean nothing yet
     assert seg(*segment(data / "images" / "v.tif", Path("second"), tmp_path / "out")).code == 0
 
     said = seg(*train(data, "third", "ppp-ae-paper", (*fields, "network.code=18"), "--model", "first"))
@@ -214,7 +223,6 @@ def test_a_code_that_does_not_fit_is_refused(seg: Callable[..., Said], data: Pat
 
 
 def test_any_network_can_learn_vectors_beside_patches(seg: Callable[..., Said], data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_cpv", reason="the plugin cpv is not installed")
     for recipe, fields in (("ppp", UNET), ("ppp-dec-paper", (*CODER, "loss.foreground=foreground"))):
         assert seg(*train(data, recipe, recipe, (*fields, "auxiliary=cpv"))).code == 0
         assert "auxiliary.cpv" in (tmp_path / recipe / "log.csv").read_text().partition("\n")[0]

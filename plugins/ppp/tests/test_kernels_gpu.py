@@ -8,8 +8,8 @@ from ppp_scenes import options, scene
 from toolkit_ppp import panes
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
-from toolkit.testing.gpu import need_gpu
+from toolkit.api import Backend
+from toolkit.testing import need_gpu
 
 pytestmark = pytest.mark.gpu
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -38,7 +38,7 @@ def test_patches_of_the_paper_equal_the_cpu(gpu, shape, patch, vote) -> None:
     compare(scene(0, shape, patch), PatchPerPix(patch=patch, vote=vote, self_pairs=True), gpu)
 
 
-def test_twice_and_in_pieces_is_the_same(gpu, monkeypatch) -> None:
+def test_twice_and_in_panes_is_the_same(gpu, monkeypatch) -> None:
     how = PatchPerPix(patch=(15, 15))
     seen = scene(6, (90, 100), how.patch)
     expected = how.assemble(seen, CPU)

@@ -8,15 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ppp_equality import CPU, compare, there
 from ppp_scenes import options, prediction, scene
-from toolkit_ppp import assembly, graph, panes, patches, rank
+from toolkit_ppp import graph, panes, patches, rank
 from toolkit_ppp.layout import Layout
-from toolkit_ppp.patchperpix import MAX_VOXELS, PatchPerPix
+from toolkit_ppp.options import MAX_VOXELS
+from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.errors import OutOfMemory
-from toolkit.gpu import kernels
-from toolkit.testing.blockwise import assemble, grid
-from toolkit.testing.device import RawModule, device
-from toolkit.values.tiles import Box
+from toolkit.api import Box, OutOfMemory, kernels
+from toolkit.testing import RawModule, assemble, grid
+from toolkit.testing import simulated_gpu as device
 
 quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BARRIER = "__syncthreads();"
@@ -69,8 +68,8 @@ def test_probabilities_at_the_edges_of_classes_have_the_same_codes() -> None:
     values = np.concatenate([edges, np.nextafter(edges, np.float32(2)), np.nextafter(edges, np.float32(-2))])
     heads = {"patches": values.reshape(1, 3, 11), "foreground": np.ones((1, 3, 11), np.float32)}
     with device() as gpu:
-        far = assembly.read(there(prediction(heads), gpu), how, gpu)
-        np.testing.assert_array_equal(far.codes.get(), assembly.read(prediction(heads), how, CPU).codes)
+        far = how.keep(there(prediction(heads), gpu), gpu)
+        np.testing.assert_array_equal(far["codes"], how.keep(prediction(heads), CPU)["codes"])
 
 
 def test_blocks_on_the_device_give_the_labels_of_the_whole_on_the_cpu() -> None:
@@ -91,11 +90,11 @@ def test_an_empty_foreground_gives_no_instances() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 40_000])
-def test_pieces_of_any_size_give_the_same_numbers(limit, monkeypatch) -> None:
+def test_panes_of_any_size_give_the_same_numbers(limit, monkeypatch) -> None:
     how = PatchPerPix(patch=(5, 5), sparse=False)
     seen, filled = scene(4, (12, 14), how.patch), []
-    one = panes.fill
-    monkeypatch.setattr(panes, "fill", lambda *given: filled.append(found := one(*given)) or found)
+    one = panes.filled
+    monkeypatch.setattr(panes, "filled", lambda *given: filled.append(found := one(*given)) or found)
     if not limit:
         monkeypatch.setattr(panes, "BUDGET", 0)
     with device(limit=limit or None) as gpu:
@@ -123,13 +122,13 @@ def test_too_little_memory_for_anything_is_a_sentence() -> None:
         how.assemble(there(seen, gpu), gpu)
 
 
-def test_pieces_partition_the_tiles_that_are_there() -> None:
+def test_panes_partition_the_tiles_that_are_there() -> None:
     there_ = np.random.default_rng(0).random((5, 7, 9)) < 0.3
     times = np.zeros(there_.shape, int)
     found = panes.cut(there_, Box.whole(there_.shape), 6)
-    for piece in found:
-        assert 0 < there_[piece.slices].sum() <= 6
-        times[piece.slices] += 1
+    for pane in found:
+        assert 0 < there_[pane.slices].sum() <= 6
+        times[pane.slices] += 1
     assert times.max() == 1
     assert (times[there_] == 1).all()
 
@@ -138,7 +137,7 @@ def test_python_and_the_kernels_agree_on_sizes() -> None:
     text = kernels.source(patches.KERNELS / "patches.cu")
     named = dict(re.findall(r"^#define (\w+) (-?\d+)", text, re.MULTILINE))
     assert {name: int(value) for name, value in named.items() if name != "RESIDENT"} == {
-        "THREADS": patches.THREADS, "TILE": panes.TILE, "UNCOVERED": patches.UNCOVERED, "SIDE": patches.SIDE
+        "THREADS": patches.THREADS, "TILE": panes.TILE, "UNCOVERED": patches.UNCOVERED
     }  # fmt: skip
 
 
@@ -153,7 +152,7 @@ def test_positions_are_those_of_the_layout() -> None:
 def test_every_barrier_is_missed_under_some_order(name, monkeypatch) -> None:
     how = PatchPerPix(patch=(13, 13))
     seen = scene(2, (14, 15), how.patch)
-    local = assembly.read(seen, how, CPU)
+    local = patches.read(how.keep(seen, CPU), how, CPU)
     box = Box.whole(local.shape)
     expected = rank.cpu(local, box, how, 1)
     original = kernels.source
@@ -167,7 +166,7 @@ def test_every_barrier_is_missed_under_some_order(name, monkeypatch) -> None:
 
         monkeypatch.setattr(kernels, "source", source)
         with device(seed) as gpu:
-            far = assembly.read(there(seen, gpu), how, gpu)
+            far = patches.read(how.keep(there(seen, gpu), gpu), how, gpu)
             try:
                 return bool((rank.cuda(far, box, how, gpu).get() == expected).all())
             except RuntimeError:

@@ -7,7 +7,11 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from toolkit_ppp.kept import coded
 from toolkit_ppp.members import Members
+from toolkit_ppp.patchperpix import PatchPerPix
+
+from toolkit.api import Backend
 
 
 def literal(layers: np.ndarray, void: np.ndarray, pixel: tuple[int, ...], patch: tuple[int, ...]):
@@ -68,3 +72,9 @@ def test_pixels_are_drawn_by_chance_but_by_the_seed() -> None:
     assert torch.equal(one, members.pixels("foreground", 50))
     assert not torch.equal(one, members.pixels("foreground", 50))
     assert len(one) == 50
+
+
+def test_a_pixel_takes_part_up_to_the_threshold_of_several_objects() -> None:
+    several = np.array([0.4, 0.5, 0.6], np.float32)
+    found = coded(np.zeros((3, 9), np.float32), several, PatchPerPix(patch=(3, 3), overlap_threshold=0.5), Backend())
+    assert found["centred"].tolist() == [True, True, False]

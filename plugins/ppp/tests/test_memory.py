@@ -4,34 +4,39 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from ppp_scenes import labels, patches, prediction
-from toolkit_ppp import assembly, sweep
+from ppp_scenes import labels, prediction
+from ppp_scenes import patches as ideal
+from toolkit_ppp import assembly, pane, patches
 from toolkit_ppp.patchperpix import PatchPerPix
 
-from toolkit.gpu.backend import Backend
+from toolkit.api import Backend
 
 CPU = Backend()
 
 
 @pytest.mark.parametrize(("shape", "patch"), [((200, 200), (13, 13)), ((24, 48, 64), (5, 5, 5))])
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("budget", [sweep.BUDGET, 4 * 2**20])
+@pytest.mark.parametrize("budget", [pane.BUDGET, 4 * 2**20])
 def test_an_assembly_holds_no_more_than_its_formula(shape, patch, threads, budget, monkeypatch) -> None:
-    monkeypatch.setattr(sweep, "BUDGET", budget)
+    monkeypatch.setattr(pane, "BUDGET", budget)
     rng = np.random.default_rng(0)
     found = labels(rng, shape, count=40, radius=(6, 10))
     how = PatchPerPix(patch=patch)
-    seen = prediction({"patches": patches(rng, found, patch)})
+    seen = prediction({"patches": ideal(rng, found, patch)})
+    for part in (assembly, patches):
+        monkeypatch.setattr(part, "default_threads", lambda: threads)
     # The first time compiles.
-    assembly.assemble(seen, how, CPU, threads)
+    how.assemble(seen, CPU)
     tracemalloc.start()
-    assembly.assemble(seen, how, CPU, threads)
+    how.assemble(seen, CPU)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    read = assembly.read(seen, how, CPU)
-    selection = assembly.selected([assembly.scored(seen, read, how, CPU)], how)
-    edges = len(assembly.linked(seen, read, selection, how, CPU).edges.first)
-    codes, expanded = 2 * len(read.centres) * how.voxels, 4 * len(read.centres) * read.layout.padded
-    assert len(read.centres) > found.size // 10
+    piece = how.keep(seen, CPU)
+    held = patches.read(piece, how, CPU)
+    selection = assembly.selected([assembly.scored(piece, held, how, CPU)], how)
+    edges = len(assembly.linked(piece, held, selection, how, CPU).edges.first)
+    # What is read of a window, here the whole image, and what is kept of it; later that, confined to the foreground.
+    codes, expanded = 6 * len(held.centres) * how.voxels, 4 * len(held.centres) * held.layout.padded
+    assert len(held.centres) > found.size // 10
     # Codes of all patches; stretched copies of those that threads work on; pairs of selected patches; bits and masks.
-    assert peak <= codes + threads * min(budget, expanded) + 256 * edges + 32 * found.size
+    assert peak <= codes + threads * min(budget, expanded) + 256 * edges + 48 * found.size

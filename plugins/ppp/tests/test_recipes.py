@@ -7,14 +7,8 @@ import pytest
 import toolkit_ppp
 import torch
 
-from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import activate
-from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
-from toolkit.registry.package import channels
-from toolkit.testing.scenes import blobs, worms
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, Prediction
+from toolkit.testing import Catalogue, Recipe, activate, blobs, channels, worms
 
 RECIPES = Path(toolkit_ppp.__file__).parent / "recipes"
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))

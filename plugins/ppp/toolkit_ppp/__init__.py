@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.plugins import hookimpl
-from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.api import Loss, Network, PostProcessor, hookimpl
 from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, PatchLoss
 from toolkit_ppp.mws_dense import DenseMutexWatershed
 from toolkit_ppp.network import PatchCoder, PatchUNet, PatchWindow
 from toolkit_ppp.patchperpix import PatchPerPix
 
-SEG_API = 1
+SEG_API = 2
 
 
 @hookimpl

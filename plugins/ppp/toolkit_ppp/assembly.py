@@ -7,31 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, Instances, Voxels, kernels
 from toolkit_ppp import graph, rank
-from toolkit_ppp.bits import Words
+from toolkit_ppp.bits import Words, pack
 from toolkit_ppp.cover import cover
-from toolkit_ppp.foreground import foreground
 from toolkit_ppp.graph import Edges
 from toolkit_ppp.label import label
 from toolkit_ppp.layout import triple
+from toolkit_ppp.options import Options
 from toolkit_ppp.partition import partition
-from toolkit_ppp.patches import Patches, above, encode, members
+from toolkit_ppp.patches import Patches, members
 from toolkit_ppp.selection import Selection
 from toolkit_ppp.thin import thin
 from toolkit_ppp.threads import default_threads
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 Ints = NDArray[np.int64]
 
@@ -63,51 +56,34 @@ class Linked:
     values: NDArray[np.uint8]
 
 
-def assemble(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Instances:
-    """Instances of `prediction.box` as if it were the whole image."""
-    whole = Box.whole(prediction.box.shape)
-    prediction = Prediction(prediction.heads, whole, whole, whole.shape, prediction.voxel_size)
-    patches = read(prediction, options, backend, threads)
-    selection = selected([scored(prediction, patches, options, backend, threads)], options)
-    return assembled([linked(prediction, patches, selection, options, backend, threads)], selection, options)
-
-
-def read(prediction: Prediction, options: PatchPerPix, backend: Backend, threads: int | None = None) -> Patches:
-    """The patches of a block."""
-    with kernels.on(backend):
-        inside, centred = foreground(prediction, options)
-        return encode(prediction.heads["patches"], inside, centred, options, backend, threads)
-
-
-def scored(
-    prediction: Prediction, patches: Patches, options: PatchPerPix, backend: Backend, threads: int | None = None
-) -> Scored:
+def scored(piece: Voxels, patches: Patches, options: Options, backend: Backend, threads: int | None = None) -> Scored:
     """First pass: the score of each patch (Eqs 1–5)."""
-    core = prediction.core.relative_to(prediction.box)
-    around = _three(core.grow(options.radius, prediction.box.shape))
+    core = piece.core.relative_to(piece.box)
+    around = _three(core.grow(options.radius, piece.box.shape))
     with kernels.on(backend):
         if backend.on_gpu:
             agreement = rank.cuda(patches, around, options, backend)
         else:
             agreement = rank.cpu(patches, around, options, threads or default_threads())
         mine = _within(patches, _three(core))
-        cut = options.threshold if options.cover_threshold is None else options.cover_threshold
+        here = backend.to_numpy(mine)
         # Codes are most of what is held: they are read where they are, and only what is made of them is cut out.
-        bits = members(patches.codes, backend)[backend.to_numpy(mine)]
-        heads, same = prediction.heads["patches"], cut == options.threshold
+        bits = covers = members(patches.codes, backend)[here]
+        if "covers" in piece.values:
+            covers = piece["covers"][patches.which[here]] & pack(backend.to_numpy(patches.codes[mine] >= -256))
         return Scored(
-            prediction.core,
-            prediction.shape,
-            _in_image(patches, mine, prediction, backend),
+            piece.core,
+            piece.shape,
+            _in_image(patches, mine, piece, backend),
             backend.to_numpy(agreement[mine]),
             backend.to_numpy(rank.informative_pairs(patches.codes)[mine]),
             bits,
-            bits if same else above(heads, patches.centres[mine], patches.codes[mine], cut, backend),
+            covers,
             np.packbits(backend.to_numpy(patches.inside[_three(core).slices])),
         )
 
 
-def selected(parts: Sequence[Scored], options: PatchPerPix) -> Selection:
+def selected(parts: Sequence[Scored], options: Options) -> Selection:
     """Rank all patches of the image, cover its foreground, thin out (paper, 2.1)."""
     shape = parts[0].shape
     inside = np.zeros(shape, bool)
@@ -133,23 +109,23 @@ def selected(parts: Sequence[Scored], options: PatchPerPix) -> Selection:
 
 
 def linked(
-    prediction: Prediction,
+    piece: Voxels,
     patches: Patches,
     selection: Selection,
-    options: PatchPerPix,
+    options: Options,
     backend: Backend,
     threads: int | None = None,
 ) -> Linked:
     """Second pass: the affinities of the selected patches (Eq 6)."""
-    core = prediction.core.relative_to(prediction.box)
-    origin = triple(prediction.box.start, 0)
+    core = piece.core.relative_to(piece.box)
+    origin = triple(piece.box.start, 0)
     with kernels.on(backend):
         if backend.on_gpu:
             edges = graph.cuda(patches, _three(core), origin, selection, options, backend)
         else:
             edges = graph.cpu(patches, _three(core), origin, selection, options, threads or default_threads())
         mine = _within(patches, _three(core))
-        centres = _in_image(patches, mine, prediction, backend)
+        centres = _in_image(patches, mine, piece, backend)
         chosen = np.isin(centres, selection.centres)
         values = np.zeros((0, options.voxels), np.uint8)
         if options.overlap == "highest_probability":
@@ -158,7 +134,7 @@ def linked(
     return Linked(edges, centres[chosen], values)
 
 
-def assembled(parts: Sequence[Linked], selection: Selection, options: PatchPerPix) -> Instances:
+def assembled(parts: Sequence[Linked], selection: Selection, options: Options) -> Instances:
     """Partition the patch graph of the image and unite the patches of each cluster."""
     edges = Edges.merge([part.edges for part in parts])
     cluster = partition(selection.centres, edges, options.partition)
@@ -179,8 +155,8 @@ def _within(patches: Patches, core: Box) -> Any:
     return rows[rows >= 0]
 
 
-def _in_image(patches: Patches, which: Any, prediction: Prediction, backend: Backend) -> Ints:
+def _in_image(patches: Patches, which: Any, piece: Voxels, backend: Backend) -> Ints:
     """Raster indices in the image of the centres of patches."""
-    where = np.stack(np.unravel_index(backend.to_numpy(patches.centres[which]), prediction.box.shape))
-    where += np.array(prediction.box.start)[:, None]
-    return np.asarray(np.ravel_multi_index(tuple(where), prediction.shape), np.int64)
+    where = np.stack(np.unravel_index(backend.to_numpy(patches.centres[which]), piece.box.shape))
+    where += np.array(piece.box.start)[:, None]
+    return np.asarray(np.ravel_multi_index(tuple(where), piece.shape), np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit_ppp.jit import jit
+from toolkit.api import jit
 from toolkit_ppp.layout import Triple
 
 Words = NDArray[np.uint64]

@@ -4,53 +4,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.errors import UsageError
-from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense, gathered
-from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
+from toolkit.api import Head, Trunk, UsageError, begin_heads, unet_level
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
+from toolkit_ppp.unet import everywhere, linear, together
 
-if TYPE_CHECKING:
-    from toolkit_ppp.network import PatchCoder
+FEW = 128
+"""Patches that are decoded at once where some are asked for."""
 
 
 class Coder(nn.Module):
     """Features `(N, F)` → codes `(N, K)` → raw patches `(N, C)`, and true patches `(N, C)` → codes.
 
-    Without normalisation: a patch is decoded alike beside any others, and an autoencoder that does not learn is frozen.
+    `code`: K. The patch is halved `levels` times, with `number` convolutions on each level and `maps` at full
+    resolution; `autoencoder` gives it an encoder. Without normalisation: a patch is decoded alike beside any others,
+    and an autoencoder that does not learn is frozen.
     """
 
-    def __init__(self, spec: PatchCoder, features: int, head: Head) -> None:
+    def __init__(
+        self, features: int, head: Head, *, code: int, levels: int, maps: int, number: int, autoencoder: bool
+    ) -> None:
         super().__init__()
         assert head.patch is not None, "a head of patches has a shape"
         self.patch, ndim = head.patch, len(head.patch)
-        self.places = tuple(-(-n // 2**spec.coder_levels) for n in self.patch)
-        self.depth = _depth(spec.code, self.places, self.patch)
-        self.room = tuple(n * 2**spec.coder_levels for n in self.places)
-        maps = [spec.coder_maps * 2**at for at in range(spec.coder_levels + 1)]
+        self.places = tuple(-(-n // 2**levels) for n in self.patch)
+        self.depth = _depth(code, self.places, self.patch)
+        self.room = tuple(n * 2**levels for n in self.places)
+        sizes = [maps * 2**at for at in range(levels + 1)]
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
-        number = spec.convolutions
-        self.code = nn.Linear(features, spec.code)
-        down: list[nn.Module] = [level(1, maps[0], ndim, number)]
-        up: list[nn.Module] = [level(self.depth, maps[-1], ndim, number)]
-        for fine, coarse in pairwise(maps):
-            down += [pooling(2), level(fine, coarse, ndim, number)]
-        for coarse, fine in pairwise(maps[::-1]):
-            up += [nn.Upsample(scale_factor=2), level(coarse, fine, ndim, number)]
-        last = convolution(maps[0], 1, 1)
-        begin(last, head)
+        how = (ndim, number, False, True)
+        self.code = nn.Linear(features, code)
+        down: list[nn.Module] = [unet_level(1, sizes[0], *how)]
+        up: list[nn.Module] = [unet_level(self.depth, sizes[-1], *how)]
+        for fine, coarse in pairwise(sizes):
+            down += [pooling(2), unet_level(fine, coarse, *how)]
+        for coarse, fine in pairwise(sizes[::-1]):
+            up += [nn.Upsample(scale_factor=2), unet_level(coarse, fine, *how)]
+        last = convolution(maps, 1, 1)
+        begin_heads([replace(head, channels=1)], last)
         self.decoder = nn.Sequential(*up, last)
-        self.encoder = nn.Sequential(*down, convolution(maps[-1], self.depth, 1)) if spec.autoencoder else None
+        self.encoder = nn.Sequential(*down, convolution(sizes[-1], self.depth, 1)) if autoencoder else None
         # Maps of the finest level before and after a layer, and what the allocator keeps.
-        self.chunk = max(1, BUDGET // (16 * maps[0] * prod(self.room)))
+        self.chunk = max(1, BUDGET // (16 * maps * prod(self.room)))
 
     def decode(self, codes: Tensor) -> Tensor:
         """`(N, K) -> (N, C)`."""
@@ -104,23 +107,27 @@ class Coded(Lazy):
 
 
 class CodedModule(nn.Module):
-    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Coded` in training."""
+    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Coded` in training.
 
-    def __init__(self, spec: PatchCoder, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+    `coder(features, head)` makes what unfolds the codes of a head. Elsewhere than in training, patches are decoded
+    where the probability of foreground exceeds `above`.
+    """
+
+    def __init__(
+        self, features: Trunk, heads: tuple[Head, ...], above: float, coder: Callable[[int, Head], Coder]
+    ) -> None:
         super().__init__()
-        self.above = spec.decode_above
-        self.features = UNet(spec, channels, ndim)
+        self.above, self.features = above, features
         self.order = [head.name for head in heads]
-        self.heads = linear(self.features.outputs, [head for head in heads if head.transform != "patch"])
+        self.heads = linear(features.outputs, [head for head in heads if head.transform != "patch"])
         self.coders = nn.ModuleDict(
-            {head.name: Coder(spec, self.features.outputs, head) for head in heads if head.transform == "patch"}
+            {head.name: coder(features.outputs, head) for head in heads if head.transform == "patch"}
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         maps = self.features(image)
         if not self.training:
-            # Pixels are taken out of the maps piece by piece: their vectors must lie together.
-            maps = maps.movedim(1, -1).contiguous().movedim(-1, 1)
+            maps = together(maps)
         plain = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, coder in self.coders.items():
@@ -129,15 +136,23 @@ class CodedModule(nn.Module):
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), prod(coder.patch))
         return {name: found[name] for name in self.order}
 
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with patches decoded where somebody asks."""
+        maps = together(self.features(image))
+        found: dict[str, Tensor | Rows] = {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, coder in self.coders.items():
+            assert isinstance(coder, Coder)
+            found[name] = Rows(Coded(maps, coder, coder.chunk), min(coder.chunk, FEW))
+        return {name: found[name] for name in self.order}
+
 
 def _depth(code: int, places: tuple[int, ...], patch: tuple[int, ...]) -> int:
     """Numbers of a code at each of its places."""
     number = prod(places)
     if code % number:
         whole, small = "×".join(map(str, patch)), "×".join(map(str, places))
-        raise UsageError(
-            f"the code of a patch of {whole} is a multiple of its {small} places",
-            f"network.code={code}",
-            f"choose {max(1, round(code / number)) * number}, or another network.coder_levels",
+        raise ValueError(
+            f"the code of a patch of {whole} is a multiple of its {small} places: code={code}; "
+            f"choose {max(1, round(code / number)) * number}, or another coder_levels"
         )
     return code // number

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit_ppp.jit import jit
+from toolkit.api import jit
 from toolkit_ppp.voters import Voters
 
 TILE = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.api import jit
 from toolkit_ppp.bits import Words, canvas, gain
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 
 Ints = NDArray[np.int64]
@@ -18,19 +18,19 @@ def cover(
     """Patches that are taken, best first.
 
     `inside` `(Z, Y, X)` is to be covered by the patches at `centres` (raster indices) whose pixels are the bits
-    `words`; `ranked` are indices of patches, best first. In one sweep per step a patch is taken if it covers more new
+    `words`; `ranked` are indices of patches, best first. In one round per step a patch is taken if it covers more new
     pixels than the step.
     """
     taken = np.zeros(len(centres), bool)
     pixels = canvas(inside)
     left = int(inside.sum())
     for step in steps:
-        left = _sweep(pixels, left, centres, words, ranked, inside.shape, patch, step, taken)
+        left = _round(pixels, left, centres, words, ranked, inside.shape, patch, step, taken)
     return ranked[taken[ranked]]
 
 
 @jit
-def _sweep(
+def _round(
     pixels: Words,
     left: int,
     centres: Ints,

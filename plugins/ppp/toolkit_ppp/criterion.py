@@ -4,45 +4,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.errors import UsageError
+from toolkit.api import UsageError
 from toolkit_ppp.coded import Coded
 from toolkit_ppp.lazy import Lazy, rows
 from toolkit_ppp.members import OVERLAP, UNKNOWN, Members
-
-if TYPE_CHECKING:
-    from toolkit_ppp.loss import AutoencoderLoss, CodeLoss, OfPatches, PatchLoss
 
 Heads = dict[str, "Tensor | Lazy"]
 Targets = dict[str, Tensor]
 
 
 class PatchCriterion(nn.Module):
-    """Cross-entropies of patches and of the foreground."""
+    """Cross-entropies of patches and of the foreground. Arguments are the fields of `PatchLoss`."""
 
-    def __init__(self, spec: PatchLoss) -> None:
+    def __init__(
+        self, patch: tuple[int, ...], foreground: str, where: str, pixels: int | None, overlap_members: str,
+        weight: float,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.spec = spec
+        self.patch, self.foreground, self.where, self.pixels = patch, foreground, where, pixels
+        self.overlap_members, self.weight = overlap_members, weight
 
     def forward(self, heads: Heads, targets: Targets) -> Targets:
-        members = truth(targets, self.spec)
-        pixels = members.pixels(self.spec.where, self.spec.pixels)
-        wanted, known = members.patches(pixels, self.spec.overlap_members)
-        terms = {"patches": self.spec.weight * mean(entropy(rows(heads["patches"], pixels), wanted), known)}
-        return terms | foreground(heads, members.state, self.spec)
+        members = truth(targets, self.patch)
+        pixels = members.pixels(self.where, self.pixels)
+        wanted, known = members.patches(pixels, self.overlap_members)
+        terms = {"patches": self.weight * mean(entropy(rows(heads["patches"], pixels), wanted), known)}
+        return terms | foreground(heads, members.state, self.foreground)
 
 
 class AutoencoderCriterion(nn.Module):
     """Cross-entropy of true patches and what the autoencoder makes of them."""
 
-    def __init__(self, spec: AutoencoderLoss) -> None:
+    def __init__(self, patch: tuple[int, ...], pixels: int | None) -> None:
         super().__init__()
-        self.spec = spec
+        self.patch, self.pixels = patch, pixels
 
     def forward(self, heads: Heads, targets: Targets) -> Targets:
         head = heads["patches"]
@@ -52,22 +51,22 @@ class AutoencoderCriterion(nn.Module):
                 "loss.kind=ppp_autoencoder",
                 "choose network.kind=ppp_coded with network.autoencoder=true",
             )
-        members = truth(targets, self.spec)
-        wanted, known = members.patches(members.pixels("foreground", self.spec.pixels), "keep")
+        members = truth(targets, self.patch)
+        wanted, known = members.patches(members.pixels("foreground", self.pixels), "keep")
         # What is unknown is no part of the patch that the encoder sees.
         return {"autoencoder": mean(entropy(head.rebuilt(wanted), wanted), known)}
 
 
 class CodeCriterion(nn.Module):
-    """Squared differences of codes, and cross-entropy of the foreground."""
+    """Squared differences of codes, and cross-entropy of the foreground. Arguments are the fields of `CodeLoss`."""
 
-    def __init__(self, spec: CodeLoss) -> None:
+    def __init__(self, patch: tuple[int, ...], foreground: str, where: str, pixels: int | None) -> None:
         super().__init__()
-        self.spec = spec
+        self.patch, self.foreground, self.where, self.pixels = patch, foreground, where, pixels
 
     def forward(self, heads: Heads, targets: Targets) -> Targets:
-        head, members = heads["patches"], truth(targets, self.spec)
-        pixels = members.pixels(self.spec.where, self.spec.pixels)
+        head, members = heads["patches"], truth(targets, self.patch)
+        pixels = members.pixels(self.where, self.pixels)
         wanted, known = members.patches(pixels, "keep")
         if isinstance(head, Coded):
             with torch.no_grad():
@@ -75,12 +74,12 @@ class CodeCriterion(nn.Module):
             squared, complete = (head.codes(pixels) - code) ** 2, known.all(1)
         else:
             squared, complete = torch.where(known, torch.sigmoid(rows(head, pixels)) - wanted, 0) ** 2, known.any(1)
-        return {"codes": mean(squared.sum(1), complete)} | foreground(heads, members.state, self.spec)
+        return {"codes": mean(squared.sum(1), complete)} | foreground(heads, members.state, self.foreground)
 
 
-def truth(targets: Targets, spec: OfPatches) -> Members:
+def truth(targets: Targets, patch: tuple[int, ...]) -> Members:
     """The true patches of a batch."""
-    return Members(targets["layers"], targets["void"][:, 0], spec.patch)
+    return Members(targets["layers"], targets["void"][:, 0], patch)
 
 
 def entropy(raw: Tensor, wanted: Tensor) -> Tensor:
@@ -88,18 +87,18 @@ def entropy(raw: Tensor, wanted: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
 
 
-def foreground(heads: Heads, state: Tensor, spec: OfPatches) -> Targets:
+def foreground(heads: Heads, state: Tensor, kind: str) -> Targets:
     """Cross-entropy of the head `foreground` (one channel) or `numinst` (three), if there is one: mean over known
     pixels."""
-    if spec.foreground == "none":
+    if kind == "none":
         return {}
-    head, known = heads[spec.foreground], state > UNKNOWN
+    head, known = heads[kind], state > UNKNOWN
     assert isinstance(head, Tensor), "only patches are lazy"
-    if spec.foreground == "foreground":
+    if kind == "foreground":
         each = entropy(head[:, 0], (state > 0).to(head.dtype))
     else:
         each = functional.cross_entropy(head, state.clamp(0, OVERLAP).long(), reduction="none")
-    return {spec.foreground: mean(each, known)}
+    return {kind: mean(each, known)}
 
 
 def mean(values: Tensor, known: Tensor) -> Tensor:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, kernels
 from toolkit_ppp import panes
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.consensus import windows
 from toolkit_ppp.layout import Triple, triple
 from toolkit_ppp.link import Nodes, find_neighbours, link
+from toolkit_ppp.options import Options
+from toolkit_ppp.pane import load, split
 from toolkit_ppp.panes import TILE, Panes
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
 from toolkit_ppp.selection import Selection
-from toolkit_ppp.sweep import load, pieces
 from toolkit_ppp.threads import run
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 Ints = NDArray[np.int64]
 
@@ -55,26 +50,24 @@ class Edges:
         return cls(first[some], second[some], total[some], count[some])
 
 
-def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, threads: int) -> Edges:
+def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, options: Options, threads: int) -> Edges:
     """Edges of the pairs of pixels that the pixels of `box` own. `box` is in coordinates of the block, which begins at
     `origin` in the image."""
 
     def work(own: Box) -> Edges:
-        piece = load(patches, own, options)
+        pane = load(patches, own, options)
         centres, nodes, margin = around(selection, own.shift(origin), options)
-        shift = triple(tuple(m - o for m, o in zip(margin, piece.start, strict=True)))
+        shift = triple(tuple(m - o for m, o in zip(margin, pane.start, strict=True)))
         link(
-            piece.start, piece.stop, shift, piece.voters, windows(piece.voters), nodes,
+            pane.start, pane.stop, shift, pane.voters, windows(pane.voters), nodes,
             options.paff_count == "in_range", options.self_pairs,
         )  # fmt: skip
         return undirected(centres, nodes)
 
-    return Edges.merge(run(work, pieces(patches, box, threads), threads))
+    return Edges.merge(run(work, split(patches, box, threads), threads))
 
 
-def cuda(
-    patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, backend: Backend
-) -> Edges:
+def cuda(patches: Patches, box: Box, origin: Triple, selection: Selection, options: Options, backend: Backend) -> Edges:
     """The same on a GPU, in halves of the box where the edges do not fit. They come back to main memory, where they are
     partitioned."""
     found: list[Edges] = []
@@ -82,7 +75,7 @@ def cuda(
     def work(own: Box) -> None:
         found.append(_cuda(patches, own, origin, selection, options, backend))
 
-    kernels.in_pieces(work, [box], _halves)
+    kernels.in_parts(work, [box], _halves)
     return Edges.merge(found)
 
 
@@ -96,7 +89,7 @@ def _halves(box: Box) -> list[Box]:
 
 
 def _cuda(
-    patches: Patches, box: Box, origin: Triple, selection: Selection, options: PatchPerPix, backend: Backend
+    patches: Patches, box: Box, origin: Triple, selection: Selection, options: Options, backend: Backend
 ) -> Edges:
     xp = backend.xp
     patch, shape = patches.layout.patch, box.shape
@@ -118,11 +111,11 @@ def _cuda(
             options.paff_count == "in_range", options.self_pairs, total, pairs,
         )  # fmt: skip
 
-    panes.sweep(patches, box, held, options, backend, use)
+    panes.fill(patches, box, held, options, backend, use)
     return undirected(centres, nodes._replace(total=backend.to_numpy(total), pairs=backend.to_numpy(pairs)))
 
 
-def around(selection: Selection, box: Box, options: PatchPerPix) -> tuple[Ints, Nodes, Triple]:
+def around(selection: Selection, box: Box, options: Options) -> tuple[Ints, Nodes, Triple]:
     """The nodes that matter for pairs of pixels that begin in `box` (three axes, image coordinates): their names, the
     nodes, and the margin between `box` and their frame."""
     patch, shape = triple(selection.patch), triple(selection.shape)

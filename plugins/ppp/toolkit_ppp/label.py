@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.instances import Instances
+from toolkit.api import Instances
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.layout import triple
+from toolkit_ppp.options import Options
 from toolkit_ppp.selection import Selection
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 Ints = NDArray[np.int64]
 CHUNK = 4_000_000
 """Voxels of patches that are unfolded at once."""
 
 
-def label(selection: Selection, cluster: Ints, values: NDArray[np.uint8] | None, options: PatchPerPix) -> Instances:
+def label(selection: Selection, cluster: Ints, values: NDArray[np.uint8] | None, options: Options) -> Instances:
     """Instances of the image: one per cluster, with the mean score of its patches, at least 0.
 
     `values` (N, C), the probabilities of the selected patches in units of 1/255, are needed for

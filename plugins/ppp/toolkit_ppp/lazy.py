@@ -48,6 +48,27 @@ class Lazy:
         return torch.autocast(self.maps.device.type, torch.bfloat16, enabled=self.maps.dtype == torch.bfloat16)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A head for whoever asks for some pixels, outside of training.
+
+    Always `step` pixels are evaluated at once, so that a patch is the same whatever is asked beside it.
+    """
+
+    head: Lazy
+    step: int
+
+    def at(self, pixels: Tensor) -> Tensor:
+        """Raw patches `(N, C)` float32 at `pixels` `(N,)`, raster indices in `(B, *S)`."""
+        if len(pixels) == 0:
+            return self.head.at(pixels.new_zeros(1))[:0]
+        parts = []
+        for some in torch.split(pixels, self.step):
+            full = torch.cat([some, some[-1:].expand(self.step - len(some))])
+            parts.append(self.head.at(full)[: len(some)])
+        return torch.cat(parts)
+
+
 def rows(head: Tensor | Lazy, pixels: Tensor) -> Tensor:
     """Raw patches `(N, C)` float32 of either kind of head."""
     return head.at(pixels) if isinstance(head, Lazy) else gathered(head, pixels)

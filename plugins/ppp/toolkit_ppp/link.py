@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.api import jit
 from toolkit_ppp.consensus import TILE, Windows, fill
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 from toolkit_ppp.voters import Voters
 
@@ -16,9 +16,9 @@ Ints = NDArray[np.int64]
 
 
 class Nodes(NamedTuple):
-    """Selected patches around a piece, as the kernels take them.
+    """Selected patches around a pane, as the kernels take them.
 
-    `rows` says which is centred at a pixel of the piece grown by a margin, `where` (n, 3) is its place there. `members`
+    `rows` says which is centred at a pixel of the pane grown by a margin, `where` (n, 3) is its place there. `members`
     (n, C) uint8. Node i has the neighbours `neighbours[starts[i]:starts[i + 1]]`, ascending: all that a pair of pixels
     at most `reach` apart could link it to; `total` and `pairs`, their sum and number, stand at the same places.
     """

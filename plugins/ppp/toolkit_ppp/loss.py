@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from toolkit.plugins.specs import Loss
-from toolkit.values.prediction import Head
-from toolkit.values.truth import Truth
-from toolkit_ppp.patchperpix import MAX_EXTENT
+from toolkit.api import Deduced, Head, Loss, Survey, Truth
+from toolkit_ppp.fitting import fitting
+from toolkit_ppp.options import Extent
 
 if TYPE_CHECKING:
     import torch
 
-Patch = tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...]
+Patch = tuple[Extent, ...]
 Where = Literal["everywhere", "foreground"]
 Pixels = Annotated[int, Field(ge=1)] | None
 
@@ -28,6 +27,8 @@ class OfPatches(Loss):
     none. Pixels of several objects have no one patch and take no part, but as members of other patches they do. An
     entry takes part if it lies in the crop, is not void, and one of its two ends is annotated.
     """
+
+    citation: ClassVar[str] = "Mais, Hirsch and Kainmueller, PatchPerPix for Instance Segmentation, ECCV 2020"
 
     patch: Patch
     """Shape of a patch in voxels, `(Z)YX`, odd (paper: 25×25, 41×41, 9×9×9)."""
@@ -47,7 +48,7 @@ class OfPatches(Loss):
 
     def heads(self, ndim: int) -> tuple[Head, ...]:
         if len(self.patch) != ndim:
-            raise ValueError(f"loss.patch {self._shape} has {len(self.patch)} axes and the images have {ndim}")
+            raise ValueError(f"patch {self._shape} has {len(self.patch)} axes and the images have {ndim}")
         patches = Head("patches", prod(self.patch), "sigmoid", "patch", self.patch)
         match self.foreground:
             case "none":
@@ -56,6 +57,9 @@ class OfPatches(Loss):
                 return patches, Head("foreground", 1, "sigmoid")
             case "numinst":
                 return patches, Head("numinst", 3, "softmax")
+
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
         """`layers` `(L, *S)` int32 and `void` `(1, *S)` bool: patches are compared where they are needed."""
@@ -68,6 +72,7 @@ class PatchLoss(OfPatches):
     foreground."""
 
     kind: Literal["ppp"] = "ppp"
+    title: ClassVar[str] = "PatchPerPix: each pixel knows the shape around it"
     patch: Patch = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`, odd (paper: 25×25, 41×41, 9×9×9)."""
     where: Where = "everywhere"
@@ -88,7 +93,7 @@ class PatchLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import PatchCriterion
 
-        return PatchCriterion(self)
+        return PatchCriterion(self.patch, self.foreground, self.where, self.pixels, self.overlap_members, self.weight)
 
 
 class AutoencoderLoss(OfPatches):
@@ -99,6 +104,7 @@ class AutoencoderLoss(OfPatches):
     """
 
     kind: Literal["ppp_autoencoder"] = "ppp_autoencoder"
+    title: ClassVar[str] = "PatchPerPix: codes of shapes, first step"
     prepares: ClassVar[bool] = True
     pixels: Pixels = 1024
     """So many patches, drawn anew for each step; null: all (ours)."""
@@ -106,7 +112,7 @@ class AutoencoderLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import AutoencoderCriterion
 
-        return AutoencoderCriterion(self)
+        return AutoencoderCriterion(self.patch, self.pixels)
 
 
 class CodeLoss(OfPatches):
@@ -118,6 +124,7 @@ class CodeLoss(OfPatches):
     """
 
     kind: Literal["ppp_code"] = "ppp_code"
+    title: ClassVar[str] = "PatchPerPix: codes of shapes, second step"
     where: Where = "everywhere"
     """Pixels whose codes are learnt: all (paper), or those of one object."""
     pixels: Pixels = 1024
@@ -126,4 +133,4 @@ class CodeLoss(OfPatches):
     def build(self) -> torch.nn.Module:
         from toolkit_ppp.criterion import CodeCriterion
 
-        return CodeCriterion(self)
+        return CodeCriterion(self.patch, self.foreground, self.where, self.pixels)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.plugins.specs import Network
-from toolkit.values.prediction import Head
+from toolkit.api import Because, Deduced, Head, Network, Plain, Survey
+from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
     import torch
 
+    from toolkit.api import Trunk
 
-class Backbone(Network):
+
+class Backbone(Plain):
     """U-Net whose way up keeps its number of maps, because hundreds of outputs need more than tens of maps (paper,
     2.2). Levels halve the resolution; convolutions are padded to `same`."""
 
@@ -23,29 +27,24 @@ class Backbone(Network):
     """Factor of the maps from level to level (paper: 2, in 3-D 3)."""
     levels: Annotated[int, Field(ge=1, le=7)] = 4
     """Resolutions (paper: 4, in 3-D 3)."""
-    convolutions: Annotated[int, Field(ge=1, le=4)] = 2
-    """Convolutions of 3^D of each level, on the way down and on the way up."""
+    norm: Literal["none", "batch"] = "none"
+    """Batch normalisation before each ReLU (paper: none)."""
     upward: Literal["constant", "decreasing"] = "constant"
     """Maps on the way up: as many on each level (paper), or those of the way down (standard U-Net, paper Table 2)."""
     upward_maps: Annotated[int, Field(ge=1)] | None = None
     """Number of maps of a constant way up; null: those of the coarsest level (paper)."""
-    pooling: tuple[tuple[Annotated[int, Field(ge=1, le=8)], ...], ...] | None = None
-    """Steps between neighbouring levels, per axis; null is 2 everywhere (paper)."""
-    norm: Literal["none", "batch"] = "none"
-    """Batch normalisation before each ReLU (paper: none)."""
 
-    def steps(self, ndim: int) -> tuple[tuple[int, ...], ...]:
-        """The pooling of each step, per axis."""
-        steps = self.pooling if self.pooling is not None else ((2,) * ndim,) * (self.levels - 1)
-        if len(steps) != self.levels - 1 or any(len(step) != ndim for step in steps):
-            raise ValueError(f"network.pooling needs {self.levels - 1} steps of {ndim} numbers, it is {list(steps)}")
-        return steps
+    def up(self, down: list[int]) -> list[int]:
+        return [self.upward_maps or down[-1]] * (self.levels - 1) if self.upward == "constant" else super().up(down)
 
-    def stride(self, ndim: int) -> tuple[int, ...]:
-        product = [1] * ndim
-        for step in self.steps(ndim):
-            product = [p * s for p, s in zip(product, step, strict=True)]
-        return tuple(product)
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ()
+
+    def features(self, channels: int, ndim: int) -> Trunk:
+        """The module whose last maps the heads read."""
+        from toolkit.api import Trunk
+
+        return Trunk(**self.trunk(channels, ndim), he=True)
 
 
 class PatchUNet(Backbone):
@@ -56,13 +55,13 @@ class PatchUNet(Backbone):
 
     kind: Literal["ppp_unet"] = "ppp_unet"
 
-    def of_heads(self, tensor: str) -> bool:
-        return not tensor.startswith("features.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("features.",)
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_ppp.unet import PatchModule
 
-        return PatchModule(self, channels, heads, ndim)
+        return PatchModule(self.features(channels, ndim), heads)
 
 
 class PatchCoder(Backbone):
@@ -88,10 +87,20 @@ class PatchCoder(Backbone):
     """Decode where the probability of foreground exceeds this, and that of several objects is not so near to 1. A
     post-processor's thresholds may lie anywhere between."""
 
-    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        from toolkit_ppp.coded import CodedModule
+    def deduced(self, survey: Survey) -> Deduced:
+        if not survey.objects:
+            return {}
+        places = prod(-(-n // 2**self.coder_levels) for n in fitting(survey).value)
+        return {"code": Because(max(1, round(self.code / places)) * places, f"a multiple of the {places} places")}
 
-        return CodedModule(self, channels, heads, ndim)
+    def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
+        from toolkit_ppp.coded import CodedModule, Coder
+
+        coder = partial(
+            Coder, code=self.code, levels=self.coder_levels, maps=self.coder_maps, number=self.convolutions,
+            autoencoder=self.autoencoder,
+        )  # fmt: skip
+        return CodedModule(self.features(channels, ndim), heads, self.decode_above, coder)
 
 
 class PatchWindow(Backbone):
@@ -115,12 +124,12 @@ class PatchWindow(Backbone):
     decode_above: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Look where the probability of foreground exceeds this, and that of several objects is not so near to 1."""
 
-    @property
-    def window(self) -> int:
-        """Extent of the window along each axis."""
-        return self.bottleneck * int(self.pool**self.poolings)
-
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
-        from toolkit_ppp.window import WindowModule
+        from toolkit_ppp.window import EncoderDecoder, WindowModule
 
-        return WindowModule(self, channels, heads, ndim)
+        window = partial(
+            EncoderDecoder, channels, pool=self.pool, poolings=self.poolings, bottleneck=self.bottleneck,
+            maps=self.window_maps, number=self.convolutions, norm=self.norm == "batch",
+        )  # fmt: skip
+        features = self.features(channels, ndim) if any(head.transform != "patch" for head in heads) else None
+        return WindowModule(features, heads, self.decode_above, window)

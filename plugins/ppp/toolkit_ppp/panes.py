@@ -1,6 +1,6 @@
-"""Windows of affinities (Eqs 3 and 4) side by side in GPU memory, for one piece of a box at a time.
+"""Windows of affinities (Eqs 3 and 4) side by side in GPU memory, for one pane of a box at a time.
 
-The GPU has the windows of all pixels of a piece at once where the CPU has eight: one kernel fills them and the next
+The GPU has the windows of all pixels of a pane at once where the CPU has eight: one kernel fills them and the next
 reads them. The affinities of an image are never stored here either.
 """
 
@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, kernels
+from toolkit_ppp.options import Options
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 TILE = 4
 """Pixels of a row whose windows are filled together, as the kernels say too."""
@@ -29,15 +25,15 @@ BUDGET = 2**30
 
 @dataclass(frozen=True, eq=False)
 class Panes:
-    """The windows of the pixels of `piece`, a box of tiles `(Z, Y, tiles)` of the box that begins at `start`.
+    """The windows of the pixels of `pane`, a box of tiles `(Z, Y, tiles)` of the box that begins at `start`.
 
     `tiles` (n, 3) int32: where a tile begins, in coordinates of the block. `masks` (n,) uint8: bit i says whether its
-    pixel i has a window. `slots` (*piece) int32: which tile lies there, −1 for none. `affinities` int32, in units of
+    pixel i has a window. `slots` (*pane) int32: which tile lies there, −1 for none. `affinities` int32, in units of
     1/16384: window i of tile n begins at `(n·TILE + i)·width`; a pair for which no patch votes has the least integer.
     """
 
     start: tuple[int, ...]
-    piece: Box
+    pane: Box
     tiles: Any
     masks: Any
     slots: Any
@@ -46,21 +42,21 @@ class Panes:
 
     @property
     def pixels(self) -> Box:
-        """The pixels of the piece, in coordinates of the block; the last tile of a row may reach beyond the box."""
+        """The pixels of the pane, in coordinates of the block; the last tile of a row may reach beyond the box."""
         along = (1, 1, TILE)
         low, high = (
             tuple(s + n * a for s, n, a in zip(self.start, end, along, strict=True))
-            for end in (self.piece.start, self.piece.stop)
+            for end in (self.pane.start, self.pane.stop)
         )
         return Box(low, high)
 
 
-def sweep(
-    patches: Patches, box: Box, wanted: Any, options: PatchPerPix, backend: Backend, use: Callable[[Panes], None]
+def fill(
+    patches: Patches, box: Box, wanted: Any, options: Options, backend: Backend, use: Callable[[Panes], None]
 ) -> None:
     """`use` the windows of the pixels of `box` that are `wanted` (a mask of its shape), each of them once.
 
-    Pieces that do not fit in GPU memory are halved; so `use` allocates before it changes anything that stays.
+    Panes that do not fit in GPU memory are halved; so `use` allocates before it changes anything that stays.
     """
     xp = backend.xp
     across = -(-box.shape[2] // TILE)
@@ -72,48 +68,48 @@ def sweep(
     there = backend.to_numpy(masks) > 0
     width = -(-patches.layout.length // 32) * 32
 
-    def work(piece: Box) -> None:
-        use(fill(patches, box.start, piece, masks, width, options, backend))
+    def work(pane: Box) -> None:
+        use(filled(patches, box.start, pane, masks, width, options, backend))
 
-    def halve(piece: Box) -> list[Box]:
-        return cut(there, piece, int(there[piece.slices].sum()) // 2)
+    def halve(pane: Box) -> list[Box]:
+        return cut(there, pane, int(there[pane.slices].sum()) // 2)
 
-    kernels.in_pieces(work, cut(there, Box.whole(there.shape), BUDGET // (4 * TILE * width)), halve)
+    kernels.in_parts(work, cut(there, Box.whole(there.shape), BUDGET // (4 * TILE * width)), halve)
 
 
-def cut(there: NDArray[np.bool_], piece: Box, most: int) -> list[Box]:
-    """Partition `piece` into boxes of at most `most` tiles that are `there`, or one; boxes without any are left out."""
-    count = int(there[piece.slices].sum())
+def cut(there: NDArray[np.bool_], pane: Box, most: int) -> list[Box]:
+    """Partition `pane` into boxes of at most `most` tiles that are `there`, or one; boxes without any are left out."""
+    count = int(there[pane.slices].sum())
     if count <= max(1, most):
-        return [piece] if count else []
+        return [pane] if count else []
     # Rows are cut last: they are stretches of memory.
-    axis = max(range(3), key=lambda a: (piece.shape[a] > 1, piece.shape[a] * (TILE, TILE, 1)[a]))
-    middle = (piece.start[axis] + piece.stop[axis]) // 2
-    low = tuple(middle if a == axis else n for a, n in enumerate(piece.stop))
-    high = tuple(middle if a == axis else n for a, n in enumerate(piece.start))
-    return cut(there, Box(piece.start, low), most) + cut(there, Box(high, piece.stop), most)
+    axis = max(range(3), key=lambda a: (pane.shape[a] > 1, pane.shape[a] * (TILE, TILE, 1)[a]))
+    middle = (pane.start[axis] + pane.stop[axis]) // 2
+    low = tuple(middle if a == axis else n for a, n in enumerate(pane.stop))
+    high = tuple(middle if a == axis else n for a, n in enumerate(pane.start))
+    return cut(there, Box(pane.start, low), most) + cut(there, Box(high, pane.stop), most)
 
 
-def fill(
+def filled(
     patches: Patches,
     start: tuple[int, ...],
-    piece: Box,
+    pane: Box,
     masks: Any,
     width: int,
-    options: PatchPerPix,
+    options: Options,
     backend: Backend,
 ) -> Panes:
-    """The windows of a piece. `masks` are those of all tiles of the box that begins at `start`."""
+    """The windows of a pane. `masks` are those of all tiles of the box that begins at `start`."""
     xp = backend.xp
-    here = masks[piece.slices]
+    here = masks[pane.slices]
     z, y, x = xp.nonzero(here)
     places = (
-        z + (start[0] + piece.start[0]),
-        y + (start[1] + piece.start[1]),
-        x * TILE + (start[2] + piece.start[2] * TILE),
+        z + (start[0] + pane.start[0]),
+        y + (start[1] + pane.start[1]),
+        x * TILE + (start[2] + pane.start[2] * TILE),
     )
     tiles = xp.stack(places, axis=1).astype(np.int32)
-    slots = xp.full(piece.shape, -1, np.int32)
+    slots = xp.full(pane.shape, -1, np.int32)
     slots[z, y, x] = xp.arange(len(tiles), dtype=np.int32)
     bits = here[z, y, x]
     affinities = xp.empty(len(tiles) * TILE * width, np.int32)
@@ -128,4 +124,4 @@ def fill(
         patches.rows, patches.codes, tiles, bits, *patches.shape, *patch, options.count == "decided",
         *([options.t2] if normalised else []), span, width, affinities,
     )  # fmt: skip
-    return Panes(start, piece, tiles, bits, slots, affinities, width)
+    return Panes(start, pane, tiles, bits, slots, affinities, width)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
+from toolkit.api import Backend, Voxels, jit, kernels
 from toolkit_ppp.bits import Words, pack
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Layout, Triple, triple
+from toolkit_ppp.options import Options
 from toolkit_ppp.threads import default_threads, run
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 UNCOVERED = -32768
 """Code of a voxel that is not in the patch: outside the image, or outside its foreground where patches are sparse."""
@@ -25,8 +21,6 @@ UNCOVERED = -32768
 KERNELS = Path(__file__).with_name("kernels")
 THREADS = 128
 """Threads of a block, as the kernels say too."""
-SIDE = 32
-"""Patches, and voxels, that a block of the kernel `encode` works on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +29,8 @@ class Patches:
 
     `centres` (N,) int64: raster indices in the box, ascending. `rows` (*shape) int32: which patch is centred at a
     pixel, −1 for none. `codes` (N, C) int16: q + 1 for foreground (q = rint(255·p)), q − 256 for background, 0 for
-    undecided voxels, UNCOVERED elsewhere. `inside` (*shape) uint8: fg(I).
+    undecided voxels, UNCOVERED elsewhere. `inside` (*shape) uint8: fg(I). `which` (N,), in main memory: the rows of
+    what was kept of the block.
     """
 
     layout: Layout
@@ -44,65 +39,82 @@ class Patches:
     rows: Any
     codes: Any
     inside: Any
+    which: NDArray[np.int64]
 
 
-def encode(
-    head: Any, inside: Any, centred: Any, options: PatchPerPix, backend: Backend, threads: int | None = None
-) -> Patches:
-    """The patches of `head` `(C, *S)` whose centres are `centred`; `inside` and `centred` are masks `(*S)`.
-
-    Classes come from the exact probabilities, so rounding never turns foreground into background.
-    """
+def read(piece: Voxels, options: Options, backend: Backend, threads: int | None = None) -> Patches:
+    """The patches that were kept of a block, confined to the image, or to its foreground where they are `sparse`; with
+    `border: drop` without those that do not fit into the image."""
     xp = backend.xp
-    shape = triple(inside.shape)
-    layout = Layout(triple(options.patch))
-    centres = xp.flatnonzero(centred)
-    rows = xp.full(shape, -1, np.int32)
-    rows.reshape(-1)[centres] = xp.arange(len(centres), dtype=np.int32)
-    codes = xp.empty((len(centres), options.voxels), np.int16)
-    inside = xp.ascontiguousarray(inside.reshape(shape)).view(np.uint8)
-    flat = xp.ascontiguousarray(head, dtype=np.float32).reshape(options.voxels, -1)
-    t = options.threshold
-    below = {"complement": 1 - t, "below_threshold": t, "half": t / 2}[options.background]
-    how = (flat, centres, inside, layout.patch, options.sparse, float(t), float(below), codes)
+    patch = triple(options.patch)
+    which = np.flatnonzero(piece["centred"] & _fitting(piece, options))
+    inside = np.ascontiguousarray(piece.mask().reshape(triple(piece.box.shape))).view(np.uint8)
+    index = piece.inside[which]
     if backend.on_gpu:
-        cuda(*how)
+        centres, there = backend.asarray(index), backend.asarray(inside)
+        codes = backend.asarray(np.ascontiguousarray(piece["codes"][which]))
+        if codes.size:
+            _launch(
+                "confine", codes.size, codes, centres, np.int64(len(which)), there, *there.shape, *patch, options.sparse
+            )
     else:
-        cpu(*how, threads or default_threads())
-    return Patches(layout, shape, centres, rows, codes, inside)
+        centres, there = index, inside
+        codes = confined(piece["codes"], which, index, inside, patch, options.sparse, threads or default_threads())
+    rows = xp.full(inside.shape, -1, np.int32)
+    rows.reshape(-1)[centres] = xp.arange(len(which), dtype=np.int32)
+    return Patches(Layout(patch), inside.shape, centres, rows, codes, there, which)
 
 
-def cpu(
-    flat: NDArray[np.float32],
+def _fitting(piece: Voxels, options: Options) -> NDArray[np.bool_]:
+    """Which voxels have a patch that fits, as far as that matters."""
+    fits = np.ones(len(piece), bool)
+    if options.border == "drop":
+        for at, size, radius in zip(piece.where, piece.shape, options.radius, strict=True):
+            fits &= (at >= radius) & (at < size - radius)
+    return fits
+
+
+def confined(
+    codes: NDArray[np.int16],
+    which: NDArray[np.int64],
     centres: NDArray[np.int64],
     inside: NDArray[np.uint8],
     patch: Triple,
     sparse: bool,
-    t: float,
-    below: float,
-    codes: NDArray[np.int16],
     threads: int,
-) -> None:
-    """Fill `codes`."""
+) -> NDArray[np.int16]:
+    """The rows `which` of `codes`, with centres at raster `centres` of `inside`, UNCOVERED where a patch may have no
+    voxels."""
     # Where a patch may have voxels, with a margin so that no index leaves the array.
     margin = [(n // 2, n // 2) for n in patch]
     allowed = np.pad(inside if sparse else np.ones_like(inside), margin)
-    z, y, x = np.unravel_index(centres, inside.shape)
-    corners = np.ravel_multi_index((z, y, x), allowed.shape)
+    corners = np.ravel_multi_index(np.unravel_index(centres, inside.shape), allowed.shape)
     steps = np.asarray(np.ravel_multi_index(tuple(np.indices(patch).reshape(3, -1)), allowed.shape), np.int64)
-    allowed = allowed.reshape(-1)
-    share = max(1024, -(-len(centres) // threads))
-    parts = [slice(first, first + share) for first in range(0, len(centres), share)]
-    run(lambda part: _encode(flat, centres[part], allowed, corners[part], steps, t, below, codes[part]), parts, threads)
+    allowed, found = allowed.reshape(-1), np.empty((len(which), codes.shape[1]), np.int16)
+    share = max(1024, -(-len(which) // threads))
+    parts = [slice(first, first + share) for first in range(0, len(which), share)]
+    run(lambda part: _confine(codes, which[part], allowed, corners[part], steps, found[part]), parts, threads)
+    return found
 
 
-def cuda(flat: Any, centres: Any, inside: Any, patch: Triple, sparse: bool, t: float, below: float, codes: Any) -> None:
-    """The same on a GPU."""
-    blocks = (-(-len(centres) // SIDE), -(-codes.shape[1] // SIDE))
-    module = kernels.load(KERNELS / "patches.cu")
-    module.launch(
-        "encode", blocks, THREADS, flat, centres, len(centres), inside, *inside.shape, *patch, sparse, t, below, codes
-    )  # fmt: skip
+def classify(rows: Any, options: Options, backend: Backend) -> NDArray[np.int16]:
+    """Codes of probabilities `(N, C)` on the device, in main memory.
+
+    Classes come from the exact probabilities, so rounding never turns foreground into background.
+    """
+    t = float(options.threshold)
+    below = float({"complement": 1 - t, "below_threshold": t, "half": t / 2}[options.background])
+    codes = backend.xp.empty(rows.shape, np.int16)
+    if not backend.on_gpu:
+        _classify(np.ascontiguousarray(rows, np.float32).reshape(-1), t, below, codes.reshape(-1))
+    elif codes.size:
+        entries = backend.xp.ascontiguousarray(rows, dtype=np.float32)
+        _launch("classify", codes.size, entries, np.int64(codes.size), t, below, codes)
+    return np.asarray(backend.to_numpy(codes), np.int16)
+
+
+def _launch(name: str, entries: int, *given: Any) -> None:
+    kernels.load(KERNELS / "patches.cu").launch(name, -(-entries // THREADS), THREADS, *given)
 
 
 def members(codes: Any, backend: Backend) -> Words:
@@ -112,50 +124,32 @@ def members(codes: Any, backend: Backend) -> Words:
     count, voxels = codes.shape
     words = -(-voxels // 64)
     bits = backend.xp.empty((count, words), np.uint64)
-    module = kernels.load(KERNELS / "patches.cu")
-    module.launch("members", -(-bits.size // THREADS), THREADS, codes, np.int64(count), voxels, words, bits)
-    return backend.to_numpy(bits)
-
-
-def above(head: Any, centres: Any, codes: Any, cut: float, backend: Backend) -> Words:
-    """The same for pixels with p above `cut`; `codes` and `centres` are those of the patches in question."""
-    count, voxels = codes.shape
-    flat = backend.xp.ascontiguousarray(head, dtype=np.float32).reshape(voxels, -1)
-    if not backend.on_gpu:
-        high = np.empty(codes.shape, bool)
-        for c in range(voxels):
-            high[:, c] = flat[c][centres].astype(np.float64) > cut
-        return pack(high & (codes >= -256))
-    words = -(-voxels // 64)
-    bits = backend.xp.empty((count, words), np.uint64)
-    kernels.load(KERNELS / "patches.cu").launch(
-        "above", -(-bits.size // THREADS), THREADS,
-        flat, np.int64(flat.shape[1]), centres, codes, np.int64(count), voxels, words, float(cut), bits,
-    )  # fmt: skip
+    if bits.size:
+        _launch("members", bits.size, codes, np.int64(count), voxels, words, bits)
     return backend.to_numpy(bits)
 
 
 @jit
-def _encode(
-    flat: NDArray[np.float32],
-    centres: NDArray[np.int64],
+def _classify(rows: NDArray[np.float32], t: float, below: float, codes: NDArray[np.int16]) -> None:
+    for n in range(len(rows)):
+        p = np.float64(rows[n])
+        if p > t:
+            codes[n] = np.int16(np.rint(255.0 * min(p, 1.0))) + 1
+        elif p < below:
+            codes[n] = np.int16(np.rint(255.0 * max(p, 0.0))) - 256
+        else:
+            codes[n] = 0
+
+
+@jit
+def _confine(
+    codes: NDArray[np.int16],
+    which: NDArray[np.int64],
     allowed: NDArray[np.uint8],
     corners: NDArray[np.int64],
     steps: NDArray[np.int64],
-    t: float,
-    below: float,
-    codes: NDArray[np.int16],
+    found: NDArray[np.int16],
 ) -> None:
-    # Channels lie far apart in `flat` and patches in `codes`: a run of patches keeps both in cache.
-    for first in range(0, len(centres), 32):
-        last = min(len(centres), first + 32)
+    for k in range(len(which)):
         for c in range(len(steps)):
-            for k in range(first, last):
-                codes[k, c] = UNCOVERED
-                if allowed[corners[k] + steps[c]] > 0:
-                    p = np.float64(flat[c, centres[k]])
-                    codes[k, c] = 0
-                    if p > t:
-                        codes[k, c] = np.int16(np.rint(255.0 * min(p, 1.0))) + 1
-                    elif p < below:
-                        codes[k, c] = np.int16(np.rint(255.0 * max(p, 0.0))) - 256
+            found[k, c] = codes[which[k], c] if allowed[corners[k] + steps[c]] > 0 else UNCOVERED

@@ -1,104 +1,22 @@
-"""PatchPerPix: shape patches at every pixel become instances. Defaults are the paper's; other ways have names."""
+"""PatchPerPix: shape patches at every pixel become instances."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import prod
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
-from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Pass, PostProcessor, Search
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-
-MAX_EXTENT = 63
-"""Patches are at most this long along an axis: a row of one is a machine word."""
-MAX_VOXELS = 33_025
-"""Patches have at most this many voxels: the sum of C products of two bytes fits 32 bits."""
+from toolkit.api import Backend, Box, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, Voxels
+from toolkit_ppp.fitting import fitting
+from toolkit_ppp.options import Options
 
 
-class PatchPerPix(PostProcessor):
-    """How patches become instances. Equation numbers are those of the PatchPerPix paper (Mais, Hirsch, Kainmueller)."""
+class PatchPerPix(Options, PostProcessor):
+    """The `Options` as a post-processor. Any blocks give the same instances."""
 
     kind: Literal["ppp"] = "ppp"
     exact: ClassVar[bool] = True
-
-    patch: tuple[Annotated[int, Field(ge=1, le=MAX_EXTENT)], ...] = (25, 25)
-    """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""
-    threshold: Annotated[float, Field(gt=0, lt=1), Search(0.5, 0.95)] = 0.5
-    """t: a voxel of a patch is foreground if p > t (Eq 1)."""
-    background: Literal["complement", "below_threshold", "half"] = "complement"
-    """A voxel of a patch is background if p < 1 − t (Eq 2), p < t (published worms) or p < t/2 (reference)."""
-    foreground: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
-    """The image foreground is where the heads `foreground` or `numinst` say so with more than this probability (ours);
-    without these heads it is where the centre of the patch exceeds t (paper, 2.2)."""
-    overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
-    """Pixels where `numinst` says ≥ 2 with more than this probability have no patch of their own (paper, 2.3)."""
-    sparse: bool = True
-    """Restrict patches to the image foreground (paper, 2.1, last paragraph)."""
-    vote: Literal["product", "normalised"] = "product"
-    """A patch votes with p·p (Eq 3) or with (p·p − t²)/(1 − t²) (reference)."""
-    count: Literal["informative", "decided"] = "informative"
-    """Z_aff counts patches that cover both pixels and call one of them foreground (Eq 4), or only those that call the
-    other one foreground or background (reference)."""
-    border: Literal["clip", "drop"] = "clip"
-    """Clip patches at the image border (paper) or drop those that do not fit (reference)."""
-    cover_steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    """One sweep over the ranked patches for each number: a patch is taken if it covers more new pixels than that. One
-    sweep (paper); 500, 100, 50, 10, 0 (reference)."""
-    cover_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """A patch covers the pixels with p above this; null is t (paper); published worms: t = .9, cover .5 (reference)."""
-    select: bool = True
-    """Select patches by cover; without, every foreground patch is a node (ablation of paper Table 2)."""
-    thin: bool = True
-    """Thin the selection out (paper); off in the published worm configuration (reference)."""
-    paff_count: Literal["observed", "in_range"] = "observed"
-    """Z_paff counts pairs with a consensus (Eq 6), or every pair in the range of the consensus array (reference)."""
-    self_pairs: bool = False
-    """Let v = w take part in Eq 6, with aff(v, v) = mean of p(v)² (Eq 6 to the letter); off in the reference."""
-    partition: Literal["mutex", "components"] = "mutex"
-    """Mutex watershed, or connected components of the positive edges (paper, 2.1)."""
-    overlap: Literal["keep", "highest_probability"] = "keep"
-    """Let instances share pixels, or give a pixel to the patch with the highest probability there (paper, 2.1)."""
-    min_size: Annotated[int, Field(ge=0), Search(0, 200, step=5)] = 0
-    """Instances with fewer voxels are dropped (paper, 3.3)."""
-
-    @model_validator(mode="after")
-    def _possible(self) -> PatchPerPix:
-        shape = "×".join(map(str, self.patch))
-        if len(self.patch) not in (2, 3):
-            raise ValueError(f"patch {shape} must have two axes, YX, or three, ZYX")
-        if any(n % 2 == 0 for n in self.patch):
-            raise ValueError(f"patch {shape} must be odd along every axis, so that it has a centre")
-        if prod(self.patch) > MAX_VOXELS:
-            raise ValueError(f"patch {shape} has {prod(self.patch)} voxels; at most {MAX_VOXELS} add up exactly")
-        if self.background == "complement" and self.threshold < 0.5:
-            raise ValueError(
-                f"threshold {self.threshold} is below 0.5, where a pixel is foreground and background at once; "
-                "raise it or set background=below_threshold"
-            )
-        t2 = self.threshold**2
-        if self.vote == "normalised" and prod(self.patch) * 16384 * max(1.0, t2 / (1 - t2)) >= 2**31:
-            raise ValueError(f"threshold {self.threshold} is too high for vote=normalised with a patch of {shape}")
-        return self
-
-    @property
-    def t2(self) -> float:
-        """t² for normalised votes, −1 for plain ones: how the kernels are told."""
-        return self.threshold * self.threshold if self.vote == "normalised" else -1.0
-
-    @property
-    def radius(self) -> tuple[int, ...]:
-        """Voxels from the centre of a patch to its border, per axis."""
-        return tuple(n // 2 for n in self.patch)
-
-    @property
-    def voxels(self) -> int:
-        """C, the number of voxels of a patch and of channels of the head `patches`."""
-        return prod(self.patch)
+    overlaps: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = ("patch",)
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         """P − 1: the patches that vote on a pixel of a patch of the block."""
@@ -109,42 +27,74 @@ class PatchPerPix(PostProcessor):
         self._same_axes(ndim)
         shape = "×".join(map(str, self.patch))
         if "patches" not in heads:
-            raise UsageError("a head is missing", "patches", "train with loss.kind=ppp, or choose another postprocess")
+            raise ValueError("the head patches is missing; train with loss.kind=ppp, or choose another postprocess")
         head = heads["patches"]
         if head.channels != self.voxels or (head.patch is not None and head.patch != self.patch):
             has = f"{head.channels} channels" if head.patch is None else "×".join(map(str, head.patch))
-            raise UsageError(f"the head patches has {has}, not {shape} = {self.voxels} channels", "postprocess.patch",
-                             "set it to the patch that the network was trained with")  # fmt: skip
+            raise ValueError(
+                f"the head patches has {has}, not {shape} = {self.voxels} channels; set patch to the one that the "
+                "network was trained with"
+            )
         if "numinst" in heads and heads["numinst"].channels != 3:
-            raise UsageError("the head numinst must have 3 channels: 0, 1 and more instances", "numinst",
-                             f"this one has {heads['numinst'].channels}")  # fmt: skip
+            found = heads["numinst"].channels
+            raise ValueError(f"the head numinst must have 3 channels, 0, 1 and more instances: this one has {found}")
 
     def _same_axes(self, ndim: int) -> None:
         if ndim != len(self.patch):
             shape = "×".join(map(str, self.patch))
-            raise UsageError(f"the patch {shape} has {len(self.patch)} axes and the image {ndim}", "postprocess.patch",
-                             "give one extent per axis")  # fmt: skip
+            raise ValueError(f"patch {shape} has {len(self.patch)} axes and the image {ndim}; give one extent per axis")
+
+    def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        from toolkit_ppp import kept
+
+        names = ("foreground", "threshold")
+        least = kept.Least(*(self.widest(name) if loose else getattr(self, name) for name in names))
+        return kept.keep(prediction, self, least, backend, loose)
+
+    def cut(self, piece: Voxels) -> Voxels:
+        from toolkit_ppp import kept
+
+        return kept.cut(piece, self)
+
+    def deduced(self, survey: Survey) -> Deduced:
+        return {"patch": fitting(survey)} if survey.objects else {}
+
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.overlap:
+            share = f"{100 * survey.overlapping:.0f} % of the objects overlap"
+            return Fit(1.0, f"{share}, and its objects may share voxels") if self.overlap == "keep" else Fit(0.2, share)
+        if survey.bent:
+            return Fit(0.95, f"{survey.shape}, and its patches take any shape")
+        return Fit(0.6, f"{survey.shape}, which takes it longer than others")
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        from toolkit_ppp import assembly
-
-        return assembly.assemble(prediction, self, backend)
+        """Instances of `prediction.box` as if it were the whole image."""
+        box = Box.whole(prediction.box.shape)
+        piece = self.keep(Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size), backend)
+        state: Any = None
+        for step in self.passes():
+            state = step.reduce(iter([step.local(piece, state, backend)]), state, backend)
+        found: Instances = state
+        return found
 
     def passes(self) -> tuple[Pass, ...]:
         """Scores and masks → one selection for the image; affinities of the selected patches → instances."""
         from toolkit_ppp import assembly
+        from toolkit_ppp.patches import read
         from toolkit_ppp.selection import Selection
 
-        def scores(prediction: Prediction, state: None, backend: Backend) -> assembly.Scored:
-            return assembly.scored(prediction, assembly.read(prediction, self, backend), self, backend)
+        def scores(piece: Voxels, state: None, backend: Backend) -> assembly.Scored:
+            return assembly.scored(piece, read(piece, self, backend), self, backend)
 
-        def select(parts: Sequence[assembly.Scored], state: None, backend: Backend) -> Selection:
-            return assembly.selected(parts, self)
+        def select(parts: Iterator[assembly.Scored], state: None, backend: Backend) -> Selection:
+            return assembly.selected(list(parts), self)
 
-        def edges(prediction: Prediction, state: Selection, backend: Backend) -> assembly.Linked:
-            return assembly.linked(prediction, assembly.read(prediction, self, backend), state, self, backend)
+        def edges(piece: Voxels, state: Selection, backend: Backend) -> assembly.Linked:
+            return assembly.linked(piece, read(piece, self, backend), state, self, backend)
 
-        def unite(parts: Sequence[assembly.Linked], state: Selection, backend: Backend) -> Instances:
-            return assembly.assembled(parts, state, self)
+        def unite(parts: Iterator[assembly.Linked], state: Selection, backend: Backend) -> Instances:
+            return assembly.assembled(list(parts), state, self)
 
-        return Pass(scores, select), Pass(edges, unite)
+        return Pass(scores, select, assembly.Scored), Pass(edges, unite, assembly.Linked)

@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.gpu import kernels
-from toolkit.gpu.backend import Backend
-from toolkit.values.tiles import Box
+from toolkit.api import Backend, Box, jit, kernels
 from toolkit_ppp import panes
 from toolkit_ppp.consensus import TILE, Windows, fill, windows
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
+from toolkit_ppp.options import Options
+from toolkit_ppp.pane import load, split
 from toolkit_ppp.panes import Panes
 from toolkit_ppp.patches import KERNELS, THREADS, Patches
-from toolkit_ppp.sweep import load, pieces
 from toolkit_ppp.threads import run
 from toolkit_ppp.voters import Voters
-
-if TYPE_CHECKING:
-    from toolkit_ppp.patchperpix import PatchPerPix
 
 Ints = NDArray[np.int64]
 
 
-def cpu(patches: Patches, box: Box, options: PatchPerPix, threads: int) -> Ints:
+def cpu(patches: Patches, box: Box, options: Options, threads: int) -> Ints:
     """Numerators of Eq 5 in units of 1/16384, of all patches; complete for those whose patch lies inside `box`.
 
     `box` is in coordinates of the block; its pixels own the pairs that are summed.
     """
 
     def work(own: Box) -> tuple[Ints, Ints]:
-        piece = load(patches, own, options)
-        agreement = np.zeros(len(piece.chosen), np.int64)
-        agree(piece.start, piece.stop, piece.voters, windows(piece.voters), agreement)
-        return piece.chosen, agreement
+        pane = load(patches, own, options)
+        agreement = np.zeros(len(pane.chosen), np.int64)
+        agree(pane.start, pane.stop, pane.voters, windows(pane.voters), agreement)
+        return pane.chosen, agreement
 
     total = np.zeros(len(patches.centres), np.int64)
-    for chosen, agreement in run(work, pieces(patches, box, threads), threads):
+    for chosen, agreement in run(work, split(patches, box, threads), threads):
         total[chosen] += agreement
     return total
 
 
-def cuda(patches: Patches, box: Box, options: PatchPerPix, backend: Backend) -> Any:
+def cuda(patches: Patches, box: Box, options: Options, backend: Backend) -> Any:
     """The same on a GPU, where the result stays."""
     xp = backend.xp
     patch, shape = patches.layout.patch, patches.shape
@@ -54,7 +49,7 @@ def cuda(patches: Patches, box: Box, options: PatchPerPix, backend: Backend) -> 
     module = kernels.load(KERNELS / "rank.cu")
 
     def use(found: Panes) -> None:
-        # Centres ascend: those near the piece lie between the first and the last that may be.
+        # Centres ascend: those near the pane lie between the first and the last that may be.
         near = found.pixels.grow([n // 2 for n in patch])
         low, last = (
             (np.array(end) * (shape[1] * shape[2], shape[2], 1)).sum()
@@ -63,11 +58,11 @@ def cuda(patches: Patches, box: Box, options: PatchPerPix, backend: Backend) -> 
         first, end = backend.to_numpy(xp.searchsorted(patches.centres, xp.asarray([low, last + 1]))).tolist()
         module.launch(
             "agree", end - first, THREADS, patches.codes, patches.centres, first, found.slots, found.masks,
-            found.affinities, positions, *shape[1:], *found.pixels.start, *found.piece.shape, *patch, found.width,
+            found.affinities, positions, *shape[1:], *found.pixels.start, *found.pane.shape, *patch, found.width,
             total,
         )  # fmt: skip
 
-    panes.sweep(patches, box, wanted, options, backend, use)
+    panes.fill(patches, box, wanted, options, backend, use)
     return total
 
 

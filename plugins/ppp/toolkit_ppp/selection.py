@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values.tiles import Box
+from toolkit.api import Box
 from toolkit_ppp.bits import Words
 
 Ints = NDArray[np.int64]
@@ -29,10 +29,9 @@ class Selection:
     scores: NDArray[np.float64]
 
     def window(self, box: Box) -> Selection:
-        """The patches that matter for pairs of pixels that begin in `box`."""
-        # Pairs are at most P apart, and a patch reaches its radius beyond its centre.
-        reach = tuple(n + n // 2 for n in self.patch)
-        around = box.grow(reach)
+        """The patches that matter for a block, which with its halo of P − 1 is `box`."""
+        # Pairs begin in the block and are at most P apart; a patch reaches its radius beyond its centre.
+        around = box.grow(tuple(n // 2 + 1 for n in self.patch))
         where = np.stack(np.unravel_index(self.centres, self.shape), axis=1)
         return self.pick(np.all((where >= around.start) & (where < around.stop), axis=1))
 

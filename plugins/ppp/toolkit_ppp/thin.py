@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.api import jit
 from toolkit_ppp.bits import Words, canvas, gain
-from toolkit_ppp.jit import jit
 from toolkit_ppp.layout import Triple
 
 Ints = NDArray[np.int64]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import parent_process
 from typing import TypeVar
 
-from toolkit.pipeline.workers import cores
+from toolkit.api import cores
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit_ppp.jit import jit
+from toolkit.api import jit
 from toolkit_ppp.layout import Triple
 
 
 class Voters(NamedTuple):
-    """Patches laid out for the sweep, as the kernels take them.
+    """Patches laid out for a pane, as the kernels take them.
 
     `rows` `(Z, Y, X)`: which patch is centred at a pixel, −1 for none. `wanted` `(Z, Y, X)`: pixels that patches may
     cover. Flat arrays of n·width, where patch k begins at

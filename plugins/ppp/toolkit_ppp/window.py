@@ -4,54 +4,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit.errors import UsageError
-from toolkit.values.prediction import Head
-from toolkit_ppp.lazy import BUDGET, Lazy, asked, dense
+from toolkit.api import Head, Trunk, begin_heads, unet_level
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
 from toolkit_ppp.members import places, strides
-from toolkit_ppp.unet import UNet, begin, everywhere, level, linear
+from toolkit_ppp.unet import everywhere, linear
 
-if TYPE_CHECKING:
-    from toolkit_ppp.network import PatchWindow
+FEW = 64
+"""Windows that are looked at at once where some are asked for."""
 
 
 class EncoderDecoder(nn.Module):
-    """Windows `(N, channels, W, …)` → raw patches `(N, C)` of the pixels in their middle."""
+    """Windows `(N, channels, W, …)`, W = `pool`^`poolings` · `bottleneck`, → raw patches `(N, C)` of the pixels in
+    their middle. `maps` at full resolution, twice as many on each further level, which has `number` convolutions."""
 
-    def __init__(self, spec: PatchWindow, channels: int, head: Head) -> None:
+    def __init__(
+        self, channels: int, head: Head, *, pool: int, poolings: int, bottleneck: int, maps: int, number: int,
+        norm: bool,
+    ) -> None:  # fmt: skip
         super().__init__()
         assert head.patch is not None, "a head of patches has a shape"
-        self.patch, ndim, self.window = head.patch, len(head.patch), spec.window
+        self.patch, ndim, self.window = head.patch, len(head.patch), bottleneck * int(pool**poolings)
         if max(self.patch) > self.window or self.window % 2 == 0:
             shape = "×".join(map(str, self.patch))
-            raise UsageError(
-                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle",
-                f"network.pool={spec.pool}, network.poolings={spec.poolings}, network.bottleneck={spec.bottleneck}",
-                "choose more poolings, a larger odd bottleneck, or a smaller patch",
+            raise ValueError(
+                f"a window of {self.window} pixels does not hold a patch of {shape} in its middle: pool={pool}, "
+                f"poolings={poolings}, bottleneck={bottleneck}; choose more poolings, a larger odd bottleneck, or a "
+                "smaller patch"
             )
         convolution = nn.Conv2d if ndim == 2 else nn.Conv3d
         pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
-        maps = [spec.window_maps * 2**at for at in range(spec.poolings + 1)]
-        number, norm = spec.convolutions, spec.norm == "batch"
+        sizes = [maps * 2**at for at in range(poolings + 1)]
+        how = (ndim, number, norm, True)
         layers: list[nn.Module] = []
-        for before, here in zip([channels, *maps], maps[:-1], strict=False):
-            layers += [level(before, here, ndim, number, norm), pooling(spec.pool)]
-        layers.append(level(maps[-2], maps[-1], ndim, number, norm, extent=1))
-        for coarse, fine in pairwise(maps[::-1]):
-            layers += [nn.Upsample(scale_factor=spec.pool), level(coarse, fine, ndim, number, norm)]
-        last = convolution(maps[0], 1, 1)
-        begin(last, head)
+        for before, here in zip([channels, *sizes], sizes[:-1], strict=False):
+            layers += [unet_level(before, here, *how), pooling(pool)]
+        layers.append(unet_level(sizes[-2], sizes[-1], *how, extent=1))
+        for coarse, fine in pairwise(sizes[::-1]):
+            layers += [nn.Upsample(scale_factor=pool), unet_level(coarse, fine, *how)]
+        last = convolution(maps, 1, 1)
+        begin_heads([replace(head, channels=1)], last)
         self.layers = nn.Sequential(*layers, last)
-        self.chunk = max(1, BUDGET // (16 * maps[0] * self.window**ndim))
+        self.chunk = max(1, BUDGET // (16 * maps * self.window**ndim))
 
     def forward(self, windows: Tensor) -> Tensor:
         found: Tensor = self.layers(windows)
@@ -87,17 +90,21 @@ class Windowed(Lazy):
 
 
 class WindowModule(nn.Module):
-    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Windowed` in training."""
+    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Windowed` in training.
 
-    def __init__(self, spec: PatchWindow, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+    `features` is for the other heads, `window(head)` makes what slides for a head of patches; elsewhere than in
+    training it slides where the probability of foreground exceeds `above`.
+    """
+
+    def __init__(
+        self, features: Trunk | None, heads: tuple[Head, ...], above: float, window: Callable[[Head], EncoderDecoder]
+    ) -> None:
         super().__init__()
-        self.above, self.order = spec.decode_above, [head.name for head in heads]
+        self.above, self.order = above, [head.name for head in heads]
         plain = [head for head in heads if head.transform != "patch"]
-        self.features = UNet(spec, channels, ndim) if plain else None
-        self.heads = linear(self.features.outputs if self.features else 0, plain)
-        self.windows = nn.ModuleDict(
-            {head.name: EncoderDecoder(spec, channels, head) for head in heads if head.transform == "patch"}
-        )
+        self.features = features
+        self.heads = linear(features.outputs if features else 0, plain)
+        self.windows = nn.ModuleDict({head.name: window(head) for head in heads if head.transform == "patch"})
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
         plain = {}
@@ -110,4 +117,15 @@ class WindowModule(nn.Module):
             lazy = Windowed(image, network, network.chunk, network.window, torch.is_autocast_enabled(image.device.type))
             channels = prod(network.patch)
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), channels)
+        return {name: found[name] for name in self.order}
+
+    def lazily(self, image: Tensor) -> dict[str, Tensor | Rows]:
+        """As `forward`, with windows looked at where somebody asks."""
+        found: dict[str, Tensor | Rows] = {}
+        if self.features is not None:
+            maps = self.features(image)
+            found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
+        for name, network in self.windows.items():
+            assert isinstance(network, EncoderDecoder)
+            found[name] = Rows(Windowed(image, network, network.chunk, network.window), min(network.chunk, FEW))
         return {name: found[name] for name in self.order}

@@ -94,3 +94,9 @@ def test_as_many_points_are_matched_as_can_be(seed: int, shape: tuple[int, ...],
     able = ((gaps * np.array(size)) ** 2).sum(-1) <= radius**2 * (1 + 1e-9)
     assert tp == able[linear_sum_assignment(~able)].sum()
     assert (fp, fn) == ((seen > 0).sum() - tp, (true > 0).sum() - tp)
+
+
+def test_a_point_at_exactly_the_radius_is_near() -> None:
+    true, seen = dots((20, 30), [(5, 5)]), dots((20, 30), [(5, 8)])
+    assert count(true, seen, Detection(thresholds=(3,))) == (1, 0, 0)
+    assert count(true, seen, Detection(thresholds=(2.9,))) == (0, 1, 1)

@@ -12,7 +12,7 @@ from toolkit.builtin.metrics.fisbe import FISBe
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.partitions import ISBI, VOI
 from toolkit.builtin.metrics.points import Detection, centres
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 

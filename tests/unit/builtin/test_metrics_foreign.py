@@ -15,7 +15,7 @@ from toolkit.builtin.metrics.coco import APCoco
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.panoptic import PQ
 from toolkit.builtin.metrics.partitions import ARAND, VOI
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 
 
@@ -57,7 +57,8 @@ def test_the_adapted_rand_error_agrees_with_scikit_image(seed: int) -> None:
 @given(seeds)
 @settings(deadline=None)
 def test_matching_scores_agree_with_stardist(seed: int) -> None:
-    stardist = pytest.importorskip("stardist.matching", reason="stardist is not installed")
+    import stardist.matching as stardist
+
     a = labels(seed)
     b = disturbed(a, seed)
     levels = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -75,7 +76,7 @@ def test_matching_scores_agree_with_stardist(seed: int) -> None:
 
 
 def coco(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], cap: int) -> np.ndarray:
-    """AP at .5:.05:.95 by faster-coco-eval of `(true labels, predicted labels, scores in the order of the labels)`."""
+    """AP at .5:.05:.95 by faster-coco-eval of `(true labels, predicted labels or planes, scores in their order)`."""
     from faster_coco_eval import COCO, COCOeval_faster
     from faster_coco_eval import mask as masks
 
@@ -89,8 +90,9 @@ def coco(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], cap: int) -> n
             area = int((a == name).sum())
             true.append({"id": len(true) + 1, "image_id": image, "category_id": 1, "iscrowd": 0, "area": area,
                          "segmentation": rle(a == name), "bbox": [0, 0, 1, 1]})  # fmt: skip
-        for name, score in zip(np.unique(b[b > 0]), scores, strict=True):
-            seen.append({"image_id": image, "category_id": 1, "score": float(score), "segmentation": rle(b == name)})
+        masks_of = b if b.ndim == 3 else [b == name for name in np.unique(b[b > 0])]
+        for mask, score in zip(masks_of, scores, strict=True):
+            seen.append({"image_id": image, "category_id": 1, "score": float(score), "segmentation": rle(mask)})
     sizes = [{"id": k + 1, "height": a.shape[0], "width": a.shape[1]} for k, (a, _, _) in enumerate(images)]
     with contextlib.redirect_stdout(io.StringIO()):
         left = COCO({"images": sizes, "annotations": true, "categories": [{"id": 1, "name": "cell"}]})
@@ -105,7 +107,6 @@ def coco(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], cap: int) -> n
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("cap", [100, 3])
 def test_average_precision_agrees_with_coco(seed: int, cap: int) -> None:
-    pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
     rng = np.random.default_rng(seed)
     images, counts = [], []
     metric = APCoco(cap=cap, alone=".5:.05:.95")
@@ -121,3 +122,15 @@ def test_average_precision_agrees_with_coco(seed: int, cap: int) -> None:
     theirs = coco(images, cap)
     assert ours["AP_coco pooled"] == pytest.approx(theirs.mean(), abs=1e-6)
     assert [v for k, v in ours.items() if "@" in k] == pytest.approx(theirs.tolist(), abs=1e-6)
+
+
+def test_average_precision_takes_the_same_of_equal_true_objects_as_coco() -> None:
+    true = np.zeros((4, 8), int)
+    true[0, :4], true[2, :4] = 1, 2
+    both, second = true > 0, true == 2
+    planes, scores = np.stack([both, second]), np.array([0.9, 0.8])
+    metric = APCoco(alone=".5:.05:.95")
+    ours = metric.summarise([metric.count(truth(true), Instances.from_planes(planes, scores))])
+    theirs = coco([(true, planes, scores)], 100)
+    assert [v for k, v in ours.items() if "@" in k] == pytest.approx(theirs.tolist(), abs=1e-6)
+    assert theirs[0] < 1

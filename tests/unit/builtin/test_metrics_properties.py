@@ -11,10 +11,11 @@ from hypothesis import given, settings
 
 from tests.unit.scenes import disturbed, found, labels, planes, seeds, truth
 from toolkit.builtin.metrics import METRICS
+from toolkit.builtin.metrics.coco import APCoco
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.panoptic import PQ
 from toolkit.builtin.metrics.partitions import ARAND, VOI
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 
@@ -51,7 +52,7 @@ def test_a_prediction_equal_to_the_truth_is_perfect(metric: Metric, seed: int) -
             continue  # a rendering without overlap may cut an object that another one hides
         if "det" in key:
             continue  # the centre of a bent or hidden object need not be its own
-        perfect = 0.0 if key.removesuffix(" pooled") in metric.errors else 1.0
+        perfect = 0.0 if key.removesuffix(" pooled") in metric.lower_is_better else 1.0
         assert math.isnan(value) or value == pytest.approx(perfect), key
 
 
@@ -109,7 +110,7 @@ def test_nothing_at_all_and_nothing_on_one_side_have_a_value_or_are_undefined(me
     both, lost, spurious = plain(metric, blank, blank), plain(metric, some, blank), plain(metric, blank, some)
     assert set(both) == set(lost) == set(spurious)
     for key, value in both.items():
-        assert math.isnan(value) or value == (0 if key.removesuffix(" pooled") in metric.errors else 1), key
+        assert math.isnan(value) or value == (0 if key.removesuffix(" pooled") in metric.lower_is_better else 1), key
     for name in ("S@0.50", "F1@0.50", "PQ", "AJI", "AJI+", "SBD", "AP_det", "clDice", "avF1"):
         if name in both:
             assert (both[name], lost[name], spurious[name]) == (1, 0, 0)
@@ -157,3 +158,12 @@ def test_pooled_values_of_one_image_are_its_values(metric: Metric, seed: int) ->
 
 def by_kind(kind: str) -> Metric:
     return next(cls for cls in METRICS if cls.named() == kind).model_validate({})
+
+
+def test_average_precision_takes_a_real_object_before_an_ignored_one() -> None:
+    true, void = np.zeros((4, 8), int), np.zeros((4, 8), bool)
+    true[0, :2], true[2, :5] = 1, 2
+    void[2, 2:5] = True
+    seen = (true > 0) & ~void
+    counts = APCoco(thresholds=0.5).count(Truth.from_layers(true[None], void), found(seen.astype(int)))
+    assert (counts["hit"], counts["ignored"]) == ([1], [0])

@@ -10,17 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from toolkit.builtin.postprocessors.foreground import Foreground
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.testing.blockwise import Heads, assemble, grid, prediction
 from toolkit.testing.strategies import labels, partitions, shapes
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
+from toolkit.values.voxels import Voxels
 
 SEEDS = st.integers(0, 2**31)
 POSTPROCESSORS = [Threshold(min_size=1), Watershed(min_size=1), Watershed(min_size=3, smoothing=0, depth=0.3),
@@ -195,11 +194,11 @@ def test_without_a_foreground_head_the_nearest_affinities_are_the_foreground() -
 def test_offsets_that_are_not_those_of_the_model_are_refused() -> None:
     own = usual_offsets(2)
     MutexWatershed().check({"affinities": Head("affinities", 8, "sigmoid", "affinity", offsets=own)}, 2)
-    with pytest.raises(UsageError, match="offsets are not those"):
+    with pytest.raises(ValueError, match="offsets are not those"):
         MutexWatershed().check({"affinities": Head("affinities", 2, "sigmoid", "affinity", offsets=own[:2])}, 2)
-    with pytest.raises(UsageError, match="mutex_watershed needs a head affinities"):
+    with pytest.raises(ValueError, match="mutex_watershed needs a head affinities"):
         MutexWatershed().check({"foreground": Head("foreground", 1)}, 2)
-    with pytest.raises(UsageError, match="needs a head foreground"):
+    with pytest.raises(ValueError, match="needs a head foreground"):
         Watershed().check({"seediness": Head("seediness", 1)}, 2)
 
 
@@ -209,16 +208,14 @@ def test_joined_foreground_is_the_foreground_of_the_whole(problem: tuple) -> Non
     heads, blocks, size = problem
     whole = prediction(heads, size)
     mask = heads["foreground"][0] > 0.5
-    parts = []
-    for block in blocks:
-        part = replace(whole.crop(block.core), core=block.core)
-        parts.append(Foreground.of(part, mask[block.core.slices], ["foreground", "affinities"], Backend()))
-    joined = Foreground.join(parts)
-    expected = Foreground.of(whole, mask, ["foreground", "affinities"], Backend())
+    keep = MutexWatershed().keep
+    joined = Voxels.join([keep(replace(whole.crop(block.core), core=block.core), Backend()) for block in blocks])
+    expected = keep(whole, Backend())
+    assert np.array_equal(expected.mask(), mask)
     for name in ("start", "length"):
         assert np.array_equal(getattr(joined, name), getattr(expected, name))
     for name, values in expected.values.items():
-        assert np.array_equal(joined.values[name], values)
+        assert np.array_equal(joined[name], values)
 
 
 def test_voxels_that_are_not_finite_are_background() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tests.battery.installed import install, install_bad, install_good
 from toolkit import errors
 from toolkit.cli import GROUPS, VERBS, failure, main
 from toolkit.cli.lazy import Verbs
+from toolkit.cli.machine import findings
+from toolkit.registry.store import Store
 
 
 def seg(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -210,7 +213,7 @@ def test_doctor_finds_the_machine_and_the_plugins(
     install_good(tmp_path)
     install_bad(tmp_path, "raises")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
     code, out, err = seg(capsys, "--no-plugin", "cpv", "--no-plugin", "ppp", "doctor", "--json")
     assert (code, err) == (0, "")
@@ -225,6 +228,19 @@ def test_doctor_finds_the_machine_and_the_plugins(
     assert not (tmp_path / "home").exists(), "looking makes nothing"
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_doctor_looks_at_the_registry_that_models_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: bool
+) -> None:
+    monkeypatch.delenv("SEG_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    if chosen:
+        monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    (home,) = (f.value for f in findings() if f.what == "home")
+    assert home.startswith(f"{Store().home},")
+    assert str(tmp_path) in home
+
+
 def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +248,7 @@ def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     text = "from fine_plugin import *\nDifference.summarise = lambda self, counts: {str(len(counts)): 0.0}"
     install(tmp_path, "odd", "odd_plugin", text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     code, out, err = seg(capsys, "plugins", "check", "odd")
     assert code == 9
     assert "metric difference: many images have the keys of one" in out

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.scenes import scene
 from toolkit.builtin.metrics import METRICS
 from toolkit.evaluation.bootstrap import draw, interval, resample
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 
 
 @pytest.mark.parametrize("cls", METRICS)
@@ -24,3 +24,7 @@ def test_bootstrap_values_are_those_of_the_images_drawn(cls: type[Metric]) -> No
 def test_the_interval_of_undefined_values_is_none() -> None:
     assert interval(np.full(5, np.nan)) is None
     assert interval(np.array([np.nan, 1.0, 1.0])) == [1.0, 1.0]
+
+
+def test_an_interval_leaves_as_much_out_on_both_sides() -> None:
+    assert interval(np.arange(1001.0)) == pytest.approx([25, 975])

@@ -62,7 +62,7 @@ def test_work_that_does_not_fit_is_halved_until_it_does() -> None:
     def halve(piece: range) -> list[range]:
         return [piece[: len(piece) // 2], piece[len(piece) // 2 :]]
 
-    kernels.in_pieces(work, [range(10), range(10, 13), range(13, 20)], halve)
+    kernels.in_parts(work, [range(10), range(10, 13), range(13, 20)], halve)
     assert [n for piece in done for n in piece] == list(range(20))
     assert len(done) > 3
 
@@ -72,7 +72,7 @@ def test_work_that_never_fits_is_a_sentence() -> None:
         raise MemoryError
 
     with pytest.raises(OutOfMemory, match=r"smallest piece of work; use smaller blocks \(--block\) or --device cpu"):
-        kernels.in_pieces(work, [4], lambda piece: [piece])
+        kernels.in_parts(work, [4], lambda piece: [piece])
 
 
 def test_other_failures_of_work_are_not_hidden() -> None:
@@ -80,7 +80,7 @@ def test_other_failures_of_work_are_not_hidden() -> None:
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        kernels.in_pieces(work, [4], lambda piece: [piece, piece])
+        kernels.in_parts(work, [4], lambda piece: [piece, piece])
 
 
 @pytest.mark.parametrize(("device", "number"), [("cuda:3", 3), ("cuda", 0)])

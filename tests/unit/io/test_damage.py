@@ -6,7 +6,9 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
 
 import imagecodecs
 import numpy as np
@@ -202,3 +204,33 @@ def test_a_missing_chunk_of_the_lossless_objects_is_noticed(tmp_path: Path) -> N
     (path / "instances" / "scores" / "c" / "0").unlink()
     with pytest.raises(InputError, match="missing"):
         io.read_instances(path)
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_damaged_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _tiff()(tmp_path)
+
+    def slip(*_: object, **__: object) -> None:
+        raise TypeError("unsupported operand")
+
+    ours = FunctionType(slip.__code__, {"__name__": "toolkit.io.tiff", "TypeError": TypeError})
+    monkeypatch.setattr("toolkit.io.tiff._letters", ours)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        io.read(path)
+    monkeypatch.undo()
+    monkeypatch.setattr("tifffile.TiffPageSeries.asarray", slip)
+    with pytest.raises(InputError, match="damaged or not supported"):
+        io.read(path)
+
+
+@pytest.mark.parametrize("value", [None, 0, "x", [], {}, [None], [[]], {"a": 1}])
+@pytest.mark.parametrize("key", ["multiscales", "axes", "datasets", "omero"])
+def test_metadata_of_an_unforeseen_form_end_in_an_input_error_or_an_image(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    path = _zarr(tmp_path)
+    about = json.loads((path / "zarr.json").read_text())
+    ome = about["attributes"]["ome"]
+    (ome if key in ("multiscales", "omero") else ome["multiscales"][0])[key] = value
+    (path / "zarr.json").write_text(json.dumps(about))
+    with suppress(InputError):
+        assert io.read(path).read().size == VOLUME.size

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import imagecodecs
@@ -8,13 +9,17 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.battery import kinds
+from tests.golden import FOLDER
 from toolkit import io
+from toolkit.check import diagnose
+from toolkit.check.inventory import inventory
 from toolkit.errors import InputError, UsageError
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
-DATA = Path(__file__).parents[3].parent / "shared" / "data"
-SETS = sorted(p.parent.name for p in DATA.glob("*/splits.json"))
+SETS = sorted(p.parent for p in FOLDER.glob("*/splits.json"))
 
 
 def make(root: Path, names: str = "abc", splits: object = None, meta: object = None) -> Path:
@@ -142,23 +147,78 @@ def test_a_missing_or_empty_folder_is_an_input_error(tmp_path: Path) -> None:
         io.open_dataset(tmp_path)
 
 
-@pytest.mark.skipif(not SETS, reason="the shared data sets are not there")
-@pytest.mark.parametrize("name", SETS)
-def test_every_shared_data_set_can_be_read(name: str) -> None:
-    counted = {}
-    if (DATA / name / "index.csv").is_file():
-        header, *lines = (DATA / name / "index.csv").read_text().split()
-        columns = header.split(",")
-        counted = {v[columns.index("id")]: int(v[columns.index("n")]) for v in (line.split(",") for line in lines)}
-    for split in io.open_dataset(DATA / name).splits:
-        dataset = io.open_dataset(f"{DATA / name}:{split}")
-        for item in dataset.items[:2]:
+@pytest.mark.parametrize("folder", SETS, ids=lambda p: p.name)
+def test_real_data_sets_can_be_read(folder: Path) -> None:
+    names = []
+    for split in io.open_dataset(folder).splits:
+        dataset = io.open_dataset(f"{folder}:{split}")
+        for item in dataset.items:
             image, truth = dataset.image(item), dataset.truth(item)
+            labels = tifffile.imread(folder / "masks" / f"{item.name}.tif")
+            names.append(item.name)
             assert image.notes == ()
-            assert image.shape == truth.shape
+            assert image.shape == truth.shape == labels.shape
             assert image.voxel_size == truth.voxel_size
             assert image.calibrated == (dataset.voxel_size is not None)
-            assert len(truth.instances) == counted.get(item.name, len(truth.instances))
-    found = io.find_inputs([str(DATA / name)])
-    assert [f.stem for f in found] == sorted(i.name for i in io.open_dataset(DATA / name).items)
+            assert len(truth.instances) == len(np.unique(labels[labels > 0]))
+    found = io.find_inputs([str(folder)])
+    assert [f.stem for f in found] == sorted(names)
     assert {f.axes for f in found} == {dataset.axes}
+
+
+def test_weights_belong_to_images(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells", splits={"train": ["c", "a"], "test": ["b"]})
+    assert [item.weight for item in io.open_dataset(root).items] == [1, 1, 1]
+    (root / "weights.csv").write_text("name,note,weight\na,hard,4\nb,,0\n")
+    assert {item.name: item.weight for item in io.open_dataset(root).items} == {"a": 4, "b": 0, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("name,weight\nx,1\n", r"there is no image 'x': .*line 2"),
+        ("name,weight\na,1\na,2\n", r"an image has two weights: .*line 3: a"),
+        ("name,weight\na,-1\n", r"a weight is not a number from 0 on: .*line 2: '-1'"),
+        ("name,weight\na,nan\n", "a weight is not a number"),
+        ("name,weight\na,inf\n", "a weight is not a number"),
+        ("name,weight\na,much\n", "a weight is not a number"),
+        ("name,weight\na\n", "a row has not the columns name and weight"),
+        ("a,4\nb,2\n", r"a row has not the columns name and weight: .*begin: name,weight"),
+        (b"name,weight\na,\xff\n", "this table cannot be read"),
+    ],
+)
+def test_weights_that_make_no_sense_are_a_sentence(tmp_path: Path, text: str | bytes, what: str) -> None:
+    root = make(tmp_path / "cells")
+    (root / "weights.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(InputError, match=what):
+        io.open_dataset(root)
+
+
+def test_names_pair_in_either_spelling_of_accents(tmp_path: Path) -> None:
+    for kind, form in (("images", "NFC"), ("masks", "NFD")):
+        (tmp_path / kind).mkdir()
+        for stem in ("é_a", "é_b"):
+            path = tmp_path / kind / (unicodedata.normalize(form, stem) + ".tif")
+            tifffile.imwrite(path, np.eye(8, dtype=np.uint8), photometric="minisblack")
+    (tmp_path / "splits.json").write_text(json.dumps({"val": [unicodedata.normalize("NFD", "é_a")]}))
+    assert len(io.open_dataset(tmp_path)) == 1
+    (item,) = io.open_dataset(f"{tmp_path}:val").items
+    assert item.mask is not None
+    assert not diagnose(inventory(str(tmp_path)), Catalogue(allow=())).errors
+
+
+def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    tifffile.imwrite(tmp_path / "images" / "a.tif", kinds.PLANE)
+    kinds.geojson()(tmp_path / "masks")
+    data = io.open_dataset(tmp_path)
+    assert np.array_equal(data.truth(data.items[0]).layers[0], kinds.LABELS)
+    (facts,) = diagnose(inventory(str(tmp_path)), Catalogue(allow=())).facts
+    assert facts.mask is not None
+    assert len(facts.mask.objects) == 6
+    (tmp_path / "masks" / "a.geojson").rename(tmp_path / "masks" / "a_seg.npy")
+    tifffile.imwrite(tmp_path / "images" / "b.tif", kinds.PLANE)
+    tifffile.imwrite(tmp_path / "masks" / "b.tif", kinds.LABELS)
+    with pytest.raises(InputError, match=r"an image has no mask: .*a\.tif; a_seg\.npy is not read"):
+        io.open_dataset(tmp_path)

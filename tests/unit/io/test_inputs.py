@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,10 @@ import pytest
 import tifffile
 import zarr
 
+from tests.battery import omesets
 from toolkit import io
 from toolkit.errors import InputError, UsageError
+from toolkit.io.inputs import named
 from toolkit.io.paths import stem
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -116,3 +120,99 @@ def test_what_is_not_there_is_an_input_error(tmp_path: Path) -> None:
             io.find_inputs([where])
     with pytest.raises(InputError, match="no image was given"):
         io.find_inputs([])
+
+
+def test_two_names_of_one_file_are_two_images(tmp_path: Path) -> None:
+    touch(tmp_path / "store" / "blob.tif")
+    (tmp_path / "names").mkdir()
+    for name in ("s1.tif", "s2.tif"):
+        (tmp_path / "names" / name).symlink_to(tmp_path / "store" / "blob.tif")
+    assert found(tmp_path / "names") == [("s1", "."), ("s2", ".")]
+    assert found(f"{tmp_path}/names/*") == [("s1", "."), ("s2", ".")]
+
+
+def test_links_to_folders_are_followed_but_never_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path / "store" / "deep" / "blob.tif")
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / "sample").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "deep" / "up").symlink_to(tmp_path / "store")
+    (tmp_path / "staged" / "gone.tif").symlink_to(tmp_path / "nowhere.tif")
+    search = io.search([tmp_path / "staged"])
+    assert [f.stem for f in search.images] == ["blob"]
+    assert sorted((s.path.name, s.why) for s in search.skipped) == [
+        ("gone.tif", "a link to nothing"),
+        ("up", "a link to a folder around it"),
+    ]
+
+
+def test_what_is_passed_over_in_a_folder_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "a.tif")
+    for name in ("x.czi", "notes.txt", "run.json", ".hidden", "a.objects.csv"):
+        (tmp_path / name).touch()
+    skipped = io.search([tmp_path]).skipped
+    assert sorted(s.path.name for s in skipped) == ["notes.txt", "x.czi"]
+    assert named(skipped) == "x.czi (pip install 'seg-toolkit[formats]'), notes.txt"
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(InputError, match=r"holds no image: .*but x.czi \(pip install"):
+        io.search([tmp_path])
+
+
+def test_accents_are_one_spelling(tmp_path: Path) -> None:
+    touch(tmp_path / unicodedata.normalize("NFD", "é.tif"))
+    assert found(tmp_path) == [(unicodedata.normalize("NFC", "é"), ".")]
+
+
+def test_results_of_a_run_are_refused_as_images(tmp_path: Path) -> None:
+    image = Image.from_array(PIXELS)
+    io.write(tmp_path / "a.seg", "a", Instances.from_labels(PIXELS.astype(np.int32)), image, preview=image)
+    for name in ("", "a.labels.tif", "a.zarr", "a.overlay.png"):
+        with pytest.raises(InputError, match="this is a result of seg"):
+            io.search([tmp_path / "a.seg" / name])
+
+
+def plate(folder: Path, wells: dict[str, list[str]]) -> Path:
+    path = folder / "p.zarr"
+    group = zarr.create_group(path, zarr_format=2)
+    group.attrs["plate"] = {"wells": [{"path": well} for well in wells]}
+    for well, images in wells.items():
+        inner = group.create_group(well)
+        inner.attrs["well"] = {"images": [{"path": image} for image in images]}
+        for image in images:
+            field = inner.create_group(image)
+            axes = [{"name": n, "type": "space"} for n in "yx"]
+            field.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}]
+            field.create_array("0", shape=PIXELS.shape, dtype="u1", chunks=(8, 8))[...] = len(well) + int(image)
+    return path
+
+
+def test_all_fields_of_a_plate_are_images_and_one_can_be_named(tmp_path: Path) -> None:
+    path = plate(tmp_path, {"A/1": ["0", "1"], "B/12": ["0"]})
+    every = [("p_A1_0", "."), ("p_A1_1", "."), ("p_B12_0", ".")]
+    assert found(path) == found(tmp_path) == every
+    assert found(path / "A" / "1") == [("p_A1_0", "."), ("p_A1_1", ".")]
+    assert found(path / "A" / "1" / "1") == [("p_A_1_1", ".")]
+    assert io.read(io.find_inputs([path])[2].path).read().max() == 4
+
+
+def test_a_plate_that_is_broken_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this plate holds no image"):
+        io.search([plate(tmp_path / "empty", {})])
+    path = plate(tmp_path / "lost", {"A/1": ["0", "1"]})
+    shutil.rmtree(path / "A" / "1" / "1")
+    with pytest.raises(InputError, match="lacks field 1 of its well A/1"):
+        io.search([path])
+    shutil.rmtree(path / "A" / "1")
+    with pytest.raises(InputError, match="lacks its well A/1"):
+        io.search([path])
+
+
+def test_a_set_of_ome_tiffs_in_a_folder_is_one_image(tmp_path: Path) -> None:
+    stack = np.arange(5 * 8 * 9, dtype=np.uint16).reshape(5, 8, 9)
+    for name, companion in (("self", None), ("other", "s.companion.ome")):
+        (tmp_path / name).mkdir()
+        omesets.slices(tmp_path / name, stack, companion)
+        (one,) = io.find_inputs([tmp_path / name])
+        assert np.array_equal(io.read(one.path).read(), stack[None])
+    (tmp_path / "positions").mkdir()
+    omesets.positions(tmp_path / "positions", {"a.ome.tif": stack[0], "b.ome.tif": stack[1]})
+    assert found(tmp_path / "positions") == [("a", "."), ("b", ".")]

@@ -116,7 +116,7 @@ def test_the_voxel_size_of_the_file_is_kept_and_an_argument_wins(tmp_path: Path)
 
 def test_a_picture_is_no_label_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no colours"):
-        io.read_truth(tiff(tmp_path, np.zeros((9, 9, 3), np.uint8), photometric="rgb"))
+        io.read_truth(tiff(tmp_path, np.arange(243, dtype=np.uint8).reshape(9, 9, 3), photometric="rgb"))
     with pytest.raises(UsageError, match="LZYX, QZYX"):
         io.read_truth(tiff(tmp_path, LABELS), axes="CYX")
     with pytest.raises(InputError, match="give --axes"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit import io
-from toolkit.errors import StorageError
+from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.io import output
 from toolkit.io.render import Layers
 from toolkit.io.zarrlabels import _steps
@@ -164,6 +165,55 @@ def test_a_large_volume_is_written_slab_by_slab(tmp_path: Path, monkeypatch: pyt
         )
 
 
+def test_every_chunk_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes a part of a chunk reads and writes all of it: two who do so at once lose voxels."""
+    from toolkit.io import zarrlabels
+
+    monkeypatch.setattr(zarrlabels, "SLAB", 10)
+    monkeypatch.setattr(zarrlabels, "SMALLEST", 8)
+    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (4, 8, 8)})
+    written: list[tuple[str, int]] = []
+    put = zarr.Array.__setitem__
+
+    def counted(array: zarr.Array, where: slice, value: np.ndarray) -> None:
+        if isinstance(where, slice) and where.start is not None:
+            thick = array.chunks[0]
+            written.extend((array.path, chunk) for chunk in range(where.start // thick, -(-where.stop // thick)))
+        put(array, where, value)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", counted)
+    instances = crossing((9, 17, 19))
+    io.write(tmp_path, "a", instances, image(instances.shape))
+    # The chunks of the pyramid above are written slab by slab, one after the other.
+    whole = [(path, chunk) for path, chunk in written if path.endswith("/0")]
+    assert len(whole) == len(set(whole)) == 2 * 3
+
+
+def test_every_chunk_has_a_checksum(tmp_path: Path) -> None:
+    path = io.write(tmp_path, "a", crossing((12, 15)), image((12, 15)))[1]
+    arrays = [json.loads(file.read_text()) for file in path.rglob("zarr.json")]
+    codecs = [codec for a in arrays if a["node_type"] == "array" for codec in a["codecs"] if codec["name"] == "zstd"]
+    assert len(codecs) == 7
+    assert all(codec["configuration"]["checksum"] for codec in codecs)
+
+
+@pytest.mark.parametrize("name", ["start", "length", "offsets", "shape"])
+def test_lossless_objects_that_are_other_ones_are_noticed(tmp_path: Path, name: str) -> None:
+    """Arrays that fit each other, each with its checksum, of objects that differ in one of them."""
+    planes = np.zeros((2, 12, 15), bool)
+    planes[0, 2, 3:6] = planes[1, 4, 3:6] = planes[1, 6, 3:6] = True
+    path = io.write(tmp_path, "a", Instances.from_planes(planes), image((12, 15)))[1]
+    array = zarr.open_array(path / "instances" / name, mode="r+")
+    array[:] = {
+        "start": [33, 63, 93 + 1],
+        "length": [3, 3, 2],
+        "offsets": [0, 2, 3],
+        "shape": [13, 15],
+    }[name]
+    with pytest.raises(InputError, match="damaged"):
+        io.read_instances(path)
+
+
 def test_equal_objects_give_equal_bytes(tmp_path: Path) -> None:
     picture = image((12, 15), (0.5, 0.5))
     for name in ("one", "two"):
@@ -203,6 +253,19 @@ def test_older_results_are_replaced_and_nothing_else_is_left(tmp_path: Path) -> 
         labels, lossless = io.write(tmp_path, "a", instances, picture)[:2]
         assert io.read_instances(labels) == io.read_instances(lossless) == instances
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.labels.tif", "a.zarr", "other.txt"]
+
+
+def test_a_zarr_of_the_user_and_links_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr" / "labels").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "zarr.json").write_text("mine")
+    (tmp_path / "b.labels.tif").symlink_to(tmp_path / "victim")
+    (tmp_path / "c.zarr").symlink_to(tmp_path / "a.zarr")
+    before = sorted(tmp_path.rglob("*"))
+    for stem in "abc":
+        with pytest.raises(UsageError, match="written over"):
+            io.write(tmp_path, stem, crossing((12, 15)), image((12, 15)))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "a.zarr" / "zarr.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["_write_all", "_publish"])

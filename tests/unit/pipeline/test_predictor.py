@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.models import bright, by_chance, load, see_through
-from toolkit.errors import OutOfMemory
+from toolkit.errors import OutOfMemory, PluginError
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.predictor import Predictor, activate, one_thread
-from toolkit.pipeline.segment import Model, Source
-from toolkit.pipeline.segment import predictor as in_this_process
+from toolkit.pipeline.elsewhere import Model, Source
+from toolkit.pipeline.engines import activate, one_thread
+from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.workers import processes
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Normalise, Scale
@@ -42,8 +42,6 @@ def recipe(network: dict[str, Any], ndim: int, **tiling: Any) -> dict[str, Any]:
 @pytest.fixture(params=["unet-2", "unet-3", "erfnet-2", "erfnet-3"])
 def folder(request, tmp_path: Path) -> Path:
     name, _, ndim = request.param.partition("-")
-    if name == "erfnet":
-        pytest.importorskip("toolkit_embedseg")
     return by_chance(tmp_path / "model", recipe(ERFNET if name == "erfnet" else UNET, int(ndim)))
 
 
@@ -76,12 +74,11 @@ def test_any_blocks_get_the_heads_of_one_block_bit_for_bit(folder: Path) -> None
 
 def elsewhere(model: Model, array: np.ndarray, box: Box) -> dict[str, np.ndarray]:
     image, scale = scaled(array)
-    return in_this_process(model)(image, scale, box).heads
+    return model.session().predictor(image, scale, box).heads
 
 
 @pytest.mark.slow
 def test_another_process_gets_the_same_heads_bit_for_bit(tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_embedseg")
     array = bright((40, 50))
     whole, box = Box.whole(array.shape), Box((10, 20), (30, 45))
     with processes(1) as run:
@@ -171,16 +168,16 @@ def test_a_batch_is_halved_until_it_fits_and_the_heads_stay_the_same(tmp_path: P
     found = {}
     for batch in (1, 8):
         predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-        predictor._module, predictor._batch = Scarce(limit, error), batch
+        predictor.engine._module, predictor._batch = Scarce(limit, error), batch
         found[batch] = predictor(image, scale, Box.whole(image.shape))["foreground"]
     assert np.array_equal(found[1], found[8])
-    assert predictor._module.seen.count(8) <= 1 or limit == 8  # the smaller batch is kept
+    assert predictor.engine._module.seen.count(8) <= 1 or limit == 8  # the smaller batch is kept
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=["cuda", "python", "torch"])
 def test_memory_for_no_window_is_a_sentence(tmp_path: Path, error) -> None:
     predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-    predictor._module = Scarce(0, error)
+    predictor.engine._module = Scarce(0, error)
     image, scale = scaled(bright((40, 40)))
     with pytest.raises(OutOfMemory, match=r"memory does not suffice for one window: window \[32, 32\] on cpu"):
         predictor(image, scale, Box.whole(image.shape))
@@ -188,9 +185,9 @@ def test_memory_for_no_window_is_a_sentence(tmp_path: Path, error) -> None:
 
 def test_other_errors_of_a_network_are_not_taken_for_lack_of_memory(tmp_path: Path) -> None:
     predictor = Predictor(load(see_through(tmp_path / "m")), Backend())
-    predictor._module = Scarce(0, RuntimeError("shapes cannot be multiplied"))
+    predictor.engine._module = Scarce(0, RuntimeError("shapes cannot be multiplied"))
     image, scale = scaled(bright((40, 40)))
-    with pytest.raises(RuntimeError, match="multiplied"):
+    with pytest.raises(PluginError, match=r"unet failed: RuntimeError: shapes cannot be multiplied"):
         predictor(image, scale, Box.whole(image.shape))
 
 
@@ -229,3 +226,51 @@ def test_the_image_and_the_scale_are_not_changed(tmp_path: Path) -> None:
 
 def test_a_source_and_a_model_name_what_they_are() -> None:
     assert Source("a.tif") != Source("a.tif", stamp="2")
+
+
+def test_turns_are_averaged_before_or_after_the_activation_as_the_recipe_says(tmp_path: Path) -> None:
+    array = bright((32, 32))
+    mirrored = [(slice(None, None, a), slice(None, None, b)) for a in (1, -1) for b in (1, -1)]
+
+    def said(augment: str, voxels: np.ndarray) -> np.ndarray:
+        model = load(by_chance(tmp_path / augment, recipe(UNET, 2, augment=augment)))
+        image, _ = scaled(voxels)
+        return Predictor(model, Backend())(image, scaled(array)[1], Box.whole(image.shape))["foreground"][0]
+
+    turned = [said("none", array[m])[m] for m in mirrored]
+    turned += [said("none", np.ascontiguousarray(array.T[m]))[m].T for m in mirrored]
+    after, before = np.mean(turned, 0), 1 / (1 + np.exp(-np.mean([np.log(p / (1 - p)) for p in turned], 0)))
+    assert np.abs(after - before).max() > 1e-2
+    np.testing.assert_allclose(said("turns_after", array), after, atol=1e-4)
+    np.testing.assert_allclose(said("turns", array), before, atol=1e-3)
+
+
+def test_a_part_of_a_part_of_a_window_is_that_part(tmp_path: Path) -> None:
+    predictor = Predictor(load(by_chance(tmp_path, recipe(UNET, 2))), Backend())
+    image, scale = scaled(bright((60, 50)))
+    window = list(predictor.lattice(image.shape).windows())[-1]
+    (seen,) = predictor.windows(image, scale, [window])
+    part = seen.crop(Box(tuple(a + 2 for a in seen.box.start), seen.box.stop))
+    inner = Box(tuple(a + 5 for a in seen.box.start), tuple(b - 1 for b in seen.box.stop))
+    expected = seen["foreground"][(slice(None), *inner.relative_to(seen.box).slices)]
+    np.testing.assert_array_equal(part.crop(inner)["foreground"], expected)
+
+
+def test_inside_one_thread_there_is_one_and_afterwards_as_many_as_before() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_a_window_says_is_of_its_core_in_its_part_of_the_image(tmp_path: Path) -> None:
+    predictor = Predictor(load(by_chance(tmp_path, recipe(UNET, 2))), Backend())
+    image, scale = scaled(bright((60, 50)))
+    windows = list(predictor.lattice(image.shape).windows())
+    seen = list(predictor.windows(image, scale, windows))
+    assert [s.core for s in seen] == [w.core for w in windows]
+    assert [s.box for s in seen] == [w.outer & Box.whole(image.shape) for w in windows]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import toolkit
 from tests.models import bright, by_chance, load, see_through
 from toolkit.errors import InputError, ModelError
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import segment as pipeline
-from toolkit.pipeline.predictor import Predictor
-from toolkit.pipeline.segment import Model, Scene, Source, assemble, block_elsewhere
+from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.passes import sweep
+from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import processes
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import Box, blocks
 
 
 @pytest.fixture
@@ -49,7 +48,6 @@ def test_any_blocks_give_the_instances_of_one_block(tmp_path: Path, ndim: int, b
 
 
 def test_embedseg_of_a_network_by_chance_is_the_same_for_any_blocks(tmp_path: Path) -> None:
-    pytest.importorskip("toolkit_embedseg")
     recipe = {
         "name": "by-chance",
         "network": {"kind": "unet", "maps": [4, 8], "norm": "instance", "units": 1},
@@ -70,9 +68,17 @@ def test_embedseg_of_a_network_by_chance_is_the_same_for_any_blocks(tmp_path: Pa
 def test_any_number_of_processes_gives_the_same_instances(tmp_path: Path, model: Path) -> None:
     array, path = bright((100, 90)), tmp_path / "a.tif"
     tifffile.imwrite(path, array)
-    named, where = Model.of(load(model), Backend()), Source(str(path))
-    with processes(2) as run:
-        found = assemble(pipeline.scene(named, where), 32, run, partial(block_elsewhere, named, where))
+    named, where, folder = Model.of(load(model), Backend()), Source(str(path)), tmp_path / "pieces"
+    session = named.session()
+    seen = session.prepare(where.read())
+    with processes(2, partial(Bench.of, named)) as run:
+        remote = partial(pieces_elsewhere, where, seen.scale, str(folder))
+        kept = session.pieces(seen, folder=folder, run=run, remote=remote, share=2)
+        kept.save()
+        work = blocks(kept.lattice, 32)
+        found = sweep(
+            session.model.recipe.postprocess, kept, work, run=run, remote=partial(block_elsewhere, str(folder))
+        )
     assert found == components(array)
 
 
@@ -116,14 +122,17 @@ def test_a_model_that_was_replaced_meanwhile_is_noticed(tmp_path: Path, model: P
     text[-1] ^= 1
     weights.write_bytes(text)
     with pytest.raises(ModelError, match="the model has changed since it was chosen"):
-        pipeline.predictor(named)
+        named.session()
 
 
 def test_a_file_that_was_replaced_is_read_again(tmp_path: Path, model: Path) -> None:
-    named, path = Model.of(load(model), Backend()), tmp_path / "a.tif"
+    bench, path = Bench.of(Model.of(load(model), Backend())), tmp_path / "a.tif"
     for stamp, array in enumerate((bright((40, 40), 1), bright((40, 40), 2))):
         tifffile.imwrite(path, array)
-        assert assemble(pipeline.scene(named, Source(str(path), stamp=str(stamp)))) == components(array)
+        seen = bench.prepared(Source(str(path), stamp=str(stamp)))
+        assert bench.session.objects(bench.session.pieces(seen), bench.session.model.recipe.postprocess) == components(
+            array
+        )
 
 
 def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
@@ -134,6 +143,9 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
         def halo(self, ndim: int) -> tuple[int, ...]:
             return (3, 5)
 
+        def keep(self, prediction, backend, loose=False):
+            return prediction.crop(prediction.core).dense()
+
         def passes(self):
             from toolkit.plugins.specs import Pass
 
@@ -142,9 +154,10 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
                 return 1
 
             def reduce(fragments, state, backend):
-                return Windowed(sum(fragments)) if state is None else Instances.empty((80, 80))
+                count = sum(fragments)
+                return Windowed(count) if state is None else Instances.empty((80, 80))
 
-            return (Pass(local, reduce), Pass(local, reduce))
+            return (Pass(local, reduce, int), Pass(local, reduce, int))
 
     class Windowed:
         def __init__(self, count: int) -> None:
@@ -153,8 +166,9 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
         def window(self, box: Box) -> tuple[int, Box]:
             return self.count, box
 
-    scene = replace(Scene.of(image, Predictor(package, Backend())), postprocess=Watching())
-    assemble(scene, 40)
+    session = Session(package, Backend())
+    kept = session.pieces(session.prepare(image))
+    sweep(Watching(), kept, blocks(kept.lattice, 40))
     first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     assert [c for c, _, _ in first] == [c for c, _, _ in second]
     assert sum(core.size for core, _, _ in first) == 80 * 80

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import BlocksFailed, InputError
-from toolkit.pipeline.workers import cores, processes, serial, workers
+from toolkit.gpu.cores import cores
+from toolkit.pipeline.workers import processes, serial, workers
 
 
 def late(delay: float, number: int) -> tuple[int, int]:
@@ -85,7 +86,7 @@ def alive(process: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.linux
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_started_them(tmp_path, how: signal.Signals) -> None:
     script = tmp_path / "crowd.py"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +10,6 @@ from tests.battery.installed import BAD, SAID, install, install_bad, install_goo
 from toolkit.errors import PluginError, UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.probe import healthy, probe
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed plugins; what was imported from it is forgotten afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
 
 
 def names(catalogue: Catalogue) -> list[str]:
@@ -58,7 +44,7 @@ def test_an_interrupt_during_an_import_is_an_interrupt(site: Path) -> None:
 def test_what_a_plugin_prints_at_import_stays_off_standard_output(
     site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(site, "loud", "loud_plugin", "print('hello')\nSEG_API = 1")
+    install(site, "loud", "loud_plugin", "print('hello')\nSEG_API = 2")
     Catalogue().use("loud")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "hello\n")
@@ -110,7 +96,7 @@ def test_two_plugins_with_one_name_are_told_apart_by_their_distributions(site: P
 
 
 def test_nobody_takes_the_name_of_the_built_in_plugin(site: Path) -> None:
-    install(site, "builtin", "impostor", "SEG_API = 1")
+    install(site, "builtin", "impostor", "SEG_API = 2")
     catalogue = Catalogue()
     assert catalogue.find("networks", "unet").named() == "unet"
     assert "builtin:unet" in catalogue.collect("networks")

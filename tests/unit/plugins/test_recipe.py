@@ -92,6 +92,7 @@ def test_changing_a_recipe_does_not_touch_it() -> None:
         ("postprocess.depth=!!bool x", "the value is not valid YAML"),
         ("postprocess.depth=\udcff", "the value is not valid YAML"),
         ("postprocess.depth=[1", "the value is not valid YAML: --set postprocess.depth=[1"),
+        ("network.strides=[[1, 2, 2], 2, 2]", "network: strides has a step for 3 axes, the image has 2"),
         ("network={maps: [8, 8]}", "a kind is missing: network.kind"),
     ],
 )
@@ -99,6 +100,13 @@ def test_what_is_wrong_is_said_with_its_path(change: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         unet(change)
     assert message in str(caught.value)
+
+
+def test_heads_that_the_post_processor_does_not_read_are_refused_with_its_place() -> None:
+    recipe = unet("postprocess=mutex_watershed")
+    with pytest.raises(UsageError, match=r"^postprocess: post-processor mutex_watershed needs a head affinities"):
+        recipe.expects(recipe.heads)
+    unet().expects(unet().heads)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from toolkit.errors import ModelError, UsageError
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry import package
+from toolkit.registry import package, resolve
 from toolkit.registry.bioimageio.beside import About
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.check import Result, check
 from toolkit.registry.export import export, needed
+from toolkit.registry.verify import Result, verify
 from toolkit.values.image import Image
 
 # The format's own library leaves the files that it packs open until they are collected.
@@ -57,7 +57,7 @@ def trained(folder: Path, plugins: Catalogue, changes: list[str]) -> package.Mod
     (folder / "recipe.yaml").write_text(recipe.dump())
     torch.manual_seed(3)
     package.save(recipe.network.build(1, recipe.heads, recipe.ndim), folder / "best.safetensors")
-    return package.load(str(folder), plugins, "builtin")
+    return resolve.load(str(folder), plugins, "builtin")
 
 
 def blobs(shape: tuple[int, ...]) -> Example:
@@ -69,7 +69,7 @@ def blobs(shape: tuple[int, ...]) -> Example:
 
 
 def checked(plugins: Catalogue) -> Any:
-    return lambda path: check(str(path), plugins, pipeline.segment)
+    return lambda path: verify(str(path), plugins, pipeline.segment)
 
 
 @pytest.mark.parametrize("changes", [CHANGES, pytest.param(VOLUME, marks=pytest.mark.slow)], ids=["2d", "3d"])
@@ -81,7 +81,7 @@ def test_an_exported_package_gives_the_same_instances_again(
     found = export(model, ABOUT, example, out, plugins, pipeline.segment, checked(plugins))
     assert [r.passed for r in found] == [True] * len(found)
     assert {r.what for r in found} >= {"instances", "output foreground (safetensors)", "output boundary (onnx)"}
-    again = package.load(str(out), plugins)
+    again = resolve.load(str(out), plugins)
     assert again.recipe == model.recipe
     assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
     names = set(Opened.at(out).files.sizes)
@@ -172,15 +172,15 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
         "weights": {"source": "weights.safetensors", "sha256": packages.sha256(files["weights.safetensors"])},
     }
     packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
-    package.load(str(out), plugins).build()
+    resolve.load(str(out), plugins).build()
     change(own)
     packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
     with pytest.raises(ModelError, match=said):
-        package.load(str(out), plugins).build()
+        resolve.load(str(out), plugins).build()
 
 
 def test_a_model_of_somebody_else_is_not_exported_again(tmp_path: Path, plugins: Catalogue) -> None:
-    model = package.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
+    model = resolve.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
     with pytest.raises(UsageError, match="package of somebody else"):
         export(model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, checked(plugins))
 

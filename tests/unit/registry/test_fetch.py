@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,3 +145,23 @@ def test_an_address_that_anybody_could_change_needs_a_sha256() -> None:
 def test_an_absent_file_is_a_sentence(server: Server) -> None:
     with pytest.raises(InputError, match="404"):
         install(f"{server.address}/none.zip", Wanted(), Store())
+
+
+def test_a_neighbour_whose_name_begins_like_that_of_the_folder_is_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other layers would refuse before: each looks for itself."""
+    (tmp_path / "stage").mkdir()
+
+    def got(*_: object) -> Path:
+        (tmp_path / "got").write_text("x")
+        return tmp_path / "got"
+
+    monkeypatch.setattr(fetch, "download", got)
+    monkeypatch.setattr(fetch, "TemporaryDirectory", lambda **_: nullcontext(str(tmp_path / "stage")))
+    monkeypatch.setattr(fetch.formats, "read", lambda _: None)
+    monkeypatch.setattr(fetch, "_needed", lambda _: [SimpleNamespace(name="../stage-x/y", sha256=None)])
+    described = fetch._described(str, "address", None, tmp_path, fetch.silent)
+    with pytest.raises(InputError, match="outside the package"), described:
+        pass
+    assert not (tmp_path / "stage-x").exists()

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from tests import packages
 from toolkit.errors import InputError, ModelError
-from toolkit.registry.gate import archive, graph, tensors, yaml
+from toolkit.registry.gate import archive, code, graph, tensors, yaml
+from toolkit.registry.gate.process import Child
 
 ROOT = Path(__file__).resolve().parents[3]
 READERS = {
@@ -31,8 +32,9 @@ def test_no_module_outside_the_gate_reads_foreign_bytes() -> None:
     found = []
     sources = [*(ROOT / "toolkit").rglob("*.py"), *(ROOT / "plugins").glob("*/toolkit_*/**/*.py")]
     for path in sources:
-        # The graph that an export has just written is not foreign; the gate reads YAML as recipes are read.
-        if "gate" in path.parts or path.name in ("to_onnx.py", "plain_yaml.py"):
+        # The graph that an export has just written is not foreign; the gate reads YAML as recipes are read; zips of
+        # outlines are no models, and nothing of them is unpacked.
+        if "gate" in path.parts or path.name in ("to_onnx.py", "plain_yaml.py", "contours.py"):
             continue
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))) if isinstance(node, ast.Call)]
         names = [(path.name, node.lineno, ast.unparse(node.func)) for node in calls]
@@ -227,3 +229,84 @@ def test_a_graph_with_data_beside_it_runs_on_what_the_package_holds() -> None:
 def test_a_graph_with_operators_of_its_own_is_refused() -> None:
     with pytest.raises(ModelError, match="operators of its own"):
         graph.load(packages.onnx_graph(opsets={"": 18, "evil": 1}), {}.__getitem__, "here", ["CPUExecutionProvider"])
+
+
+class Marker:
+    """A pickle of it makes a folder when it is executed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "executed"
+
+
+def test_without_its_first_layer_the_second_refuses_a_pickle_that_is_code(
+    marker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensors, "_check_pickle", lambda *_: None)
+    with pytest.raises(ModelError):
+        tensors.state_dict(packages.pt({"a": Marker(marker)}), "here")
+    assert not marker.exists()
+
+
+@pytest.fixture
+def second_layer_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if torch executed whatever it reads."""
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *args, **how: load(*args, **{**how, "weights_only": False}))
+
+
+@pytest.mark.usefixtures("second_layer_open")
+@pytest.mark.parametrize(("protocol", "why"), [(2, "names posix.mkdir"), (4, "opcode STACK_GLOBAL")])
+def test_no_opcode_is_executed_of_a_pickle_that_names_something_else(protocol: int, why: str, marker: Path) -> None:
+    stream = io.BytesIO()
+    torch.save({"a": Marker(marker)}, stream, pickle_protocol=protocol)
+    with pytest.raises(ModelError, match=why):
+        tensors.state_dict(stream.getvalue(), "here")
+    assert not marker.exists()
+
+
+@pytest.mark.usefixtures("second_layer_open")
+def test_every_pickle_of_a_legacy_file_is_looked_at(marker: Path) -> None:
+    stream = io.BytesIO()
+    torch.save({"a": Marker(marker)}, stream, _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match="full pickle"):
+        tensors.state_dict(stream.getvalue(), "here")
+    assert not marker.exists()
+
+
+def test_only_listed_networks_are_imported_whatever_asks_for_them(marker: Path) -> None:
+    with pytest.raises(ModelError, match="not a known network"):
+        code.from_library("os", "mkdir", {"path": str(marker)})
+    with pytest.raises(ModelError, match="not a known network"):
+        code.from_library("monai.networks.nets", "HoVerNet", {})
+    assert not marker.exists()
+
+
+def test_a_network_file_that_nobody_reviewed_is_not_executed(marker: Path) -> None:
+    with pytest.raises(ModelError, match="not reviewed"):
+        code.from_reviewed(f"import os\nos.mkdir({str(marker)!r})\n".encode(), "Net", {}, "net.py")
+    assert not marker.exists()
+
+
+def test_trusted_code_sees_no_environment_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "secret")
+    source = packages.NET + "import os\nif 'SOME_TOKEN' in os.environ:\n    raise SystemExit('it knows the token')\n"
+    task = {"kind": "state_dict", "name": "net.py", "callable": "Net", "kwargs": {}, "strict": True}
+    child = Child(task, [source.encode(), packages.pt(packages.state_dict())], "net.py")
+    (found,) = child([np.ones((1, 1, 2, 2), np.float32)], "cpu")
+    assert (found == packages.WEIGHT + packages.BIAS).all()
+
+
+@pytest.mark.parametrize(
+    "made", [torch.eye(2).to_sparse(), torch.zeros(2, dtype=torch.complex64), torch.zeros(2, device="meta"), 3]
+)
+def test_a_tensor_that_is_not_dense_is_refused_whatever_let_it_pass(made: object) -> None:
+    with pytest.raises(ModelError, match="the state dict holds something that is no"):
+        tensors._dense(made, 10**6, "here")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,11 @@ import pytest
 from tests import packages
 from toolkit.errors import InputError, ModelError, StorageError, UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import package, resolve
+from toolkit.registry import store as registry
 from toolkit.registry.gate.archive import Files, open_package
 from toolkit.registry.install import Wanted, install
-from toolkit.registry.store import Entry, Store
+from toolkit.registry.store import Entry, Store, _connect
 
 
 @pytest.fixture
@@ -57,6 +61,20 @@ def test_adding_twice_is_adding_once_and_another_model_is_refused(store: Store, 
         store.add(files(tmp_path, "y"), entry())
     assert [e.sha256 for e in store.entries()] == [one.sha256]
     assert store.gc() == []
+
+
+def test_a_model_whose_files_do_not_get_their_place_is_not_in_the_registry(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.objects, "place", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            store.add(files(tmp_path), entry(), ["best"])
+    assert store.entries() == []
+    assert store.add(files(tmp_path), entry()).aliases == ()
 
 
 def test_a_flipped_byte_is_found_whenever_the_model_is_used(store: Store, tmp_path: Path) -> None:
@@ -109,6 +127,35 @@ def test_an_acknowledged_row_is_synced_before_it_is_acknowledged(store: Store, t
     with sqlite3.connect(store.home / "registry.sqlite") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     db.close()
+    with closing(_connect(store.home / "registry.sqlite")) as own:
+        assert own.execute("PRAGMA synchronous").fetchone() == (3,)
+
+
+def test_who_may_write_to_the_registry_is_settled_before_anything_is_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that reads first and then finds another writer cannot wait: it fails."""
+    store.add(files(tmp_path), entry())
+    monkeypatch.setattr(registry, "PATIENCE", 0.1)
+    with store._writing(), pytest.raises(StorageError, match="locked"), store._writing():
+        pass
+
+
+@pytest.mark.linux
+def test_files_and_folders_of_a_package_are_synced_before_its_row_is_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        said.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    store.add(files(tmp_path), entry())
+    assert sorted(said) == ["a", "b", "files", "objects", "rdf.yaml"]
+    assert said[-1] == "objects"
 
 
 def test_an_installed_package_runs_by_its_name(store: Store, tmp_path: Path) -> None:
@@ -116,7 +163,7 @@ def test_an_installed_package_runs_by_its_name(store: Store, tmp_path: Path) -> 
     there = install(str(path), Wanted(aliases=("best",), notes="n"), store)
     assert (there.name, there.version, there.licence, there.source) == ("tiny-net", "1.2", "MIT", str(path))
     path.unlink()
-    model = package.load("tiny-net@best", Catalogue())
+    model = resolve.load("tiny-net@best", Catalogue())
     assert (model.reference, model.sha256) == ("tiny-net@1.2", there.sha256)
 
 
@@ -132,8 +179,8 @@ def test_a_training_run_can_be_installed(store: Store, tmp_path: Path) -> None:
     (run / "last.safetensors").write_bytes(b"not kept")
     there = install(str(run), Wanted(name="mine"), store)
     assert sorted(p.name for p in store.folder(there).iterdir()) == ["best.safetensors", "recipe.yaml"]
-    assert package.load("mine", plugins).recipe == recipe
-    package.load("mine", plugins).build()
+    assert resolve.load("mine", plugins).recipe == recipe
+    resolve.load("mine", plugins).build()
 
 
 def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp_path: Path) -> None:
@@ -143,7 +190,7 @@ def test_the_recipe_of_a_run_of_somebody_else_cannot_be_a_bomb(store: Store, tmp
     ]
     (tmp_path / "recipe.yaml").write_text("\n".join(lines))
     with pytest.raises(ModelError, match="aliases"):
-        package.load(str(tmp_path), Catalogue(allow=()))
+        resolve.load(str(tmp_path), Catalogue(allow=()))
 
 
 @pytest.mark.parametrize("damage", ["weights", "test"])
@@ -164,9 +211,9 @@ def test_a_name_that_nobody_has_says_what_would_add_it(store: Store, tmp_path: P
         ("qqqqqqq", "seg models search"),
     ):
         with pytest.raises(UsageError, match=said):
-            package.load(name, plugins)
+            resolve.load(name, plugins)
     with pytest.raises(InputError, match="no such model package"):
-        package.load(str(tmp_path / "none.zip"), plugins)
+        resolve.load(str(tmp_path / "none.zip"), plugins)
     with pytest.raises(UsageError, match="collection"):
         install("qqqqqqq", Wanted(), store)
 
@@ -177,4 +224,4 @@ def test_a_folder_of_a_plugins_name_does_not_hide_the_plugin(
     (tmp_path / "unet").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="ships no trained model"):
-        package.load("unet", Catalogue(allow=()))
+        resolve.load("unet", Catalogue(allow=()))

@@ -15,7 +15,7 @@ from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.partitions import VOI
 from toolkit.evaluation.evaluate import Evaluation, Pair, evaluate
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 from toolkit.report import page
 from toolkit.report.chart import Bars, Curve, curves, histogram
 from toolkit.report.markup import Markup, join, tag
@@ -177,11 +177,11 @@ def test_charts_put_values_where_the_axes_say() -> None:
     assert heights[1] == pytest.approx(5 * heights[0], rel=0.01)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.browser
 def test_a_browser_shows_the_page_in_both_colour_schemes_without_a_complaint(tmp_path: Path) -> None:
     from skimage.io import imread
 
+    assert CHROMIUM, "no Chromium is installed"
     file = tmp_path / "report.html"
     file.write_text(made([pictured(seed) for seed in range(4)])[1], encoding="utf-8")
     shots = {}

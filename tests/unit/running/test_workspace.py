@@ -15,7 +15,8 @@ import pytest
 from toolkit.errors import StorageError, UsageError
 from toolkit.files.lock import LOCK, held
 from toolkit.running import workspace
-from toolkit.running.workspace import DONE, FINGERPRINT, RECORD, Workspace, opened
+from toolkit.running.trespass import MARK, MARKED, RECORD
+from toolkit.running.workspace import DONE, FINGERPRINT, RESULT, Workspace, opened
 
 PRINT = {"model": "a", "inputs": ["x", "y"]}
 
@@ -36,6 +37,11 @@ def put(space: Workspace, name: str, text: str = "result") -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return name
+
+
+def wrote(*names: str) -> dict:
+    """The record of a run that wrote these."""
+    return {"images": [{"files": list(names)}]}
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -73,7 +79,8 @@ def test_what_was_finished_is_kept_and_what_was_not_is_swept(tmp_path: Path) -> 
     assert (tmp_path / "out.work").is_dir()
     with begin(tmp_path / "out", resume=True) as space:
         assert set(space.done()) == {"a", "b"}
-        assert sorted(p.name for p in space.work.iterdir()) == sorted([LOCK, DONE, FINGERPRINT, "a", "b"])
+        assert sorted(p.name for p in space.folder.iterdir()) == sorted([LOCK, MARK, DONE, FINGERPRINT, RESULT])
+        assert sorted(p.name for p in space.work.iterdir()) == ["a", "b"]
         space.finish("c", {"files": [put(space, "c")]})
         space.publish({})
     assert tree(tmp_path / "out").keys() == {"a", "b", "c", RECORD}
@@ -117,17 +124,27 @@ def test_a_torn_line_of_the_journal_is_cut_and_the_next_one_is_whole(tmp_path: P
 
 def test_something_finished_whose_files_are_gone_is_done_again(tmp_path: Path) -> None:
     stop(tmp_path / "out", "a", "b")
-    (tmp_path / "out.work" / "a").unlink()
+    (tmp_path / "out.work" / RESULT / "a").unlink()
     with begin(tmp_path / "out", resume=True) as space:
         assert set(space.done()) == {"b"}
 
 
-@pytest.mark.parametrize("left", ["", "{", "null"])
-def test_a_run_killed_at_its_very_beginning_does_not_stop_the_next(tmp_path: Path, left: str) -> None:
+BEGUN = [
+    {},
+    {LOCK: ""},
+    {LOCK: "999999999"},
+    {LOCK: "1", MARK: ""},
+    {LOCK: "1", MARK: "tool"},
+    {LOCK: "1", MARK: MARKED.decode(), ".seg-0123456789abcdef.partial": "{"},
+]
+
+
+@pytest.mark.parametrize("left", BEGUN)
+def test_a_run_killed_at_its_very_beginning_does_not_stop_the_next(tmp_path: Path, left: dict[str, str]) -> None:
     work = tmp_path / "out.work"
     work.mkdir()
-    (work / f"{FINGERPRINT}.partial").write_text(left)
-    (work / LOCK).write_text("999999999")
+    for name, text in left.items():
+        (work / name).write_text(text)
     with begin(tmp_path / "out", resume=True) as space:
         assert space.done() == {}
         space.publish({})
@@ -138,8 +155,7 @@ def test_an_output_that_exists_is_kept_unless_overwritten(tmp_path: Path) -> Non
     out = tmp_path / "out"
     for word, overwrite in (("one", False), ("two", True)):
         with begin(out, overwrite=overwrite) as space:
-            put(space, word)
-            space.publish({})
+            space.publish(wrote(put(space, word)))
     assert tree(out).keys() == {"two", RECORD}
     with pytest.raises(UsageError, match=r"the output exists: .*out; choose another -o, or say --overwrite"):
         begin(out).__enter__()
@@ -249,3 +265,43 @@ def test_the_record_is_json_that_people_can_read(tmp_path: Path) -> None:
     text = (tmp_path / "out" / RECORD).read_text(encoding="utf8")
     assert "µm" in text
     assert json.loads(text) == {"notes": ["1.5 µm"]}
+
+
+@pytest.mark.linux
+def test_files_are_on_disk_before_the_journal_names_them_and_then_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        journal = tmp_path / "out.work" / DONE
+        named = journal.is_file() and '"a"' in journal.read_text()
+        said.append((Path(f"/proc/self/fd/{handle}").readlink().name, named))
+        fsync(handle)
+
+    with ends(tmp_path / "out", KeyboardInterrupt) as space:
+        names = [put(space, "a.txt"), put(space, "b.zarr/c")]
+        monkeypatch.setattr(os, "fsync", synced)
+        space.finish("a", {"files": [names[0], "b.zarr"]})
+        raise KeyboardInterrupt
+    assert said == [("a.txt", False), ("c", False), ("b.zarr", False), (DONE, True)]
+
+
+@pytest.mark.linux
+def test_a_result_has_its_name_on_disk_before_the_journal_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[bool, bool]] = []
+    fsync = os.fsync
+
+    def synced(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink() == tmp_path.resolve():
+            said.append(((tmp_path / "out").is_dir(), (tmp_path / "out.work" / DONE).is_file()))
+        fsync(handle)
+
+    with begin(tmp_path / "out") as space:
+        space.finish("a", {"files": [put(space, "a")]})
+        monkeypatch.setattr(os, "fsync", synced)
+        space.publish({})
+    assert said == [(True, True)]

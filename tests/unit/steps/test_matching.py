@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from tests.beside import oracle
+from tests.golden import published
 from tests.unit.scenes import disturbed, found, labels, planes, seeds, truth
 from toolkit.steps.matching import assign, compare, percents
 from toolkit.values.instances import Instances
@@ -85,10 +85,13 @@ def test_an_iou_of_exactly_one_half_reaches_one_half() -> None:
     assert overlaps.match(67).tp == 0
     assert overlaps.match(80, "dice").tp == 1
     assert overlaps.match(81, "dice").tp == 0
+    a[0, 8], b[0, 4:] = 0, 0
+    assert compare(truth(a), found(b)).match(50).tp == 1
+    assert compare(truth(a), found(b)).match(51).tp == 0
 
 
 def test_every_threshold_agrees_with_stardist() -> None:
-    data = oracle("ap_dsb_stardist")
+    data = published("ap_dsb_stardist")
     results = json.loads(str(data["results_json"]))
     cases = [name.removesuffix("_gt") for name in data if name.endswith("_gt")]
     assert len(cases) == 7
@@ -160,3 +163,22 @@ def test_all_orders_of_labels_give_one_matching() -> None:
         match = compare(truth(a), found(renamed)).match(30)
         results.add((tuple(match.truth), tuple(match.predicted)))
     assert len(results) == 1
+
+
+def test_a_dice_of_exactly_four_fifths_reaches_four_fifths() -> None:
+    true, seen = np.zeros((2, 8), int), np.zeros((2, 8), int)
+    true[0, :4], seen[0, :6] = 1, 1
+    overlaps = compare(truth(true), found(seen))
+    assert overlaps.match(80, "dice").tp == 1
+    assert overlaps.match(81, "dice").tp == 0
+
+
+def test_an_object_that_is_exactly_half_in_void_counts() -> None:
+    image = np.zeros((2, 8), int)
+    image[0, :4] = 1
+    void = np.zeros((2, 8), bool)
+    void[0, :2] = True
+    nothing = Instances.empty(image.shape)
+    assert compare(Truth.from_layers(image[None], void), nothing).match(50).fn == 1
+    unannotated = np.where(void, -1, 0)
+    assert compare(Truth.from_layers(unannotated[None]), found(image)).match(50).fp == 1

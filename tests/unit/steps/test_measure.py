@@ -54,14 +54,13 @@ def test_every_column_is_what_scikit_image_measures_object_by_object(scene: tupl
 
 @settings(deadline=None)
 @given(scenes())
-def test_slabs_and_parts_change_nothing(scene: tuple[np.ndarray, np.ndarray]) -> None:
+def test_slabs_and_chunks_change_nothing(scene: tuple[np.ndarray, np.ndarray]) -> None:
     planes, values = scene
     instances = Instances.from_planes(planes)
     whole = measure(instances, image_of(values))
-    slabs, parts = module._slabs, module._parts
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_slabs", lambda image, start: slabs(image, start, voxels=1))
-        patch.setattr(module, "_parts", lambda length: parts(length, voxels=3))
+        patch.setattr(module, "SLAB", 1)
+        patch.setattr(module, "CHUNK", 3)
         pieces = measure(instances, image_of(values))
     assert list(pieces) == list(whole)
     for name in whole:

@@ -96,12 +96,11 @@ def test_each_channel_has_its_own_scale() -> None:
 
 @given(images(np.float32), st.integers(1, 5))
 def test_the_scale_does_not_depend_on_how_the_image_is_read(array: np.ndarray, voxels: int) -> None:
-    slabs = normalise._slabs
     for sample in (7, 2**24):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(normalise, "SAMPLE", sample)
             whole = fit(Image.from_array(array), Normalise())
-            patch.setattr(normalise, "_slabs", lambda image: slabs(image, voxels))
+            patch.setattr(normalise, "SLAB", voxels)
             pieces = fit(Image.from_array(array), Normalise())
         assert (whole.offset, whole.factor, whole.constant) == (pieces.offset, pieces.factor, pieces.constant)
 
@@ -117,3 +116,10 @@ def test_percentiles_outside_their_range_are_refused() -> None:
     for wrong in ({"low": -1}, {"high": 101}, {"kind": "minmax"}, {"gamma": 2}):
         with pytest.raises(ValidationError):
             Normalise(**wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_what_is_scaled_is_of_32_bits(dtype: type) -> None:
+    array = np.arange(30).reshape(5, 6).astype(dtype)
+    image = Image.from_array(array)
+    assert fit(image, Normalise())(image.read()).dtype == np.float32

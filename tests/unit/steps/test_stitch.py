@@ -1,4 +1,4 @@
-"""Stitching (the rule: DESIGN §4).
+"""Stitching.
 
 What is recoverable. Each block sees of every object exactly the part inside its outer box. An object comes back whole
 if (1) halos are at least one voxel wide, so that the parts of an object in neighbouring blocks share voxels wherever

@@ -1,21 +1,17 @@
 """Rotations and flips of windows and heads."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
+from tests.golden import published
 from toolkit.steps.turns import Turn, refused, turns
 from toolkit.values.prediction import Head
 
-ORACLE = Path(__file__).resolve().parents[4] / "shared" / "oracles" / "embedseg_tta.npz"
 
-
-@pytest.mark.skipif(not ORACLE.is_file(), reason="the published program's results are not beside this checkout")
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_the_average_over_turns_is_that_of_the_published_program(ndim: int) -> None:
-    data = np.load(ORACLE)
+    data = published("embedseg_tta")
     x, w, b = (torch.from_numpy(data[f"{name}{ndim}"]) for name in "xwb")
     heads = (Head("offsets", ndim, transform="vector"), Head("bandwidth", ndim, transform="extent"), Head("seed", 1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ import torch
 from hypothesis import given, settings
 from scipy import ndimage
 
-from toolkit.plugins.specs import Loss, Metric, Network, PostProcessor
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms
@@ -315,7 +317,7 @@ def test_the_suite_reports_every_check_of_a_plugin(tmp_path: Path, monkeypatch: 
     install_good(tmp_path)
     ends = "import os\nfrom fine_plugin import *\nDifference.count = lambda *_: os._exit(4)"
     install(tmp_path, "ends", "ends_plugin", ends)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     outcomes = list(run("fine", timeout=120))
     assert {o.state for o in outcomes} == {"ok"}
     assert {o.subject for o in outcomes} == {"metric difference"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.samples import crossing, nuclei, write
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UsageError
 from toolkit.io import open_dataset
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
@@ -58,10 +58,23 @@ def test_a_batch_is_a_pure_function_of_the_seed_and_its_number(tmp_path: Path) -
 def test_a_small_cache_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = nuclei(tmp_path / "data")
     large = [crops(folder, recipe()).batch(n) for n in range(3)]
-    monkeypatch.setattr(module, "CACHE_BYTES", 1)
+    monkeypatch.setattr(module, "free", lambda _: 0)
     small = crops(folder, recipe())
     assert all(same(small.batch(n), large[n]) for n in range(3))
     assert len(small._cache) == 1
+
+
+def test_images_are_kept_in_half_of_the_memory_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "data", {"train": {name: blobs((64, 64), count=4, radius=(4, 8)) for name in "abcdef"}})
+    every = crops(folder, recipe())
+    every.weights()
+    each = every._bytes // 6
+    assert len(every._cache) == 6
+    monkeypatch.setattr(module, "free", lambda _: 2 * int(3.5 * each))
+    some = crops(folder, recipe())
+    some.weights()
+    assert 2 <= len(some._cache) <= 4
+    assert some._bytes == sum(map(module._size, some._cache.values())) <= 3.5 * each
 
 
 def test_crops_have_the_shape_that_the_recipe_names(tmp_path: Path) -> None:
@@ -112,8 +125,6 @@ SETS = {
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 @pytest.mark.parametrize("name", SETS)
 def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     folder = write(tmp_path / "data", {"train": SETS[name]})
     wanted = recipe(loss, (8, 16, 16) if "volume" in name else (32, 32), crowd=0.5)
     for number in range(3):
@@ -123,8 +134,6 @@ def test_any_data_set_trains_a_step_with_a_finite_loss(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("loss", LOSSES, ids=["bce_dice", "embedseg"])
 def test_overlapping_planes_train_a_step_with_a_finite_loss(tmp_path: Path, loss: dict[str, Any]) -> None:
-    if loss["kind"].startswith("embedseg"):
-        pytest.importorskip("toolkit_embedseg")
     wanted = recipe(loss, batch=3)
     source = crops(crossing(tmp_path / "data"), wanted)
     assert source._load(0)[2].covered.max() > 1
@@ -151,6 +160,39 @@ def test_every_image_is_drawn_and_one_with_more_objects_more_often(tmp_path: Pat
     assert weights.sum() == pytest.approx(1)
     assert weights[0] == weights[1] < weights[2]
     assert weights[2] / weights[1] == pytest.approx(np.sqrt(len(scenes["many"].truth.ids)))
+
+
+def test_a_data_set_says_how_often_an_image_is_drawn(tmp_path: Path) -> None:
+    scenes = {name: blobs((40, 40), count=4, radius=(3, 4), seed=1) for name in "abcd"}
+    folder = write(tmp_path / "data", {"train": scenes})
+    (folder / "weights.csv").write_text("name,weight\na,3\nc,0\nd,0.5\n")
+    (folder / "images" / "c.tif").write_bytes(b"never read")
+    assert crops(folder, recipe()).weights() == pytest.approx(np.array([3, 1, 0, 0.5]) / 4.5)
+    (folder / "weights.csv").write_text("name,weight\n" + "".join(f"{name},0\n" for name in scenes))
+    with pytest.raises(InputError, match=r"all images have the weight 0: .*weights.csv"):
+        crops(folder, recipe())
+
+
+def test_weights_draw_as_copies_of_the_images_would(tmp_path: Path) -> None:
+    a, b = blobs((40, 40), seed=1), blobs((40, 40), seed=2)
+    copied = write(tmp_path / "copied", {"train": {"a": a, "a-2": a, "a-3": a, "b": b}})
+    weighed = write(tmp_path / "weighed", {"train": {"a": a, "b": b}})
+    (weighed / "weights.csv").write_text("name,weight\na,3\n")
+    drawn = crops(copied, recipe()).weights()
+    assert crops(weighed, recipe()).weights() == pytest.approx([drawn[:3].sum(), drawn[3]])
+
+
+def test_a_file_that_the_disk_does_not_give_is_said_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = crops(nuclei(tmp_path / "data", train=1), recipe())
+
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(type(source.data), "truth", broken)
+    with pytest.raises(InputError, match=r"image or its mask cannot be read any more: .*t0.tif; Input/output error"):
+        source.batch(0)
 
 
 def test_crops_lie_at_objects(tmp_path: Path) -> None:
@@ -204,3 +246,9 @@ def test_a_data_set_that_does_not_fit_is_refused_with_a_sentence(tmp_path: Path)
         crops(folder, recipe()).batch(0)
     with pytest.raises(InputError, match="no images to train on"):
         Crops(replace(open_dataset(folder), items=()), recipe())
+
+
+def test_what_a_loss_refuses_of_a_crop_is_said_with_its_place(tmp_path: Path) -> None:
+    refused = recipe({"kind": "embedseg:embedseg", "anisotropy": [1, 1, 1]})
+    with pytest.raises(UsageError, match=r"^loss: anisotropy needs one number per spatial axis"):
+        crops(nuclei(tmp_path / "data"), refused).batch(0)

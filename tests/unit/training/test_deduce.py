@@ -86,25 +86,48 @@ def test_fields_that_were_named_stay() -> None:
 def test_little_memory_takes_crops_from_the_batch_before_it_makes_them_smaller() -> None:
     seen, full = squares(30), 120 * 120
     batches = [deduce(recipe(), seen, LIGHT, n, CATALOGUE)[0].training for n in (4 * full, 3 * full, full, full // 2)]
-    assert [(t.batch, t.crop[0]) for t in batches] == [(4, 120), (3, 120), (1, 120), (1, 60)]
+    assert [(t.batch, t.accumulate, t.crop[0]) for t in batches] == [(4, 1, 120), (2, 2, 120), (1, 4, 120), (1, 4, 60)]
+
+
+def test_a_gpu_takes_more_crops_at_once_and_as_many_as_the_recipe_says_in_a_step() -> None:
+    for batch, accumulate, cpu, gpu in ((4, 1, (4, 1), (8, 1)), (2, 8, (2, 8), (8, 2)), (3, 4, (3, 4), (6, 2))):
+        for on_gpu, wanted in ((False, cpu), (True, gpu)):
+            found, _ = deduce(recipe(batch=batch, accumulate=accumulate), squares(30), LIGHT, 10**9, CATALOGUE,
+                              on_gpu=on_gpu)  # fmt: skip
+            assert (found.training.batch, found.training.accumulate) == wanted
 
 
 def test_a_crop_is_halved_down_to_the_stride_and_a_batch_down_to_one() -> None:
-    seen = [(4, 16)]
-    now: Recipe | None = recipe()
-    while (now := smaller(now)) is not None:
-        seen.append((now.training.batch, now.training.crop[0]))
-        last = now
-    stride = last.network.stride(2)[0]
-    assert seen == [(4, 16), (2, 16), (1, 16), *((1, n) for n in (8, 4, 2) if n >= stride)]
+    now, seen = recipe(), [(4, 1, 16)]
+    while (changes := smaller(now)) is not None:
+        now = now.changed(changes, CATALOGUE)
+        seen.append((now.training.batch, now.training.accumulate, now.training.crop[0]))
+    stride = now.network.stride(2)[0]
+    assert seen == [(4, 1, 16), (2, 2, 16), (1, 4, 16), *((1, 4, n) for n in (8, 4, 2) if n >= stride)]
     assert halved((32, 96, 96), recipe(3)) == (32, 48, 48)
 
 
+@pytest.mark.parametrize(("batch", "accumulate"), [(3, 1), (5, 2), (6, 1), (7, 4), (9, 1)])
+def test_a_smaller_batch_leaves_no_crop_of_a_step_out(batch: int, accumulate: int) -> None:
+    changes = smaller(recipe(batch=batch, accumulate=accumulate))
+    now = recipe().changed(changes or (), CATALOGUE).training
+    assert now.batch <= batch / 2
+    assert now.batch * now.accumulate == batch * accumulate
+
+
 def test_the_footprint_grows_with_the_network() -> None:
-    few, many = (footprint(recipe().changed([f"network.maps={m}"], CATALOGUE)) for m in ([4, 8], [16, 32]))
+    wanted = (recipe().changed([f"network.maps={m}"], CATALOGUE) for m in ([4, 8], [16, 32]))
+    few, many = (footprint(one, Backend()) for one in wanted)
     assert 2 * few.voxel < many.voxel
     assert 2 * few.fixed < many.fixed
     assert few.bytes((8, 8), 2) == int(few.fixed + 128 * few.voxel)
+
+
+def test_maps_of_16_bits_take_less_memory_where_they_are_computed() -> None:
+    wanted = recipe().changed(["network.maps=[32, 64]"], CATALOGUE)
+    on_gpu, here = footprint(wanted, Backend("cuda:0")), footprint(wanted, Backend())
+    assert on_gpu.fixed == here.fixed
+    assert on_gpu.voxel == here.voxel if steps.short(Backend()) else on_gpu.voxel < 0.8 * here.voxel
 
 
 def test_free_memory_heeds_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,19 +182,25 @@ def test_a_training_without_memory_goes_on_with_fewer_then_smaller_crops_and_say
     said: list[str] = []
     scarce(monkeypatch, 8 * 8, error)
     done = train(recipe(), data, tmp_path / "run", threads=1, say=said.append)
-    assert done.step == 3
+    assert done.progress.step == 3
     assert [line.rpartition("with ")[2] for line in said] == [
-        "2 crop(s) of [16, 16] per step",
-        "1 crop(s) of [16, 16] per step",
-        "1 crop(s) of [8, 8] per step",
+        "2 crop(s) of [16, 16] at once",
+        "1 crop(s) of [16, 16] at once",
+        "1 crop(s) of [8, 8] at once",
     ]
     assert all("memory does not suffice for a training step" in line for line in said)
     stored = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text())
     assert (stored["training"]["batch"], stored["training"]["crop"]) == (1, [8, 8])
     record = json.loads((tmp_path / "run/training.json").read_text())
-    assert len(record["smaller"]) == 3
+    assert record["smaller"] == [
+        *("training.batch=2", "training.accumulate=2", "training.batch=1", "training.accumulate=4"),
+        "training.crop=[8, 8]",
+    ]
     assert record["steps"] == 3
-    assert record["epochs"] == 1.5
+    assert record["epochs"] == 6.0
+    # Whoever resumes names the recipe that it was begun with; it goes on with the smaller one.
+    assert train(recipe(), data, tmp_path / "run", threads=1, resume=True) == done
+    assert yaml.safe_load((tmp_path / "run/recipe.yaml").read_text()) == stored
 
 
 def test_memory_for_no_crop_at_all_is_a_sentence(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +211,8 @@ def test_memory_for_no_crop_at_all_is_a_sentence(data: Path, tmp_path: Path, mon
 
 def test_gradients_of_shallow_volumes_are_computed_in_32_bits() -> None:
     depth = recipe(3).network.stride(3)[0]
-    assert not steps.mixed(recipe(3, crop=[2 * depth, 16, 16]), Backend())
-    assert steps.mixed(recipe(3, crop=[2 * depth, 16, 16]), Backend("cuda:0"))
-    assert steps.mixed(recipe(3, crop=[4 * depth, 16, 16]), Backend())
-    assert steps.mixed(recipe(2), Backend())
+    network = recipe(3).network
+    assert not steps.mixed(network, (2 * depth, 16, 16), Backend())
+    assert steps.mixed(network, (2 * depth, 16, 16), Backend("cuda:0"))
+    assert steps.mixed(network, (4 * depth, 16, 16), Backend())
+    assert steps.mixed(network, (16, 16), Backend())

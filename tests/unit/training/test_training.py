@@ -26,19 +26,30 @@ from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.plugins.sections import Training
-from toolkit.registry import package
+from toolkit.plugins.sections import Learning
+from toolkit.registry import package, resolve
+from toolkit.steps.choice import Learnt
+from toolkit.training import checkpoint, team
 from toolkit.training import loop as module
+from toolkit.training import run as folder
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
-from toolkit.training.loop import LEAST, Budget, affordable
-from toolkit.training.loop import train as loop
-from toolkit.training.record import recipe_of
+from toolkit.training.loop import LEAST, affordable, loop
+from toolkit.training.provenance import recipe_of
+from toolkit.training.run import Run
 from toolkit.training.start import train
-from toolkit.training.step import follow, rate, settle, step
+from toolkit.training.step import descend, rate, settle
+from toolkit.training.team import follow
+from toolkit.training.training import Training
 from toolkit.training.validate import Validation
 
 STEPS = 9
+
+
+def seeing(recipe: Recipe) -> Recipe:
+    """With the channel that a training on images of one channel stores."""
+    learnt = recipe.input.model_copy(update={"learnt": Learnt(channels=(0,), of=1)})
+    return recipe.model_copy(update={"input": learnt})
 
 
 def recipe(**training: Any) -> Recipe:
@@ -61,13 +72,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return nuclei(tmp_path_factory.mktemp("nuclei") / "data", train=2, val=1)
 
 
-def begin(data: Path, out: Path, wanted: Recipe, every: int = 2, **options: Any) -> Progress:
+def begin(
+    data: Path,
+    out: Path,
+    wanted: Recipe,
+    every: int | None = 2,
+    resume: bool = False,
+    minutes: float | None = None,
+    threads: int = 1,
+    **options: Any,
+) -> Progress:
     """The loop itself, with validations so near to each other that a short run has some."""
     out.mkdir(exist_ok=True)
     (out / package.RECIPE).write_text(wanted.dump())
     crops, validation = Crops(open_dataset(f"{data}:train"), wanted), Validation(open_dataset(f"{data}:val"))
-    budget = options.pop("budget", Budget(wanted.training.steps))
-    return loop(wanted, crops, validation, out, Backend(), budget, 1, every=every, **options)
+    training = Training(Run(out, wanted, None, threads, resume), Backend(), wanted.training.steps, minutes)
+    return loop(training, validation, crops.batches, every=every, **options)
 
 
 def result(out: Path) -> tuple[list[dict[str, str]], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -100,7 +120,7 @@ def stop_after(number: int):
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of the time of a training as short as these."""
-    monkeypatch.setattr(module, "draw", lambda *_: None)
+    monkeypatch.setattr(folder, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +146,25 @@ def test_it_may_be_stopped_again_and_again(data: Path, tmp_path: Path, undisturb
             begin(data, tmp_path / "run", recipe(), tell=stop_after(at), resume=True)
     begin(data, tmp_path / "run", recipe(), resume=True)
     assert_same(tmp_path / "run", undisturbed)
+
+
+def test_it_goes_on_in_the_numbers_in_which_it_was_begun(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint may come from a machine that computes 16 bits faster than this one, or the other way round."""
+    ends = []
+    for half in (True, False):
+        monkeypatch.setattr(team, "short", lambda _, half=half: half)
+        begin(data, tmp_path / f"whole {half}", recipe(steps=5))
+        out = tmp_path / f"parts {half}"
+        with pytest.raises(Stopped):
+            begin(data, out, recipe(steps=5), tell=stop_after(3))
+        monkeypatch.setattr(team, "short", lambda _, half=half: not half)
+        begin(data, out, recipe(steps=5), resume=True)
+        assert_same(out, tmp_path / f"whole {half}")
+        assert read_progress(out / LAST).half == half
+        ends.append(load_file(out / LAST))
+    assert any(not torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
@@ -161,7 +200,7 @@ def test_a_run_holds_what_it_promises(undisturbed: Path) -> None:
     assert progress.best_step == min(s for s, v in scores.items() if v == max(scores.values()))
     assert (undisturbed / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert {p.name for p in undisturbed.iterdir()} == {LAST, package.WEIGHTS, package.RECIPE, "log.csv", "curve.png"}
-    built = package.load(str(undisturbed), Catalogue(allow=())).build()
+    built = resolve.load(str(undisturbed), Catalogue(allow=())).build()
     assert all(torch.equal(value, best[name]) for name, value in built.state_dict().items())
 
 
@@ -200,8 +239,8 @@ def test_a_training_killed_while_it_writes_leaves_what_it_had(
             raise Stopped
         whole(path, *state)
 
-    whole = module.checkpoint.save
-    monkeypatch.setattr(module.checkpoint, "save", save)
+    whole = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", save)
     with pytest.raises(Stopped):
         begin(data, tmp_path / "run", recipe())
     assert read_progress(tmp_path / "run" / LAST).step == 4
@@ -211,11 +250,9 @@ def test_a_training_killed_while_it_writes_leaves_what_it_had(
 
 
 def test_another_number_of_threads_is_refused(data: Path, tmp_path: Path) -> None:
-    wanted = recipe(steps=2)
-    begin(data, tmp_path / "run", wanted)
-    crops, validation = Crops(open_dataset(f"{data}:train"), wanted), Validation(open_dataset(f"{data}:val"))
+    begin(data, tmp_path / "run", recipe(steps=2))
     with pytest.raises(InputError, match="another number of threads: 1, now 2; resume with --threads 1"):
-        loop(wanted, crops, validation, tmp_path / "run", Backend(), Budget(2), 2, resume=True)
+        begin(data, tmp_path / "run", recipe(steps=2), threads=2, resume=True)
 
 
 @given(st.floats(1, 1e6), st.floats(1e-3, 50), st.floats(1e-3, 500), st.integers(1, 30))
@@ -235,12 +272,12 @@ def test_minutes_become_steps_that_are_stored_and_kept(
 ) -> None:
     monkeypatch.setattr(module, "TIMED", 4)
     monkeypatch.setattr(module, "affordable", lambda *_: 5)
-    wanted, budget = recipe(steps=1000), Budget(1000, minutes=1.0)
+    wanted = recipe(steps=1000)
     with pytest.raises(Stopped):
-        begin(data, tmp_path / "run", wanted, every=1000, budget=budget, tell=stop_after(6))
+        begin(data, tmp_path / "run", wanted, every=1000, minutes=1.0, tell=stop_after(6))
     assert read_progress(tmp_path / "run" / LAST).steps == 9  # 4 + 5, stored at once
     monkeypatch.setattr(module, "affordable", lambda *_: 99)
-    assert begin(data, tmp_path / "run", wanted, every=1000, budget=budget, resume=True).step == 9
+    assert begin(data, tmp_path / "run", wanted, every=1000, minutes=1.0, resume=True).step == 9
     rows = result(tmp_path / "run")[0]
     assert [int(r["step"]) for r in rows] == list(range(1, 10))
     assert [int(r["step"]) for r in rows if r["score"]] == [4, 9]
@@ -249,7 +286,7 @@ def test_minutes_become_steps_that_are_stored_and_kept(
 
 def test_the_rate_rises_in_the_warm_up_and_falls_as_the_schedule_says() -> None:
     for schedule, half in (("poly", 0.5**0.9), ("cosine", 0.5), ("constant", 1.0)):
-        training = Training(learning_rate=2.0, schedule=schedule, warmup=4)
+        training = Learning(learning_rate=2.0, schedule=schedule, warmup=4)
         assert [rate(training, n, 10**9) for n in range(5)] == pytest.approx([0.5, 1, 1.5, 2, 2], rel=1e-6)
         assert rate(training, 500, 1000) == pytest.approx(2 * half)
         assert rate(training, 1000, 1000) == pytest.approx(2.0 if schedule == "constant" else 0.0)
@@ -269,10 +306,10 @@ def test_at_the_end_batch_normalisation_settles() -> None:
 
 def test_what_has_settled_changes_no_more(data: Path, tmp_path: Path) -> None:
     network = '{"kind": "unet", "maps": [4, 8], "norm": "batch"}'
-    wanted = recipe(settle=0.5).changed([f"network={network}"], Catalogue(allow=()))
+    wanted = recipe(settle=0.5, steps=8).changed([f"network={network}"], Catalogue(allow=()))
     with pytest.raises(Stopped):
-        begin(data, tmp_path / "half", wanted, every=1, budget=Budget(8), tell=stop_after(4))
-    begin(data, tmp_path / "whole", wanted, every=1, budget=Budget(8))
+        begin(data, tmp_path / "half", wanted, every=1, tell=stop_after(4))
+    begin(data, tmp_path / "whole", wanted, every=1)
     half, whole = (load_file(tmp_path / name / LAST) for name in ("half", "whole"))
     means = [name for name in half if name.endswith("running_mean") and not name.startswith("average")]
     weights = [name for name in half if name.endswith("conv.weight") and not name.startswith("average")]
@@ -297,16 +334,15 @@ def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence(value: floa
     network = torch.nn.Conv2d(1, 1, 1)
     before = [p.clone() for p in network.parameters()]
 
-    def heads(x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"a": network(x)}
-
-    def loss(found: dict[str, torch.Tensor], _: Any) -> dict[str, torch.Tensor]:
-        return {"good": found["a"].mean(), "bad": found["a"].mean() * value}
+    def criterion(_: Any, voxels: torch.Tensor, __: Any) -> dict[str, torch.Tensor]:
+        found = network(voxels).mean()
+        return {"good": found, "bad": found * value}
 
     updates = torch.optim.SGD(network.parameters(), lr=1.0)
+    team: Any = None
     batch = {"voxels": np.ones((1, 1, 4, 4), np.float32)}
     with pytest.raises(UsageError, match="the loss is no number any more: step 13, bad; train anew with a lower"):
-        step(12, heads, [loss], updates, batch, 1.0, 0, Backend())
+        descend(criterion, team, updates, [batch], 12, Backend())
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
@@ -321,8 +357,8 @@ def test_a_divergent_training_leaves_the_best_weights(data: Path, tmp_path: Path
 def test_a_folder_is_begun_resumed_and_protected(data: Path, tmp_path: Path) -> None:
     out, wanted = tmp_path / "deep" / "run", recipe(steps=2)
     done = train(wanted, data, out, device="cpu", threads=1, owner=None)
-    assert (done.step, done.threads) == (2, 1)
-    assert recipe_of(out, Catalogue(allow=())) == (wanted, None)
+    assert (done.progress.step, done.progress.threads) == (2, 1)
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
     record = json.loads((out / "training.json").read_text())
     assert (record["train"], record["val"], record["threads"]) == (2, 1, 1)
     with pytest.raises(UsageError, match=r"the output exists: .*; choose another -o, or say --resume"):
@@ -345,11 +381,38 @@ def test_other_images_are_not_mixed_into_a_run(data: Path, tmp_path: Path) -> No
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(data: Path, tmp_path: Path) -> None:
     out, wanted = tmp_path / "run", recipe(steps=1)
-    out.mkdir()
+    train(wanted, data, out, device="cpu", threads=1)
+    for name in (LAST, package.WEIGHTS):
+        (out / name).unlink()
     (out / "now.safetensors").write_bytes(b"half")
+    (out / ".seg-0123456789abcdef.partial").write_bytes(b"half")
     (out / "log.csv").write_text("step,seconds,learning_rate,loss,score\n1,0,0,1,\n")
-    assert train(wanted, data, out, device="cpu", threads=1, resume=True).step == 1
+    assert train(wanted, data, out, device="cpu", threads=1, resume=True).progress.step == 1
     assert len(result(out)[0]) == 1
+    assert not list(out.glob(".seg-*"))
+
+
+USED = ["recipe.yaml", "training.json", "best.safetensors", "now.safetensors", "log.csv", "curve.png"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", USED)
+def test_a_file_that_no_training_wrote_is_not_written_over(data: Path, tmp_path: Path, name: str, resume: bool) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text('{"mine": 1}')
+    with pytest.raises(UsageError, match=r"exists|no training wrote this"):
+        train(recipe(steps=1), data, tmp_path / "run", device="cpu", threads=1, resume=resume)
+    assert [(p.name, p.read_text()) for p in (tmp_path / "run").iterdir()] == [(name, '{"mine": 1}')]
+
+
+@pytest.mark.parametrize("name", [*USED, "last.safetensors"])
+def test_a_training_follows_no_link(data: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(UsageError, match=r"a link is not written over|the output exists"):
+        train(recipe(steps=1), data, tmp_path / "run", device="cpu", threads=1)
+    assert not (tmp_path / "victim").exists()
+    assert (tmp_path / "run" / name).is_symlink()
 
 
 def test_an_interruption_says_what_to_do(data: Path, tmp_path: Path) -> None:
@@ -369,9 +432,49 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(data: Path, tmp_pa
             train(recipe(), data, out, device="cpu")
 
 
+def test_a_data_file_that_cannot_be_read_is_not_the_fault_of_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("toolkit.io.dataset.Dataset.truth", broken)
+    with pytest.raises(InputError, match=r"cannot be read any more: .*t0.tif; Input/output error"):
+        train(recipe(), data, tmp_path / "run", device="cpu", threads=1)
+
+
+def test_a_full_disk_is_the_fault_of_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    with pytest.raises(StorageError, match=r"cannot write the run: .*run \(No space left on device\); free space"):
+        train(recipe(), data, tmp_path / "run", device="cpu", threads=1)
+
+
+def test_a_run_that_was_tuned_is_resumed_with_the_recipe_that_it_was_begun_with(data: Path, tmp_path: Path) -> None:
+    out, wanted = tmp_path / "run", recipe(steps=1)
+    done = train(wanted, data, out, device="cpu", threads=1)
+    tuned = wanted.changed(["postprocess.foreground=0.7"], Catalogue(allow=()))
+    (out / package.RECIPE).write_text(tuned.dump())
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
+    again = train(wanted, data, out, device="cpu", resume=True)
+    assert again.progress == done.progress
+    assert again.score is None  # what was said then is not what the recipe gives now
+    assert (out / package.RECIPE).read_text() == tuned.dump()
+
+
+def test_other_weights_of_images_are_other_data(tmp_path: Path) -> None:
+    folder, out = nuclei(tmp_path / "data", train=2, val=1), tmp_path / "run"
+    train(recipe(steps=1), folder, out, device="cpu", threads=1)
+    (folder / "weights.csv").write_text("name,weight\nt0,2\n")
+    with pytest.raises(UsageError, match="begun with other images"):
+        train(recipe(steps=1), folder, out, device="cpu", resume=True)
+
+
 def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, tmp_path: Path) -> None:
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
-    start = package.load(str(tmp_path / "first"), Catalogue(allow=()))
+    start = resolve.load(str(tmp_path / "first"), Catalogue(allow=()))
     other = recipe().changed(["network.maps=[4, 4]"], Catalogue(allow=()))
     with pytest.raises(UsageError, match="network of the model, without its heads, is not that of the recipe"):
         train(other, data, tmp_path / "second", device="cpu", model=start)
@@ -384,7 +487,7 @@ def test_a_model_to_start_from_must_have_the_network_of_the_recipe(data: Path, t
 
 def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_path: Path) -> None:
     train(recipe(steps=1), data, tmp_path / "first", device="cpu", threads=1)
-    start, said = package.load(str(tmp_path / "first"), Catalogue(allow=())), list[str]()
+    start, said = resolve.load(str(tmp_path / "first"), Catalogue(allow=())), list[str]()
     more = recipe(steps=1, learning_rate=1e-30, average=0.0).changed(["loss.boundary=true"], Catalogue(allow=()))
     train(more, data, tmp_path / "second", device="cpu", threads=1, model=start, say=said.append)
     assert any("new heads: foreground, boundary" in line for line in said)
@@ -393,3 +496,10 @@ def test_heads_that_a_model_has_not_begin_anew_in_its_network(data: Path, tmp_pa
     assert body
     assert all(np.allclose(one[name], other[name], atol=1e-6) for name in body)
     assert (len(one["out.weight"]), len(other["out.weight"])) == (1, 2)
+
+
+def test_of_equal_scores_the_first_weights_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validation, "score", lambda *_: (0.5, {}))
+    assert begin(data, tmp_path / "run", recipe(steps=3), every=1).best_step == 1

@@ -12,7 +12,7 @@ from tests.samples import write
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
-from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.engines import TorchEngine
 from toolkit.testing.scenes import Scene
 from toolkit.training import validate
 from toolkit.training.validate import Validation, settings
@@ -45,22 +45,19 @@ def test_the_score_is_that_of_the_best_setting_and_the_network_runs_once(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = []
-    whole = Predictor._run
-    monkeypatch.setattr(Predictor, "_run", lambda self, voxels: runs.append(1) or whole(self, voxels))
+    whole = TorchEngine.__call__
+    monkeypatch.setattr(TorchEngine, "__call__", lambda self, voxels: runs.append(1) or whole(self, voxels))
     model, validation = load(see_through(tmp_path / "model")), Validation(open_dataset(f"{data}:val"))
     assert validation.metric == "S@0.50"
-    assert validation.score(model, Backend()) == 1.0
+    assert validation.score(model, Backend()) == (1.0, {"foreground": 0.7})
     assert len(runs) == 2 * 2, "two windows of two images"
     monkeypatch.setattr(validate, "settings", lambda post: [post])
-    assert validation.score(model, Backend()) == 0.0
-    monkeypatch.setattr(validate, "settings", settings)
-    monkeypatch.setattr(validate, "KEPT_BYTES", 0)
-    assert validation.score(model, Backend()) == 1.0
+    assert validation.score(model, Backend()) == (0.0, {})
 
 
 def test_a_recipe_may_choose_by_detection(data: Path, tmp_path: Path) -> None:
     validation = Validation(open_dataset(f"{data}:val"), by="detection")
     assert validation.metric == "AP_det"
     model = load(see_through(tmp_path / "model", postprocess={"kind": "threshold", "foreground": 0.8}))
-    assert validation.score(model, Backend()) == 1.0
+    assert validation.score(model, Backend()) == (1.0, {})
     assert Validation(open_dataset(f"{data}:val"), limit=1).items == open_dataset(f"{data}:val").items[:1]

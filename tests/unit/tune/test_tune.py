@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,15 +23,14 @@ from toolkit.builtin.metrics.matched import S
 from toolkit.errors import InputError, UsageError
 from toolkit.evaluation.evaluate import Pair, evaluate
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline import segment as pipeline
-from toolkit.pipeline.segment import Model
-from toolkit.pipeline.workers import processes
+from toolkit.pipeline.elsewhere import Model
+from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Search
-from toolkit.registry import package
-from toolkit.tune import choose, record, tunable, tune
-from toolkit.tune.cached import Cache
+from toolkit.registry import package, resolve
+from toolkit.tune import choose, kept, tunable, tune
+from toolkit.tune.cached import Judge, Work
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
 SPACE = {"a": Search(0.1, 0.9), "b": Search(1, 200, log=True, step=1), "c": Search(0, 30, step=5)}
@@ -159,7 +159,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     plugins.mkdir()
     install_good(plugins)
     monkeypatch.syspath_prepend(plugins)
-    monkeypatch.setenv("PYTHONPATH", str(plugins))
+    monkeypatch.setenv("PYTHONPATH", str(plugins), prepend=os.pathsep)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "recipe.yaml").write_text(RECIPE)
@@ -167,14 +167,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     for name in ("good_plugin", "good_module", "fine_plugin"):
         sys.modules.pop(name, None)
-    pipeline.scene.cache_clear()
-    pipeline.predictor.cache_clear()
 
 
 def score(model: package.ModelPackage, data: str, key: str) -> float:
     """What an evaluation of a run on these images says."""
     found = io.open_dataset(data)
-    pairs = [Pair(i.name, found.truth(i), pipeline.segment(found.image(i), model, device="cpu")) for i in found.items]
+    pairs = [Pair(i.name, found.truth(i), segment(found.image(i), model, device="cpu")) for i in found.items]
     return float(evaluate(pairs, [S()], samples=0).summary[key]["mean"])
 
 
@@ -183,7 +181,7 @@ def test_the_right_thresholds_are_found_and_a_run_with_them_scores_what_was_said
     run: Path, tmp_path: Path, sampler: str, trials: int
 ) -> None:
     data, plugins = dataset(tmp_path / "data"), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:val", plugins, metric="S@0.80", sampler=sampler, trials=trials)
     assert found.before is not None
     assert found.after is not None
@@ -202,14 +200,14 @@ def test_objects_of_a_kept_prediction_are_those_of_a_run(run: Path, tmp_path: Pa
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
     flat = tmp_path / "data" / "images" / "i0.tif"
     tifffile.imwrite(flat, np.full((96, 110), 40000, np.uint16))
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     model = model.with_recipe(model.recipe.changed([f"postprocess.{change}"], plugins, "good"))
-    cache = Cache(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50")
+    judge = Judge(Work(str(tmp_path), str(data), Model.of(model, Backend()), "S@0.50"))
     images = io.open_dataset(str(data))
     for index, item in enumerate(images.items):
-        cache.predict(index)
-        expected = pipeline.segment(images.image(item), model, device="cpu")
-        assert cache.objects(model.recipe.postprocess, index) == expected
+        judge.predict(index)
+        expected = segment(images.image(item), model, device="cpu")
+        assert judge.objects(model.recipe.postprocess, index) == expected
         assert len(expected) == 0 if item.name == "i0" else len(expected) > 3
 
 
@@ -220,17 +218,16 @@ def test_processes_find_what_one_finds_and_nothing_stays_behind(
     kept = tmp_path / "temporary"
     kept.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(kept))
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     alone = tune(model, f"{data}:val", plugins, trials=12)
-    with processes(2) as pool:
-        together = tune(model, f"{data}:val", plugins, trials=12, run=pool)
+    together = tune(model, f"{data}:val", plugins, trials=12, processes=2)
     assert together.to_json() | {"seconds": 0} == alone.to_json() | {"seconds": 0}
     assert list(kept.iterdir()) == []
 
 
 def test_a_value_that_is_an_error_is_made_smaller(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:train", plugins, metric="|DiC|", trials=25)
     assert found.before is not None
     assert found.after is not None
@@ -240,7 +237,7 @@ def test_a_value_that_is_an_error_is_made_smaller(run: Path, tmp_path: Path) -> 
 
 def test_impossible_settings_are_passed_over(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     space = {"foreground": Search(0.1, 1.3)}
     found = tune(model, f"{data}:train", plugins, space=space, trials=12)
     impossible = [t for t in found.trials if t.score is None]
@@ -266,7 +263,7 @@ def test_a_test_split_is_refused_unless_forced(tmp_path: Path) -> None:
 
 
 def test_fields_can_be_chosen_and_held(run: Path) -> None:
-    model = package.load(str(run), Catalogue())
+    model = resolve.load(str(run), Catalogue())
     assert list(tunable(model)) == ["foreground", "min_size"]
     assert list(tunable(model, only=["min_size"])) == ["min_size"]
     assert list(tunable(model, held=["min_size"])) == ["foreground"]
@@ -283,21 +280,21 @@ def test_images_without_masks_cannot_be_tuned_on(run: Path, tmp_path: Path) -> N
     data = dataset(tmp_path / "data", 3)
     shutil.rmtree(data / "masks")
     with pytest.raises(InputError, match="no mask"):
-        tune(package.load(str(run), Catalogue()), f"{data}:val", Catalogue())
+        tune(resolve.load(str(run), Catalogue()), f"{data}:val", Catalogue())
 
 
 def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     before = (run / "recipe.yaml").read_text()
     found = tune(model, f"{data}:val", plugins, trials=20)
-    record.keep(found, run)
-    again = package.load(str(run), plugins)
+    kept.keep(found, run)
+    again = resolve.load(str(run), plugins)
     assert again.recipe == found.recipe != model.recipe
     assert again.recipe.postprocess.model_dump()["foreground"] == found.best["foreground"]
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before]
-    record.keep(found, run)
+    kept.keep(found, run)
     stored = json.loads((run / "tuned.json").read_text())
     assert [entry["recipe_before"] for entry in stored] == [before, found.recipe.dump()]
     assert sorted(p.name for p in run.iterdir()) == ["best.safetensors", "recipe.yaml", "tuned.json"]
@@ -305,23 +302,32 @@ def test_a_run_keeps_what_was_found_and_what_was_before(run: Path, tmp_path: Pat
 
 def test_a_tuned_model_in_a_folder_of_its_own_can_be_run(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
-    model = package.load(str(run), plugins)
+    model = resolve.load(str(run), plugins)
     found = tune(model, f"{data}:val", plugins, trials=20)
     out = tmp_path / "tuned"
-    record.save(found, model, out)
-    loaded = package.load(str(out), plugins)
+    (tmp_path / "tuned.partial").mkdir()
+    (tmp_path / "tuned.partial" / "thesis.txt").write_text("precious")
+    kept.save(found, model, out)
+    assert [p.name for p in (tmp_path / "tuned.partial").iterdir()] == ["thesis.txt"]
+    loaded = resolve.load(str(out), plugins)
     assert loaded.recipe == found.recipe
     assert loaded.sha256 == model.sha256
     assert Recipe.load(run / "recipe.yaml", plugins) == model.recipe
     with pytest.raises(UsageError, match="exists"):
-        record.free(out)
+        kept.free(out)
 
 
 def test_a_damaged_record_is_not_lost(run: Path, tmp_path: Path) -> None:
     data, plugins = dataset(tmp_path / "data", 3), Catalogue()
     (run / "tuned.json").write_text("{")
     before = (run / "recipe.yaml").read_text()
-    found = tune(package.load(str(run), plugins), f"{data}:val", plugins, trials=3)
+    found = tune(resolve.load(str(run), plugins), f"{data}:val", plugins, trials=3)
     with pytest.raises(InputError, match="damaged"):
-        record.keep(found, run)
+        kept.keep(found, run)
     assert (run / "recipe.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("how", [Search(3, 120, log=True), Search(0.2, 0.8)])
+def test_a_value_and_its_place_are_inverse(how: Search) -> None:
+    for mark in (0.0, 0.25, 0.5, 1.0):
+        assert place(how, value(how, mark)) == pytest.approx(mark, abs=1e-3)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.values.offsets import ends, seen_from
+from toolkit.values.offsets import at_offset, ends
 
 shapes = st.lists(st.integers(1, 5), min_size=2, max_size=3)
 
@@ -29,7 +29,7 @@ def test_what_is_seen_at_an_offset_is_the_voxel_there_and_nothing_beyond_the_bor
     shape = data.draw(shapes)
     offset = data.draw(st.lists(st.integers(-7, 7), min_size=len(shape), max_size=len(shape)))
     mask = np.random.default_rng(0).random(shape) < 0.5
-    seen = seen_from(mask, offset)
+    seen = at_offset(mask, offset)
     for x in np.ndindex(*shape):
         there = tuple(a + o for a, o in zip(x, offset, strict=True))
         assert seen[x] == (all(0 <= a < n for a, n in zip(there, shape, strict=True)) and mask[there])

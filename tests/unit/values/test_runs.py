@@ -86,3 +86,26 @@ def test_the_size_of_a_chunk_changes_nothing(a: tuple[np.ndarray, ...], b: tuple
         for n in (1, 10**6)
     )
     assert small == large
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), unique_by=lambda pair: pair[0]))
+def test_runs_of_voxels_are_maximal_and_hold_the_voxels(pairs: list[tuple[int, int]]) -> None:
+    index, label = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
+    start, length, owner = runs.of_voxels(index, label, WIDTH)
+    assert np.array_equal(runs.voxels(start, length), index)
+    assert np.array_equal(np.repeat(owner, length), label)
+    assert (start // WIDTH == (start + length - 1) // WIDTH).all()
+    meets = (start[1:] == (start + length)[:-1]) & (start[1:] % WIDTH > 0)
+    assert not (meets & (owner[1:] == owner[:-1])).any()
+
+
+@given(sets(), sets())
+def test_shared_voxels_are_counted_once_per_pair_of_owners(
+    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
+) -> None:
+    # No runs of one owner overlap: each is an owner of its own.
+    mine, theirs = ((start, length, np.arange(len(start))) for start, length in (a, b))
+    found = list(zip(*(x.tolist() for x in runs.shared(mine, theirs, len(b[0]))), strict=True))
+    sets_of = [[set(runs.voxels(s[k : k + 1], n[k : k + 1]).tolist()) for k in range(len(s))] for s, n in (a, b)]
+    expected = [(i, j, len(p & q)) for i, p in enumerate(sets_of[0]) for j, q in enumerate(sets_of[1]) if p & q]
+    assert found == expected

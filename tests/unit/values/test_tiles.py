@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.values.tiles import Box, Lattice, blocks
+from toolkit.values.tiles import Box, Lattice, blocks, slabs
 
 boxes = (
     st.integers(1, 3)
@@ -115,6 +115,14 @@ def test_a_block_has_at_least_the_wanted_size_unless_it_is_the_last_of_its_row(l
     for block in blocks(lattice, size):
         for axis, extent in enumerate(lattice.shape):
             assert block.core.shape[axis] >= size or block.core.stop[axis] == extent
+            low, high = block.core.start[axis], block.core.stop[axis]
+            assert all(cut - low < size for cut in lattice.cuts(axis) if low < cut < high), "no core too many"
+
+
+def test_a_box_holds_another_that_neither_begins_before_it_nor_ends_after_it() -> None:
+    box = Box((3, 3), (6, 6))
+    held = [Box((a, 3), (b, 6)) in box for a, b in ((3, 6), (4, 5), (2, 5), (4, 7))]
+    assert held == [True, True, False, False]
 
 
 @given(lattices())
@@ -130,3 +138,11 @@ def test_no_size_means_one_block_and_sizes_may_differ_by_axis(lattice: Lattice) 
 def test_the_size_of_a_box_is_the_product_of_its_extents() -> None:
     assert Box((1, 2, 3), (4, 4, 4)).size == prod((3, 2, 1))
     assert Box((5,), (3,)).size == 0
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=3), st.integers(1, 200), st.integers(1, 4))
+def test_slabs_partition_an_array_in_whole_units_of_rows(shape: list[int], most: int, unit: int) -> None:
+    parts = list(slabs(shape, most, unit))
+    assert (painted(parts, tuple(shape)) == 1).all()
+    assert all(part.shape[0] % unit == 0 for part in parts[:-1])
+    assert all(part.size <= max(most, unit * prod(shape[1:])) for part in parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class BceDice(Loss):
     """
 
     kind: Literal["bce_dice"] = "bce_dice"
+    title: ClassVar[str] = "foreground by Dice and cross-entropy"
     boundary: bool = False
     """Also learn head `boundary`: voxels of an object with a face neighbour outside of it."""
     dice: Annotated[float, Field(ge=0)] = 1.0

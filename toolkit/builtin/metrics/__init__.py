@@ -10,6 +10,6 @@ from toolkit.builtin.metrics.matched import F1, S
 from toolkit.builtin.metrics.panoptic import PQ
 from toolkit.builtin.metrics.partitions import ARAND, ISBI, VOI
 from toolkit.builtin.metrics.points import Detection
-from toolkit.plugins.specs import Metric
+from toolkit.plugins.metric import Metric
 
 METRICS: tuple[type[Metric], ...] = (S, F1, PQ, APCoco, AJI, SEG, SBD, VOI, ARAND, ISBI, Detection, ClDice, FISBe)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
@@ -89,7 +89,7 @@ class SBD(Metric):
 
     kind: Literal["SBD"] = "SBD"
     additive: ClassVar[bool] = True
-    errors: ClassVar[tuple[str, ...]] = ("|DiC|",)
+    lower_is_better: ClassVar[tuple[str, ...]] = ("|DiC|",)
 
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         overlaps = compare(truth, predicted)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.builtin.metrics.matched import Percents
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import Overlaps, compare, percents
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth

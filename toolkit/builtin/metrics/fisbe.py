@@ -12,7 +12,7 @@ from pydantic import Field
 from toolkit.builtin.metrics.centrelines import centrelines
 from toolkit.builtin.metrics.matched import Percents
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import percents
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
@@ -33,7 +33,7 @@ class FISBe(Metric):
 
     kind: Literal["FISBe"] = "FISBe"
     additive: ClassVar[bool] = True
-    errors: ClassVar[tuple[str, ...]] = ("false splits", "false merges")
+    lower_is_better: ClassVar[tuple[str, ...]] = ("false splits", "false merges")
 
     thresholds: Percents = percents(".1:.1:.9")
     """clDice thresholds of avF1."""

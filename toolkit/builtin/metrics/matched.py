@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, PlainSerializer
 
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare, percents
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth

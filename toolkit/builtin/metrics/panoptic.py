@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
 from toolkit.values.instances import Instances
 from toolkit.values.truth import UNANNOTATED, Truth
@@ -41,7 +41,7 @@ class VOI(Partitions):
     """
 
     kind: Literal["VOI"] = "VOI"
-    errors: ClassVar[tuple[str, ...]] = ("VOI", "VOI split", "VOI merge")
+    lower_is_better: ClassVar[tuple[str, ...]] = ("VOI", "VOI split", "VOI merge")
 
     def summarise(self, counts: Sequence[Counts]) -> dict[str, float]:
         n, cells, true, seen = (gather(counts, name) for name in ("voxels", "cell_bits", "true_bits", "seen_bits"))
@@ -59,7 +59,7 @@ class ARAND(Partitions):
     """
 
     kind: Literal["ARAND"] = "ARAND"
-    errors: ClassVar[tuple[str, ...]] = ("ARAND",)
+    lower_is_better: ClassVar[tuple[str, ...]] = ("ARAND",)
 
     def summarise(self, counts: Sequence[Counts]) -> dict[str, float]:
         n, cells, true, seen = (gather(counts, name) for name in ("voxels", "cell_pairs", "true_pairs", "seen_pairs"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.builtin.metrics.ratios import gather, mean_defined, ratio
-from toolkit.plugins.specs import Counts, Metric
+from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import assign
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
@@ -119,11 +119,4 @@ def _hidden(truth: Truth) -> NDArray[np.bool_]:
 
 def centres(instances: Instances) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Centre of mass of each object, `(N, D)`, rounded half up to a voxel."""
-    place = np.stack(np.unravel_index(instances.start, instances.shape), axis=1).astype(np.float64)
-    length = instances.length.astype(np.float64)
-    place[:, -1] += (length - 1) / 2
-    sums = np.stack(
-        [np.bincount(instances.owner, weights=axis * length, minlength=len(instances)) for axis in place.T], axis=1
-    )
-    middle = sums / np.maximum(instances.sizes, 1)[:, None]
-    return np.floor(middle + 0.5).astype(np.int64)
+    return np.floor(instances.centroids + 0.5).astype(np.int64)

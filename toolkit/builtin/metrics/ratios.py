@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.plugins.specs import Counts
+from toolkit.plugins.metric import Counts
 
 Floats = NDArray[np.float64]
 

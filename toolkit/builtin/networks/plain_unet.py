@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,7 @@ class Plain(Network):
     """Feature maps of the first level."""
     growth: Annotated[int, Field(ge=1, le=8)] = 2
     """Factor of the maps from level to level."""
-    levels: Annotated[int, Field(ge=1, le=6)] = 5
+    levels: Annotated[int, Field(ge=1, le=7)] = 5
     """Resolutions."""
     convolutions: Annotated[int, Field(ge=1, le=4)] = 2
     """Convolutions of each level, on the way down and on the way up."""
@@ -52,16 +52,26 @@ class Plain(Network):
     def stride(self, ndim: int) -> tuple[int, ...]:
         for step in self.steps(ndim):
             if len(step) != ndim:
-                raise ValueError(f"network.pooling has a step for {len(step)} axes, the image has {ndim}")
+                raise ValueError(f"pooling has a step for {len(step)} axes, the image has {ndim}")
         return tuple(prod(step[axis] for step in self.steps(ndim)) for axis in range(ndim))
 
-    def of_heads(self, tensor: str) -> bool:
-        return tensor.startswith("out.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("down.", "up.")
+
+    def up(self, down: list[int]) -> list[int]:
+        """Maps on the way up, from the coarsest level but one; `down` are those of the levels, finest first."""
+        return down[-2::-1]
+
+    def trunk(self, channels: int, ndim: int) -> dict[str, Any]:
+        """The arguments of the module `Trunk`."""
+        down = [self.maps * self.growth**level for level in range(self.levels)]
+        return {"channels": channels, "down": down, "up": self.up(down), "steps": self.steps(ndim), "ndim": ndim,
+                "convolutions": self.convolutions, "norm": self.norm == "batch"}  # fmt: skip
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.networks.plain_unet_module import PlainUNetModule
 
-        return PlainUNetModule(self, channels, heads, ndim)
+        return PlainUNetModule(heads, **self.trunk(channels, ndim))
 
 
 class PlainUNet(Plain):

@@ -1,11 +1,12 @@
-"""The module behind `plain_unet`. B C *S: batch, channels, space."""
+"""The modules behind `plain_unet` and all that build on it. B C *S: batch, channels, space."""
 
 # ruff: noqa: TID253
-# Only `Plain.build` imports this file.
+# Only the `build()` of networks imports this file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,53 +14,87 @@ from torch.nn import functional
 
 from toolkit.values.prediction import Head
 
-if TYPE_CHECKING:
-    from toolkit.builtin.networks.plain_unet import Plain
 
+class Trunk(nn.Module):
+    """A U-Net without its heads; every axis of S is a multiple of the stride.
 
-class PlainUNetModule(nn.Module):
-    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; every axis of S is a multiple of the stride."""
+    `down` and `up`: maps of each level, from the finest down, and from the coarsest but one up. `steps`: the pooling
+    between neighbouring levels. `convolutions`, `norm` and `he` are those of `level`.
+    """
 
-    def __init__(self, spec: Plain, channels: int, heads: tuple[Head, ...], ndim: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        down: Sequence[int],
+        up: Sequence[int],
+        steps: Sequence[tuple[int, ...]],
+        ndim: int,
+        convolutions: int,
+        norm: bool,
+        he: bool = False,
+    ) -> None:
         super().__init__()
-        pooling = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d
-        self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in spec.steps(ndim))])
-        maps = [spec.maps * spec.growth**level for level in range(spec.levels)]
-        self.down = nn.ModuleList(
-            _level(spec, inside, outside, ndim) for inside, outside in zip([channels, *maps], maps, strict=False)
-        )
+        pooling, how = nn.MaxPool2d if ndim == 2 else nn.MaxPool3d, (ndim, convolutions, norm, he)
+        self.pools = nn.ModuleList([nn.Identity(), *(pooling(step) for step in steps)])
+        self.down = nn.ModuleList(level(a, b, *how) for a, b in zip([channels, *down], down, strict=False))
         self.up = nn.ModuleList(
-            _level(spec, here + below, here, ndim) for here, below in zip(maps[-2::-1], maps[:0:-1], strict=True)
+            level(beside + below, here, *how)
+            for beside, below, here in zip(down[-2::-1], [down[-1], *up], up, strict=False)
         )
-        self.names = [head.name for head in heads]
-        self.sizes = [head.channels for head in heads]
-        self.out = _convolution(ndim)(maps[0], sum(self.sizes), 1)
-        parts = zip(heads, *(torch.split(p.detach(), self.sizes) for p in self.out.parameters()), strict=True)
-        for head, weight, bias in parts:
-            if head.initial is not None:
-                weight.zero_()
-                bias.fill_(head.initial)
+        self.outputs = [*down[-1:], *up][-1]
+
+    def forward(self, image: Tensor) -> Any:
+        """`(B, channels, *S) -> (B, outputs, *S)`: the last maps."""
+        maps, beside = image, []
+        for pool, layers in zip(self.pools, self.down, strict=True):
+            maps = layers(pool(maps))
+            beside.append(maps)
+        for layers, skipped in zip(self.up, beside[-2::-1], strict=True):
+            maps = layers(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
+        return maps
+
+
+class PlainUNetModule(Trunk):
+    """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; `trunk` are the arguments of `Trunk`."""
+
+    def __init__(self, heads: Sequence[Head], ndim: int, **trunk: Any) -> None:
+        super().__init__(ndim=ndim, **trunk)
+        self.names, self.sizes = [head.name for head in heads], [head.channels for head in heads]
+        self.out = (nn.Conv2d if ndim == 2 else nn.Conv3d)(self.outputs, sum(self.sizes), 1)
+        begin(heads, self.out)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        maps, beside = image, []
-        for pool, down in zip(self.pools, self.down, strict=True):
-            maps = down(pool(maps))
-            beside.append(maps)
-        for up, skipped in zip(self.up, beside[-2::-1], strict=True):
-            grown = functional.interpolate(maps, size=skipped.shape[2:], mode="nearest")
-            maps = up(torch.cat([skipped, grown], 1))
-        return dict(zip(self.names, torch.split(self.out(maps), self.sizes, 1), strict=True))
+        return dict(zip(self.names, torch.split(self.out(super().forward(image)), self.sizes, 1), strict=True))
 
 
-def _level(spec: Plain, inside: int, outside: int, ndim: int) -> nn.Sequential:
+def level(
+    inside: int, outside: int, ndim: int, convolutions: int, norm: bool, he: bool = False, extent: int = 3
+) -> nn.Sequential:
+    """`convolutions` of `extent`, each with its ReLU, and batch normalisation before it if `norm` says so; `he` begins
+    so that what passes many of them without it neither grows nor fades (He et al. 2015)."""
+    convolution, batch_norm = (nn.Conv2d, nn.BatchNorm2d) if ndim == 2 else (nn.Conv3d, nn.BatchNorm3d)
     layers: list[nn.Module] = []
-    for number in range(spec.convolutions):
-        layers.append(_convolution(ndim)(inside if number == 0 else outside, outside, 3, padding=1))
-        if spec.norm == "batch":
-            layers.append((nn.BatchNorm2d if ndim == 2 else nn.BatchNorm3d)(outside))
+    for at in range(convolutions):
+        layer = convolution(outside if at else inside, outside, extent, padding=extent // 2)
+        layers.append(layer)
+        if norm:
+            layers.append(batch_norm(outside))
+        elif he:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)
 
 
-def _convolution(ndim: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
-    return nn.Conv2d if ndim == 2 else nn.Conv3d
+def begin(heads: Sequence[Head], last: nn.Module, outputs: int = 0) -> None:
+    """Let a last layer give the heads their initial values, where they have one; `outputs` is the axis of its weight
+    that belongs to them."""
+    sizes, weight, bias = [head.channels for head in heads], last.weight, last.bias
+    assert isinstance(weight, Tensor), "a layer of one weight"
+    assert isinstance(bias, Tensor), "and a bias"
+    parts = torch.split(weight.detach(), sizes, outputs), torch.split(bias.detach(), sizes)
+    for head, of_weight, of_bias in zip(heads, *parts, strict=True):
+        if head.initial is not None:
+            of_weight.zero_()
+            of_bias.fill_(head.initial)

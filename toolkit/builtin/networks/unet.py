@@ -45,12 +45,12 @@ class UNet(Network):
         total = [1] * ndim
         for step in self.steps(ndim):
             if len(step) != ndim:
-                raise ValueError(f"network.strides has a step for {len(step)} axes, the image has {ndim}")
+                raise ValueError(f"strides has a step for {len(step)} axes, the image has {ndim}")
             total = [t * s for t, s in zip(total, step, strict=True)]
         return tuple(total)
 
-    def of_heads(self, tensor: str) -> bool:
-        return tensor.startswith("out.")
+    def shares(self) -> tuple[Network, tuple[str, ...]]:
+        return self, ("body.",)
 
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.networks.unet_module import UNetModule

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from monai.networks.nets.unet import UNet as Body
 
+from toolkit.builtin.networks.plain_unet_module import begin
 from toolkit.values.prediction import Head
 
 
@@ -36,16 +37,8 @@ class UNetModule(torch.nn.Module):
         self.sizes = [head.channels for head in heads]
         convolution = torch.nn.Conv2d if ndim == 2 else torch.nn.Conv3d
         self.out = convolution(maps[0], sum(self.sizes), kernel_size=1)
-        for head, weight, bias in zip(heads, self._split(self.out.weight), self._split(self.out.bias), strict=True):
-            if head.initial is not None:
-                torch.nn.init.zeros_(weight)
-                torch.nn.init.constant_(bias, head.initial)
+        begin(heads, self.out)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         raw = self.out(self.body(image))
         return dict(zip(self.names, torch.split(raw, self.sizes, dim=1), strict=True))
-
-    def _split(self, parameter: torch.Tensor | None) -> list[torch.Tensor]:
-        """Views of the part of a parameter that belongs to each head."""
-        assert parameter is not None
-        return list(torch.split(parameter.detach(), self.sizes))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
+from toolkit.builtin.postprocessors.components import STEPS, Component, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
-from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
-from toolkit.values.offsets import Offset, seen_from
+from toolkit.values.offsets import Offset, at_offset
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.voxels import Voxels
 
 Offsets = tuple[tuple[int, ...], ...]
 REACHES = (1, 3, 9, 27)
@@ -39,6 +39,12 @@ class MutexWatershed(FromForeground):
     """
 
     kind: Literal["mutex_watershed"] = "mutex_watershed"
+    title: ClassVar[str] = "mutex watershed"
+    citation: ClassVar[str] = (
+        "Wolf et al., The Mutex Watershed: Efficient, Parameter-Free Image Partitioning, ECCV 2018"
+    )
+    shaping: ClassVar[tuple[str, ...]] = ("offsets",)
+
     offsets: Offsets | None = None
     """The pairs that the channels stand for, `(Z)YX`; null is −1, −3, −9, −27 along each axis."""
     bias: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
@@ -53,41 +59,45 @@ class MutexWatershed(FromForeground):
             raise ValueError("offsets must hold face neighbours, such as [0, -1]: nothing else can merge")
         return offsets
 
+    def suits(self, survey: Survey) -> Fit | None:
+        return Fit(0.75 if survey.bent else 0.65, survey.shape) if survey.objects else None
+
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         need(heads, {"affinities": None}, self.kind)
         head, offsets = heads["affinities"], self.offsets or usual_offsets(ndim)
         if head.channels != len(offsets) or (head.offsets is not None and head.offsets != offsets):
             has = [list(offset) for offset in head.offsets] if head.offsets else f"{head.channels} channels"
-            raise UsageError("the offsets are not those of the model's head affinities",
-                             f"postprocess.offsets={[list(offset) for offset in offsets]}",
-                             f"the model has {has}")  # fmt: skip
+            raise ValueError(
+                f"the offsets are not those of the model's head affinities, which has {has}: "
+                f"offsets={[list(offset) for offset in offsets]}"
+            )
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Foreground:
-        offsets = self.offsets or usual_offsets(prediction.ndim)
-        if "foreground" not in prediction.heads:
-            near = [k for k, offset in enumerate(offsets) if _near(offset)]
-            mean = prediction["affinities"][near].mean(0, keepdims=True)
-            prediction = replace(prediction, heads={**prediction.heads, "foreground": mean})
-        where = prediction["foreground"][0] > self.foreground
-        return Foreground.of(prediction, where, ["foreground", "affinities"], backend)
+    def probability(self, prediction: Prediction) -> Any:
+        if "foreground" in prediction:
+            return prediction["foreground"][0]
+        near = [k for k, offset in enumerate(self.offsets or usual_offsets(prediction.ndim)) if _near(offset)]
+        return prediction["affinities"][near].mean(0)
 
-    def divide(self, foreground: Foreground) -> Instances:
-        return divide(foreground, self._split, self.min_size)
+    def beside(self, prediction: Prediction) -> Sequence[str]:
+        return ("affinities",)
 
-    def _split(self, piece: Piece) -> NDArray[Any]:
-        """Labels of the objects of a piece."""
-        # A piece that is smaller than an offset has no such pair, and mwatershed panics at one.
-        all_offsets = self.offsets or usual_offsets(piece.mask.ndim)
-        fits = [all(abs(o) < n for o, n in zip(offset, piece.mask.shape, strict=True)) for offset in all_offsets]
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        return divide(voxels, self._split, self.min_size)
+
+    def _split(self, component: Component) -> NDArray[Any]:
+        """Labels of the objects of a component."""
+        # A component that is smaller than an offset has no such pair, and mwatershed panics at one.
+        all_offsets = self.offsets or usual_offsets(component.mask.ndim)
+        fits = [all(abs(o) < n for o, n in zip(offset, component.mask.shape, strict=True)) for offset in all_offsets]
         offsets = [offset for offset, fit in zip(all_offsets, fits, strict=True) if fit]
         if not offsets:
-            return piece.mask
-        weights = piece.values("affinities")[fits] / STEPS - self.bias
+            return component.mask
+        weights = component.values("affinities")[fits] / STEPS - self.bias
         for weight, offset in zip(weights, offsets, strict=True):
-            weight[~(piece.mask & seen_from(piece.mask, offset))] = 0
+            weight[~(component.mask & at_offset(component.mask, offset))] = 0
             if not (self.far_merges or _near(offset)):
                 np.minimum(weight, 0, out=weight)
-        return partition(weights, offsets, piece.mask)
+        return partition(weights, offsets, component.mask)
 
 
 def partition(weights: NDArray[Any], offsets: Sequence[Offset], mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from toolkit.builtin.postprocessors.foreground import Foreground
+from toolkit.builtin.postprocessors.components import connected, labelled
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
-from toolkit.values.prediction import Prediction
+from toolkit.values.voxels import Voxels
 
 
 class Threshold(FromForeground):
@@ -20,10 +21,13 @@ class Threshold(FromForeground):
     """
 
     kind: Literal["threshold"] = "threshold"
+    title: ClassVar[str] = "connected components"
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Foreground:
-        return Foreground.of(prediction, prediction["foreground"][0] > self.foreground, ["foreground"], backend)
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        touching = f"{100 * survey.touching:.0f} % of the objects touch"
+        return Fit(0.2, f"{touching}, and those become one") if survey.crowded else Fit(0.6, touching)
 
-    def divide(self, foreground: Foreground) -> Instances:
-        label = np.repeat(foreground.component + 1, foreground.length)
-        return foreground.instances(label, self.min_size, "foreground")
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        return labelled(voxels, np.repeat(connected(voxels) + 1, voxels.length), self.min_size, "foreground")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.postprocessors.foreground import STEPS, Foreground, Piece, divide
+from toolkit.builtin.postprocessors.components import STEPS, Component, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Search
+from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
+from toolkit.values.voxels import Voxels
 
 FINE = 32
 """Distances are rounded to this part of the smallest voxel edge: ties break alike everywhere."""
@@ -29,6 +32,7 @@ class Watershed(FromForeground):
     """
 
     kind: Literal["watershed"] = "watershed"
+    title: ClassVar[str] = "watershed on distances"
     boundary: Annotated[float, Field(ge=0, le=1), Search(0.1, 0.9)] = 0.5
     """Voxels with a boundary probability above this are kept out of the distances; 1 ignores the boundary."""
     depth: Annotated[float, Field(gt=0), Search(0.25, 4, log=True)] = 0.75
@@ -36,36 +40,42 @@ class Watershed(FromForeground):
     smoothing: Annotated[float, Field(ge=0), Search(0, 3)] = 1.0
     """Standard deviation of the Gaussian filter of the distances."""
 
-    def gather(self, prediction: Prediction, backend: Backend) -> Foreground:
-        heads = [name for name in ("foreground", "boundary") if name in prediction.heads]
-        return Foreground.of(prediction, prediction["foreground"][0] > self.foreground, heads, backend)
+    def suits(self, survey: Survey) -> Fit | None:
+        if not survey.objects:
+            return None
+        if survey.bent:
+            return Fit(0.4, f"{survey.shape}, and it cuts at every narrow place")
+        return Fit(0.5 if survey.crowded else 0.7, f"{survey.shape} and {100 * survey.touching:.0f} % of them touch")
 
-    def divide(self, foreground: Foreground) -> Instances:
-        return divide(foreground, self._split, self.min_size)
+    def beside(self, prediction: Prediction) -> Sequence[str]:
+        return ("boundary",) if "boundary" in prediction else ()
 
-    def _split(self, piece: Piece) -> NDArray[Any]:
-        """Labels of the objects of a piece."""
+    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        return divide(voxels, self._split, self.min_size)
+
+    def _split(self, component: Component) -> NDArray[Any]:
+        """Labels of the objects of a component."""
         from scipy import ndimage
         from skimage.segmentation import watershed
 
-        height = self._distance(piece)
+        height = self._distance(component)
         if int(height.max()) < self._dip:
-            return piece.mask
+            return component.mask
         seeds, count = ndimage.label(self._peaks(height), np.ones((3,) * height.ndim))
         if count < 2:
-            return piece.mask
-        return np.asarray(watershed(-height, seeds, mask=piece.mask))  # type: ignore[no-untyped-call]
+            return component.mask
+        return np.asarray(watershed(-height, seeds, mask=component.mask))  # type: ignore[no-untyped-call]
 
-    def _distance(self, piece: Piece) -> NDArray[np.int32]:
+    def _distance(self, component: Component) -> NDArray[np.int32]:
         """Smoothed distance of each voxel to the rim, in `FINE` parts of the smallest voxel edge."""
         import edt
         from scipy import ndimage
 
-        size = np.array(piece.whole.voxel_size or (1.0,) * piece.mask.ndim)
+        size = np.array(component.whole.voxel_size or (1.0,) * component.mask.ndim)
         spacing = size / size.min()
-        inside = piece.mask
-        if "boundary" in piece.whole.values:
-            inside = inside & (piece.values("boundary")[0] <= self.boundary * STEPS)
+        inside = component.mask
+        if "boundary" in component.whole.values:
+            inside = inside & (component.values("boundary")[0] <= self.boundary * STEPS)
         distance = edt.edt(inside, anisotropy=tuple(spacing.tolist()), parallel=1)
         # Without any rim in sight every voxel is infinitely deep.
         distance = np.minimum(distance, np.linalg.norm(inside.shape * spacing))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import console
+from toolkit.errors import ModelError
 
 if TYPE_CHECKING:
     from toolkit.registry.bioimageio.read import Opened
@@ -54,6 +55,7 @@ def _package(path: Path) -> dict[str, Any]:
         return {"files": sorted(p.name for p in path.iterdir())}
     opened = Opened.at(path)
     described = opened.description
+    notes = _notes(opened)
     return {
         "title": described.name,
         "about": described.about,
@@ -63,6 +65,7 @@ def _package(path: Path) -> dict[str, Any]:
         "weights": _weights(opened),
         "inputs": [f"{t.id}: {', '.join(t.ids)}" for t in described.inputs],
         "outputs": [f"{t.id}: {', '.join(t.ids)}" for t in described.outputs],
+        **({"notes": notes} if notes else {}),
     }
 
 
@@ -75,6 +78,14 @@ def _weights(opened: Opened) -> list[str]:
         kind, why = tier(weights, opened.files)
         found.append(f"{weights.kind}: {kind or f'never runs ({why})'}")
     return found
+
+
+def _notes(opened: Opened) -> list[str]:
+    """What to know of how it would be run, if it could be."""
+    try:
+        return [] if opened.description.toolkit is not None else list(opened.adapter.notes)
+    except ModelError as error:
+        return [str(error)]
 
 
 def _text(value: object) -> str:

@@ -25,9 +25,9 @@ def reproduce(
 
     from toolkit.errors import ModelError
     from toolkit.pipeline.segment import segment
-    from toolkit.registry.check import check
+    from toolkit.registry.verify import verify
 
-    found = check(name, catalogue(context), segment)
+    found = verify(name, catalogue(context), segment)
     if as_json:
         console.document([asdict(result) for result in found])
     else:

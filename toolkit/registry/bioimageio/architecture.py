@@ -12,7 +12,7 @@ from torch import nn
 
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.package import channels
+from toolkit.registry import package
 from toolkit.values.prediction import Head
 
 
@@ -38,4 +38,4 @@ class Listed(nn.Module):
 def network(recipe: Mapping[str, Any], owner: str | None = None) -> Listed:
     """The network of a recipe, in evaluation mode, with fresh weights."""
     parsed = Recipe.parse(recipe, Catalogue(), owner)
-    return Listed(parsed.network.build(channels(parsed), parsed.heads, parsed.ndim), parsed.heads).eval()
+    return Listed(package.network(parsed), parsed.heads).eval()

@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from toolkit.errors import ModelError
-from toolkit.registry.gate import refusing, yaml
-from toolkit.registry.gate.archive import Files
 
-NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
-"""Names that a description may have, the first that is there counts."""
 SPACE = ("z", "y", "x")
 
 
@@ -43,12 +39,14 @@ class Like:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a tensor. `size` is None where any will do; `halo` voxels at both ends are not to be relied on."""
+    """One axis of a tensor. `size` is None where any will do; `halo` voxels at both ends are not to be relied on; `um`
+    is the size of a voxel in micrometres, where it is told."""
 
     id: str
     kind: Literal["batch", "channel", "index", "time", "space"]
     size: int | Free | Like | None = None
     halo: int = 0
+    um: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,29 +139,6 @@ class Description:
         """Files of the package that are code, or hold it."""
         files = [w.architecture.file for w in self.weights.values() if w.architecture and w.architecture.file]
         return (*files, *(w.file for w in self.weights.values() if w.kind == "torchscript"))
-
-
-def read(files: Files) -> Description:
-    """The description of a package; raises `ModelError` if there is none, or it is invalid or of another format."""
-    name = next((n for n in NAMES if n in files), None)
-    if name is None:
-        raise ModelError("this is no model package: it has no rdf.yaml", files.where,
-                         "give a bioimage.io package, or the folder of a training run")  # fmt: skip
-    where = f"{files.where}: {name}"
-    plain = yaml.parse(files.read(name), where)
-    version = str(plain.get("format_version", ""))
-    if plain.get("type", "model") != "model":
-        raise ModelError(f"this describes no model but a {str(plain['type'])[:80]}", where, "choose a model")
-    from toolkit.registry.bioimageio import bounds, format_0_4, format_0_5
-
-    reader = {"0.4": format_0_4.read, "0.5": format_0_5.read}.get(version[:3])
-    if reader is None:
-        raise ModelError("this format is not supported", f"{where}: format_version {version[:80] or 'missing'}",
-                         "formats 0.4 and 0.5 are")  # fmt: skip
-    with refusing("this model description is not valid", where):
-        found = reader(plain)
-        bounds.check(found, where)
-    return found
 
 
 def file(source: object, sha256: object = None) -> File:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.errors import InputError
 from toolkit.plugins.recipe import Recipe
-from toolkit.steps import channels
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box, Lattice
 
@@ -63,7 +62,7 @@ def of_data(where: str, recipe: Recipe) -> Example:
 def _cut(image: Image, start: tuple[int, ...], recipe: Recipe) -> Example:
     if image.ndim != recipe.ndim:
         raise InputError(f"the model works on {recipe.ndim}-D images", image.name, "name another with --image")
-    seen = channels.select(image, recipe.input.channels)
+    seen = recipe.input.seen(image)
     stop = tuple(a + n for a, n in zip(start, recipe.tiling.window, strict=True))
     voxels = seen.read_reflected(Box(start, stop))
     return Example(np.ascontiguousarray(voxels), image.voxel_size, image.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.io.units import micrometres
 from toolkit.registry.bioimageio.description import (
     Architecture,
     Axis,
@@ -71,7 +72,8 @@ def _axis(plain: Mapping[str, Any], scales: Mapping[tuple[str, str], float]) -> 
         size = Free(int(raw["min"]), int(raw["step"]))
     else:
         size = None if raw is None or isinstance(raw, Mapping) else int(raw)
-    return Axis(_id(plain), plain["type"], size, int(plain.get("halo") or 0))
+    um = micrometres(plain.get("scale") or 1.0, plain.get("unit") or "") if plain["type"] == "space" else None
+    return Axis(_id(plain), plain["type"], size, int(plain.get("halo") or 0), um)
 
 
 def _operation(plain: Mapping[str, Any]) -> Operation:

@@ -19,7 +19,7 @@ from toolkit.errors import ModelError
 from toolkit.gpu.memory import exhausted
 from toolkit.registry.bioimageio import operations
 from toolkit.registry.bioimageio.description import Description, Operation, Tensor
-from toolkit.registry.bioimageio.synthesis import Plan
+from toolkit.registry.bioimageio.synthesis import Adapter
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.graph import Graph
 from toolkit.registry.gate.limited import Trial
@@ -98,28 +98,28 @@ class Remote(nn.Module):
 class Foreign(nn.Module):
     """Windows `(B, C, *S)` to heads `(B, channels, *S)`: axes, rest of the preprocessing, network, postprocessing."""
 
-    def __init__(self, description: Description, plan: Plan, network: nn.Module) -> None:
+    def __init__(self, description: Description, adapter: Adapter, network: nn.Module) -> None:
         super().__init__()
-        self.description, self.plan, self.network = description, plan, network
+        self.description, self.adapter, self.network = description, adapter, network
 
     def forward(self, windows: torch.Tensor) -> dict[str, torch.Tensor]:
         source = self.description.inputs[0]
-        margin = [n for m in reversed(self.plan.margin) for n in (m, m)]
+        margin = [n for m in reversed(self.adapter.margin) for n in (m, m)]
         if any(margin):
             # A network without padding answers for less than it sees: give it the border that it cuts off.
             windows = nn.functional.pad(windows, margin, mode="reflect")
         self._check(windows.shape[2:], source)
-        batches = torch.split(windows, 1) if self.plan.single else [windows]
+        batches = torch.split(windows, 1) if self.adapter.single else [windows]
         answers = [self._batch(part, source) for part in batches]
         return {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
 
     def _batch(self, windows: torch.Tensor, source: Tensor) -> dict[str, torch.Tensor]:
-        outputs = run(self.description, self.network, [to_model(windows, source)], self.plan.operations)
+        outputs = run(self.description, self.network, [to_model(windows, source)], self.adapter.operations)
         heads: dict[str, torch.Tensor] = {}
-        shape = [n - 2 * m for n, m in zip(windows.shape[2:], self.plan.margin, strict=True)]
-        for output in self.plan.outputs:
+        shape = [n - 2 * m for n, m in zip(windows.shape[2:], self.adapter.margin, strict=True)]
+        for output in self.adapter.outputs:
             maps = from_model(outputs[output.index], self.description.outputs[output.index])
-            for d, (size, most, own) in enumerate(zip(shape, self.plan.margin, output.margin, strict=True)):
+            for d, (size, most, own) in enumerate(zip(shape, self.adapter.margin, output.margin, strict=True)):
                 maps = maps.narrow(2 + d, most - own, size)
             for part in output.parts:
                 picked = maps[:, list(part.channels)]
@@ -128,10 +128,10 @@ class Foreign(nn.Module):
 
     def _check(self, shape: Sequence[int], source: Tensor) -> None:
         for axis, size in zip(source.space, shape, strict=True):
-            if not self.plan.fits(axis, int(size)):
+            if not self.adapter.fits(axis, int(size)):
                 raise ModelError(
                     f"the model does not take windows of {int(size)} voxels along {axis}",
-                    f"{self.description.name} wants {self.plan.wants(axis)}",
+                    f"{self.description.name} wants {self.adapter.wants(axis)}",
                     "set tiling.window",
                 )
 

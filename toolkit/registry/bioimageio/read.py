@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import ModelError, UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.registry.bioimageio import description, synthesis, weights
+from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
@@ -42,13 +42,13 @@ class Opened:
     def at(cls, path: Path) -> Opened:
         """The package in a zip or folder; raises `ModelError` if it is damaged or no model package."""
         files = open_package(path)
-        return cls(files, description.read(files))
+        return cls(files, formats.read(files))
 
     @cached_property
-    def plan(self) -> synthesis.Plan:
+    def adapter(self) -> synthesis.Adapter:
         """How to run it on windows, where it brings no recipe."""
         with self.guarded():
-            return synthesis.plan(self.description)
+            return synthesis.adapter(self.description)
 
     def guarded(self) -> AbstractContextManager[None]:
         """What is wrong with the model ends in one `ModelError`, whoever finds it, however deep."""
@@ -62,16 +62,17 @@ class Opened:
 
     def _foreign(self, catalogue: Catalogue, reference: str, trusted: Trusted) -> ModelPackage:
         choice = weights.choose(self.description, self.files, trusted)
-        plan = self.plan
+        adapter = self.adapter
 
         def build() -> torch.nn.Module:
             from toolkit.registry.bioimageio.module import Foreign
 
             with self.guarded():
-                return Foreign(self.description, plan, weights.network(choice, self.files)).eval()
+                return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
 
-        recipe = synthesis.recipe(plan, catalogue)
-        return replace(self._package(recipe, "builtin", reference, build), trusted=choice.tier == "code")
+        recipe = synthesis.recipe(adapter, catalogue)
+        found = self._package(recipe, "builtin", reference, build, adapter.notes)
+        return replace(found, trusted=choice.tier == "code")
 
     def _own(self, own: Mapping[str, Any], catalogue: Catalogue, reference: str) -> ModelPackage:
         where = f"{self.files.where}: config.toolkit"
@@ -107,7 +108,12 @@ class Opened:
                              f"pip install seg-toolkit-{missing[0]}")  # fmt: skip
 
     def _package(
-        self, recipe: Recipe, owner: str | None, reference: str, build: Callable[[], torch.nn.Module]
+        self,
+        recipe: Recipe,
+        owner: str | None,
+        reference: str,
+        build: Callable[[], torch.nn.Module],
+        notes: tuple[str, ...] = (),
     ) -> ModelPackage:
         return ModelPackage(
             name=recipe.name,
@@ -120,6 +126,7 @@ class Opened:
             build=build,
             version=self.description.version,
             licence=self.description.licence,
+            notes=notes,
         )
 
 

@@ -12,7 +12,7 @@ from toolkit.builtin.packaged import Packaged, PackagedHeads
 from toolkit.errors import ModelError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.plugins.sections import Input, Tiling, Training
+from toolkit.plugins.sections import Input, Learning, Tiling
 from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
 from toolkit.steps.normalise import Normalise
@@ -37,7 +37,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Adapter:
     """How windows go through a foreign model.
 
     `operations` are what is left of the preprocessing once the recipe's `normalise` has done its part; `margin` is what
@@ -84,7 +84,7 @@ class Plan:
         )
 
 
-def plan(description: Description) -> Plan:
+def adapter(description: Description) -> Adapter:
     """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
     source = _only_input(description)
     outputs = tuple(_outputs(description, source))
@@ -95,7 +95,7 @@ def plan(description: Description) -> Plan:
     margin = tuple(max(o.margin[d] for o in outputs) for d in range(len(source.space)))
     halo = tuple(max(description.outputs[o.index].axis(axis).halo for o in outputs) for axis in source.space)
     batch = [axis for axis in source.axes if axis.kind == "batch"]
-    found = Plan(
+    found = Adapter(
         description=description,
         channels=max(1, len(source.channels)),
         normalise=normalise,
@@ -113,29 +113,32 @@ def plan(description: Description) -> Plan:
     return found
 
 
-def recipe(plan: Plan, catalogue: Catalogue) -> Recipe:
+def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     """A recipe that runs the model; its post-processor is the built-in one that reads such heads."""
-    window = plan.window()
+    window = adapter.window()
     usual = [n // 4 for n in window]
-    overlap = tuple(2 * h or u for h, u in zip(plan.halo, usual, strict=True))
+    overlap = tuple(min(n - 1, 2 * h or u) for n, h, u in zip(window, adapter.halo, usual, strict=True))
     if any(n - o < n / FINEST for n, o in zip(window, overlap, strict=True)):
-        raise ModelError("hardly anything of a window can be relied on", f"{plan.description.name}: halo {plan.halo}, "
-                         f"window {window}", "ask the model's author")  # fmt: skip
-    name = re.sub(r"[^a-z0-9]+", "-", plan.description.name.lower()).strip("-") or "model"
-    affinities = next((h for h in plan.heads if h.name == "affinities"), None)
+        raise ModelError("hardly anything of a window can be relied on", f"{adapter.description.name}: halo "
+                         f"{adapter.halo}, window {window}", "ask the model's author")  # fmt: skip
+    name = re.sub(r"[^a-z0-9]+", "-", adapter.description.name.lower()).strip("-") or "model"
+    affinities = next((h for h in adapter.heads if h.name == "affinities"), None)
     chosen: dict[str, Any] = {"kind": "watershed"}
     if affinities is not None:
         chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
+    channels = tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"
+    source = adapter.description.inputs[0]
+    spacing = tuple(um for axis in source.space if (um := source.axis(axis).um) is not None)
     return Recipe(
         schema="toolkit.recipe/1",
         name=name,
-        input=Input(channels=tuple(range(plan.channels))),
-        normalise=plan.normalise,
-        network=Packaged(model=plan.description.name),
-        loss=PackagedHeads(outputs=plan.heads),
+        input=Input(channels=channels, spacing_um=spacing if len(spacing) == len(window) else None),
+        normalise=adapter.normalise,
+        network=Packaged(model=adapter.description.name),
+        loss=PackagedHeads(outputs=adapter.heads),
         postprocess=catalogue.find("postprocessors", chosen["kind"], "builtin").model_validate(chosen),
         tiling=Tiling(window=window, overlap=overlap),
-        training=Training(crop=window),
+        training=Learning(crop=window),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -102,6 +101,8 @@ def threads() -> int:
 
 
 def _limit() -> None:
+    import resource
+
     memory = min(MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
     limits = {"DATA": memory, "CORE": 0, "FSIZE": FILE_BYTES, "NOFILE": OPEN_FILES}
     for name, value in limits.items():

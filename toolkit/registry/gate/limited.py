@@ -6,7 +6,6 @@ What brings down a parser or a runtime brings down the fork alone.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import warnings
@@ -127,6 +126,8 @@ def _end(process: int, owner: int, *pipes: IO[bytes]) -> int | None:
 
 def _live(make: Callable[[], Run], weights: int, requests: IO[bytes], channel: IO[bytes]) -> None:
     """The fork's side; does not return."""
+    import resource
+
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for output in (1, 2):  # what a runtime prints when it gives up is nobody's
@@ -156,6 +157,8 @@ def _live(make: Callable[[], Run], weights: int, requests: IO[bytes], channel: I
 @contextmanager
 def _limit(seconds: float, memory: int) -> Iterator[None]:
     """Processor time, after which the process ends, and bytes that it may hold."""
+    import resource
+
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
     signal.setitimer(signal.ITIMER_PROF, seconds)

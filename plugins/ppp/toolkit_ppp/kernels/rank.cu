@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     const int voxels = pz * py * px;
     const long long centre = centres[k];
     const Triple at = {(int)(centre / length / height), (int)(centre / length % height), (int)(centre % length)};
-    // From voxels of the patch to pixels of the piece, whose windows are there.
+    // From voxels of the patch to pixels of the pane, whose windows are there.
     const Triple shift = minus(minus(at, half(patch)), start);
     const short *__restrict__ mine = codes + (long long)k * voxels;
 

@@ -1,0 +1,80 @@
+"""Folders of training runs as models: what they recorded of themselves counts, wherever they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.models import see_through
+from toolkit.cli import main
+from toolkit.cli.wish import Wish, chosen
+from toolkit.errors import ModelError, UsageError
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry import package, resolve
+from toolkit.registry.install import Wanted, install
+from toolkit.registry.package import TRAINING
+from toolkit.registry.store import Store
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = see_through(tmp_path / "run")
+    (folder / TRAINING).write_text(json.dumps({"owner": "builtin", "data": "data", "start": None}))
+    return folder
+
+
+def test_an_installed_run_keeps_what_the_training_said_of_itself(run: Path) -> None:
+    store = Store()
+    entry = install(str(run), Wanted(name="mine"), store)
+    assert package.trained(store.folder(entry)) == json.loads((run / TRAINING).read_text())
+    assert resolve.of_entry(store, entry, Catalogue(), "ppp").owner == "builtin"
+
+
+def test_the_owner_that_a_run_recorded_goes_before_the_plugin_that_is_named(run: Path) -> None:
+    assert resolve.load(str(run), Catalogue(), "cpv").owner == "builtin"
+    (run / TRAINING).write_text(json.dumps({"owner": None}))
+    assert resolve.load(str(run), Catalogue(), "cpv").owner == "cpv"
+    (run / TRAINING).unlink()
+    assert resolve.load(str(run), Catalogue(), "cpv").owner == "cpv"
+
+
+def test_another_plugin_brings_its_post_processor_to_the_network_of_a_run(run: Path) -> None:
+    same = chosen(Wish(inputs=(), plugin="builtin", model=str(run)), Catalogue())
+    assert same.recipe.postprocess.kind == "threshold"
+    with pytest.raises(UsageError, match="three_label"):
+        chosen(Wish(inputs=(), plugin="cpv", model=str(run)), Catalogue())
+
+
+DAMAGED = {"cut": b'{"owner": "bui', "no text": b"\xff\xfe\x00", "deep": b"[" * 10**5, "large": b" " * (2**20 + 1)}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_record_of_a_training_is_a_sentence(
+    run: Path, content: bytes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (run / TRAINING).write_bytes(content)
+    with pytest.raises(ModelError, match="the record of this training is damaged"):
+        resolve.load(str(run), Catalogue())
+    for line in (["export", str(run), "-o", str(tmp_path / "out.zip")], ["run", "no.tif", "--model", str(run)]):
+        assert main(line) in (4, 5)
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert "Traceback" not in said
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"data": null}', b'{"owner": ["x"]}'])
+def test_a_record_that_says_too_little_is_no_reason_to_fail_before_an_image_is_needed(
+    run: Path, content: bytes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (run / TRAINING).write_bytes(content)
+    assert resolve.load(str(run), Catalogue(), "builtin").owner == "builtin"
+    assert main(["export", str(run), "-o", str(tmp_path / "out.zip")]) == 2
+    assert "there is no image to show the model on" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""Frozen dataclasses of arrays as one file of plain arrays: no pickle, nothing that is executed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.files import whole as files
+
+T = TypeVar("T")
+Arrays = dict[str, NDArray[Any]]
+ABOUT = "about"
+
+
+def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
+    """The arrays of a dataclass by dotted name, and the rest as plain JSON.
+
+    Fields may be arrays, mappings of names to arrays, numbers, texts, None, tuples of these, and such dataclasses.
+    Raises `TypeError` for anything else.
+    """
+    arrays: Arrays = {}
+    about: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        item, name = getattr(value, field.name), f"{prefix}{field.name}"
+        if isinstance(item, np.ndarray):
+            arrays[name] = item
+        elif isinstance(item, Mapping):
+            arrays |= {f"{name}.{key}": np.asarray(array) for key, array in item.items()}
+            about[field.name] = list(item)
+        elif dataclasses.is_dataclass(item):
+            inner, about[field.name] = flat(item, f"{name}.")
+            arrays |= inner
+        elif _plain(item):
+            about[field.name] = item
+        else:
+            raise TypeError(f"{type(value).__name__}.{field.name} is a {type(item).__name__}, which has no file form")
+    return arrays, about
+
+
+def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], prefix: str = "") -> T:
+    """The dataclass `cls` of which `flat` gave these."""
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name, kind = f"{prefix}{field.name}", hints[field.name]
+        if name in arrays:
+            values[field.name] = arrays[name]
+        elif dataclasses.is_dataclass(kind):
+            values[field.name] = whole(kind, arrays, about[field.name], f"{name}.")  # type: ignore[arg-type]
+        elif isinstance(about[field.name], list) and getattr(kind, "__origin__", None) in (dict, Mapping):
+            values[field.name] = {key: arrays[f"{name}.{key}"] for key in about[field.name]}
+        else:
+            values[field.name] = _tuples(about[field.name])
+    return cls(**values)
+
+
+def write(path: Path, value: Any) -> str:
+    """Write a dataclass; the file is there as a whole or not at all. Returns its sha256."""
+    from safetensors.numpy import save
+
+    arrays, about = flat(value)
+    data = save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, {ABOUT: json.dumps(about)})
+    with files.file(path) as draft:
+        draft.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(path: Path, cls: type[T]) -> T:
+    """The dataclass that `write` put there."""
+    with opened(path) as (file, about):
+        return whole(cls, {name: file.get_tensor(name) for name in file.keys()}, about)  # noqa: SIM118  (no dict)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A file that `write` wrote, to read parts of its arrays, and what is no array in it."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        yield file, json.loads(file.metadata()[ABOUT])
+
+
+def _plain(item: Any) -> bool:
+    return isinstance(item, int | float | str | None) or (isinstance(item, tuple) and all(map(_plain, item)))
+
+
+def _tuples(item: Any) -> Any:
+    return tuple(map(_tuples, item)) if isinstance(item, list) else item

@@ -1,0 +1,67 @@
+"""All that lies below a folder: what can be an image, and what is passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.io.paths import COMPANION, OUTPUTS, is_image, is_vendor, is_zarr
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not read, and why; a result of an earlier run has no reason to be."""
+
+    path: Path
+    why: str = "no image"
+
+
+def below(folder: Path) -> Iterator[Path | Skipped]:
+    """Images in a folder and all folders in it, also through links, and what else lies there. The outputs of runs are
+    passed over, as is what is hidden; a link that leads back to where it lies is not followed."""
+    yield from _walk(folder, ())
+
+
+def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | Skipped]:
+    about = folder.stat()
+    here = (about.st_dev, about.st_ino)
+    if here in above:
+        yield Skipped(folder, "a link to a folder around it")
+        return
+    found: list[Path] = []
+    for path in sorted(Path(entry.path) for entry in os.scandir(folder)):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if is_image(path):
+                found += [] if is_zarr(path / "instances") else [path]
+            elif not path.name.endswith((".seg", ".work")):
+                yield from _walk(path, (*above, here))
+        elif not path.exists():
+            yield Skipped(path, "a link to nothing")
+        elif path.name.lower().endswith(OUTPUTS) or path.name == "run.json":
+            continue
+        elif is_image(path):
+            found.append(path)
+        elif is_vendor(path):
+            from toolkit.io.vendor import advice
+
+            yield Skipped(path, advice(path))
+        else:
+            yield Skipped(path)
+    yield from _once(found)
+
+
+def _once(found: list[Path]) -> Iterator[Path]:
+    """The images of one folder, of a set of OME-TIFFs that make one image only the first, or their companion."""
+    sets = [p for p in found if p.name.lower().endswith((".ome.tif", ".ome.tiff", COMPANION))]
+    parts: set[str] = set()
+    if len(sets) > 1:
+        from toolkit.io.ometiff import files_of
+
+        for path in sorted(sets, key=lambda p: not p.name.lower().endswith(COMPANION)):
+            if path.name not in parts:
+                parts |= {*files_of(path)} - {path.name}
+    yield from (path for path in found if path.name not in parts)

@@ -1,0 +1,119 @@
+"""A model in a process that starts with nothing: what workers work with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit import io
+from toolkit.errors import ModelError, PluginError
+from toolkit.files import arrays, plain_yaml
+from toolkit.gpu.backend import Backend
+from toolkit.pipeline.passes import Work, local
+from toolkit.pipeline.pieces import Pieces, Stored, store
+from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.workers import tools
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.registry import resolve
+from toolkit.registry.package import ModelPackage
+from toolkit.steps.normalise import Scale
+from toolkit.values.image import Image
+
+
+@dataclass(frozen=True)
+class Model:
+    """Names a model so that any process can load it: what `resolve.load` takes, and the recipe to run it with.
+
+    `sha256` tells whether it is still the same model.
+    """
+
+    reference: str
+    owner: str | None
+    recipe: str
+    sha256: str
+    device: str
+    allow: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None) -> Model:
+        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, allow)
+
+    def session(self) -> Session:
+        """The model in this process; raises `ModelError` if it is another by now."""
+        catalogue = Catalogue(self.allow)
+        loaded = resolve.load(self.reference, catalogue, self.owner)
+        if loaded.sha256 != self.sha256:
+            raise ModelError("the model has changed since it was chosen", self.reference, "start again")
+        recipe = Recipe.parse(plain_yaml.load(self.recipe.encode()), catalogue, loaded.owner)
+        return Session(loaded.with_recipe(recipe), Backend(self.device), catalogue)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Names an image so that any process can read it; `stamp` tells one state of a file from another."""
+
+    path: str
+    axes: str | None = None
+    voxel_size: tuple[float, ...] | None = None
+    stamp: str = ""
+    frame: int = 0
+
+    def read(self) -> Image:
+        return io.read(Path(self.path), self.axes, self.voxel_size, self.frame)
+
+
+class Bench:
+    """A session, and the image that it worked on last: the `tools()` of a worker."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._source: Source | None = None
+        self._prepared: Prepared | None = None
+        self._pieces: tuple[str, Pieces] | None = None
+
+    @classmethod
+    def of(cls, model: Model) -> Bench:
+        return cls(model.session())
+
+    def prepared(self, source: Source, scale: Scale | None = None, image: Image | None = None) -> Prepared:
+        """The image of `source`, if it was not read yet; with the `scale` that another process has fitted."""
+        if self._prepared is None or self._source != source:
+            self._prepared = self.session.prepare(image or source.read(), scale)
+            self._source = source
+        return self._prepared
+
+    def pieces(self, folder: str) -> Pieces:
+        """The pieces that were saved in `folder`."""
+        if self._pieces is None or self._pieces[0] != folder:
+            postprocess = self.session.model.recipe.postprocess
+            self._pieces = folder, Pieces.open(Path(folder), self.session.backend, postprocess)
+        return self._pieces[1]
+
+
+def pieces_elsewhere(source: Source, scale: Scale, folder: str, numbers: Sequence[int]) -> list[Stored]:
+    """`Session.kept` of some windows, stored in `folder`."""
+    bench: Bench = tools()
+    kept = bench.session.kept(bench.prepared(source, scale), numbers)
+    return [
+        store(piece, Path(folder), number, bench.session.backend) for number, piece in zip(numbers, kept, strict=True)
+    ]
+
+
+def block_elsewhere(folder: str, work: Work) -> Path:
+    """The file of a fragment, made by `local` of the pieces that were saved in `folder`."""
+    number, _, block = work
+    bench: Bench = tools()
+    postprocess, pieces = bench.session.model.recipe.postprocess, bench.pieces(folder)
+    fragment: Any = local(postprocess, pieces, False, work)
+    path = pieces.folder / f"pass-{number}.block-{block.index}.fragment"
+    try:
+        arrays.write(path, fragment)
+    except TypeError as error:
+        raise PluginError(
+            f"a fragment of post-processor {postprocess.kind} cannot be written", str(error),
+            "make it a frozen dataclass of arrays, see Pass",
+        ) from error  # fmt: skip
+    return path

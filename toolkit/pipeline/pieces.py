@@ -1,0 +1,222 @@
+"""What a method kept of each window of an image, in memory or as files: what all passes read and no network repeats."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import weakref
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from tempfile import mkdtemp
+
+from toolkit.errors import StorageError
+from toolkit.files import arrays
+from toolkit.gpu.backend import Backend
+from toolkit.gpu.memory import free
+from toolkit.plugins.seams import sealed
+from toolkit.plugins.specs import PostProcessor
+from toolkit.values.piece import Piece
+from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box, Lattice
+from toolkit.values.voxels import Voxels
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A piece in a file: which class it is, and the digest of the file."""
+
+    path: str
+    dense: bool
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink`, whether it is of one
+    value, so that there is nothing to see, and the post-processor that kept them, `loose` or not."""
+
+    shape: tuple[int, ...]
+    shrink: tuple[int, ...]
+    postprocess: PostProcessor
+    constant: bool = False
+    loose: bool = False
+
+
+class Pieces:
+    """The pieces of all windows of `lattice`, one for each window.
+
+    They are held in memory while they fit into `room` bytes (default: half of what is free), beyond that in files in
+    `folder` (default: a temporary one, gone with the pieces). Dense pieces in memory lie in one array of the whole
+    image, so that reading a part of it copies nothing.
+    """
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        backend: Backend,
+        origin: Origin | None = None,
+        folder: Path | None = None,
+        room: int | None = None,
+    ) -> None:
+        self.lattice = lattice
+        self.windows = list(lattice.windows())
+        self.backend = backend
+        self.origin = origin
+        self._folder = folder
+        self._room = free(backend) // 2 if room is None else room
+        self._held: dict[int, Piece | Stored] = {}
+        self._canvas: Prediction | None = None
+        self._bytes = 0
+        self._sound: set[str] = set()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the image that the network saw."""
+        return self.lattice.shape
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where pieces go that do not fit into memory."""
+        if self._folder is None:
+            scratch = mkdtemp(prefix="seg-pieces-")
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+            return Path(scratch)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def add(self, number: int, piece: Piece) -> None:
+        """Keep the piece of window `number`."""
+        if not self._fits(piece):
+            self._held[number] = store(piece, self.folder, number, self.backend)
+        elif isinstance(piece, Prediction):
+            self._held[number] = self._drawn(piece)
+        else:
+            self._held[number] = piece
+            self._bytes += piece.nbytes
+
+    def save(self) -> Path:
+        """Write which pieces lie in `folder`, so that another process can `open` it."""
+        origin = self.origin
+        assert origin is not None, "pieces of an image know their origin"
+        about = {
+            "lattice": [self.lattice.shape, self.lattice.window, self.lattice.overlap],
+            "origin": [origin.shape, origin.shrink, origin.constant, origin.loose],
+            "stored": [[p.dense, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
+        }
+        path = self.folder / INDEX
+        path.write_text(json.dumps(about), encoding="utf8")
+        return self.folder
+
+    @classmethod
+    def open(cls, folder: Path, backend: Backend, postprocess: PostProcessor) -> Pieces:
+        """The pieces that were saved in `folder`, kept for `postprocess`."""
+        about = json.loads((folder / INDEX).read_text(encoding="utf8"))
+        shape, shrink, constant, loose = about["origin"]
+        origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose)
+        found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
+        for number, (dense, sha256) in enumerate(about["stored"]):
+            found.put(number, Stored(str(folder / f"{number}.piece"), dense, sha256))
+        return found
+
+    def put(self, number: int, stored: Stored) -> None:
+        """Take over the piece of window `number` that another process has stored in `folder`."""
+        self._held[number] = stored
+
+    def read(self, outer: Box, core: Box) -> Piece:
+        """The pieces in `outer`, joined; `core` is what the block that reads them answers for. Read-only."""
+        found = self._joined(outer, core)
+        sealed(found)
+        return found
+
+    def _joined(self, outer: Box, core: Box) -> Piece:
+        if self._canvas is not None:
+            part = self._canvas.crop(outer)
+            return replace(part, core=core, heads={name: head[...] for name, head in part.heads.items()})
+        parts = [
+            self._part(number, window.core & outer)
+            for number, window in enumerate(self.windows)
+            if (window.core & outer).size
+        ]
+        if isinstance(parts[0], Voxels):
+            return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
+        return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, self.backend.xp)
+
+    def _part(self, number: int, box: Box) -> Piece:
+        piece = self._held[number]
+        if isinstance(piece, Stored):
+            piece = load(piece, box, self._sound, self.backend)
+        return piece.crop(box)
+
+    def _fits(self, piece: Piece) -> bool:
+        if isinstance(piece, Prediction):
+            # All of them or none: the windows of an image are of one size.
+            whole = piece.nbytes // max(1, piece.box.size) * prod(self.shape)
+            return self._canvas is not None or whole <= self._room
+        # Without room not even an empty piece stays, so that all of them can be opened elsewhere.
+        return self._room > 0 and self._bytes + piece.nbytes <= self._room
+
+    def _drawn(self, piece: Prediction) -> Prediction:
+        """The piece as a part of the array of the whole image."""
+        if self._canvas is None:
+            xp = self.backend.xp
+            heads = {n: xp.zeros((len(head), *self.shape), xp.float32) for n, head in piece.heads.items()}
+            whole = Box.whole(self.shape)
+            self._canvas = Prediction(heads, whole, whole, self.shape, piece.voxel_size)
+        there = self._canvas.crop(piece.box)
+        for name, head in there.heads.items():
+            head[...] = piece.heads[name]
+        return there
+
+
+def store(piece: Piece, folder: Path, number: int, backend: Backend) -> Stored:
+    """Write the piece of window `number`; raises `StorageError` if there is no room for it."""
+    path = folder / f"{number}.piece"
+    if isinstance(piece, Prediction):
+        piece = replace(piece, heads={name: backend.to_numpy(head) for name, head in piece.heads.items()})
+    try:
+        return Stored(str(path), isinstance(piece, Prediction), arrays.write(path, piece))
+    except OSError as error:
+        left = shutil.disk_usage(path.parent).free
+        raise StorageError(
+            "cannot keep what the network said",
+            f"{path.parent} ({error.strerror or error})",
+            f"{left / 2**30:.1f} GiB are free there: free space, or choose another -o",
+        ) from error
+
+
+def load(stored: Stored, box: Box, sound: set[str], backend: Backend) -> Piece:
+    """The part of a stored piece in `box`. Its digest is compared once, `sound` remembers; raises `StorageError`."""
+    path = Path(stored.path)
+    try:
+        if stored.path not in sound:
+            with path.open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != stored.sha256:
+                    raise StorageError("what the network said of a window is damaged on disk", path, "run again")
+            sound.add(stored.path)
+        if stored.dense:
+            found = arrays.read(path, Prediction)
+            return replace(found, heads={name: backend.asarray(head) for name, head in found.heads.items()})
+        return _slab(path, box)
+    except OSError as error:
+        raise StorageError("what the network said of a window is gone from the disk", path, "run again") from error
+
+
+def _slab(path: Path, box: Box) -> Voxels:
+    """The voxels of a file from the first row that meets `box` to the last: no other values are read."""
+    with arrays.opened(path) as (file, about):
+        runs = {name: file.get_tensor(name) for name in ("start", "length")}
+        bare = arrays.whole(Voxels, runs, {**about, "values": []})
+        met = bare.cut(box)[0]
+        low, high = (int(met[0]), int(met[-1]) + 1) if len(met) else (0, 0)
+        first, last = int(bare.offsets[low]), int(bare.offsets[high])
+        names = {name: f"values.{name}" for name in about["values"]}
+        if first == last:  # which safetensors does not slice
+            values = {name: file.get_tensor(key)[:0] for name, key in names.items()}
+        else:
+            values = {name: file.get_slice(key)[first:last] for name, key in names.items()}
+        return replace(bare, start=bare.start[low:high], length=bare.length[low:high], values=values)

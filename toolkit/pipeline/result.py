@@ -1,0 +1,70 @@
+"""What Python is given for an image: its objects, which know the image that they are of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from toolkit import io
+from toolkit.errors import UsageError
+from toolkit.pipeline.session import Session
+from toolkit.steps.measure import Table, joined, measure
+from toolkit.values.frames import frame, stack
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Instances):
+    """Objects of `images`, which are the frames of a time series, else one image."""
+
+    images: tuple[Image, ...] = ()
+
+    @classmethod
+    def of(cls, instances: Instances, images: Sequence[Image]) -> Result:
+        parts = {f.name: getattr(instances, f.name) for f in fields(Instances)}
+        return cls(**parts, images=tuple(images))
+
+    def table(self, features: Sequence[str] = ()) -> Any:
+        """One row per object: place, size, intensities (`steps.measure`); `features` may add "shape" and "intensity".
+
+        A pandas DataFrame if pandas is installed, else columns by name.
+        """
+        table = self._measured(features)
+        if find_spec("pandas") is None:
+            return table
+        from pandas import DataFrame
+
+        return DataFrame(dict(table))
+
+    def save(self, folder: str | Path, features: Sequence[str] = ()) -> tuple[Path, ...]:
+        """Write labels, objects, table and overlay into `folder`, as `seg run` does; gives their paths."""
+        first = self.images[0]
+        return io.write(folder, first.name, self, first, self._measured(features), first)
+
+    def _measured(self, features: Sequence[str]) -> Table:
+        if wrong := {*features} - {"shape", "intensity"}:
+            raise UsageError("no such features", f"{sorted(wrong)[0]}", "choose of shape and intensity")
+        if len(self.images) == 1:
+            return measure(self, self.images[0], features)
+        return joined([measure(frame(self, t), image, features) for t, image in enumerate(self.images)])
+
+
+def segmented(session: Session, images: Sequence[Image], block: int | None = None) -> Result:
+    """The objects of an image, or of the frames of a time series. What was assumed is logged."""
+    parts, scale = [], None
+    for image in images:
+        prepared = session.prepare(image, scale)
+        scale = prepared.scale if session.model.recipe.normalise.together else None
+        pieces = session.pieces(prepared)
+        parts.append(session.objects(pieces, session.model.recipe.postprocess, block))
+    _log.info("%s: %s is seen", images[0].name, prepared.image.seen)
+    for note in prepared.image.notes:
+        _log.warning("%s: %s", images[0].name, note)
+    return Result.of(parts[0] if len(parts) == 1 else stack(parts), images)

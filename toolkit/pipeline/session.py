@@ -1,0 +1,167 @@
+"""A model on a device, kept: predict once, objects many times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError, UsageError
+from toolkit.gpu.backend import Backend, select
+from toolkit.pipeline.passes import keep, sweep
+from toolkit.pipeline.pieces import Origin, Pieces, Stored
+from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.workers import Map, serial
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.specs import PostProcessor
+from toolkit.registry import resolve
+from toolkit.registry.package import ModelPackage
+from toolkit.steps import normalise
+from toolkit.steps.normalise import Scale
+from toolkit.steps.shrink import enlarge, shrink
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.tiles import Lattice, blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself."""
+
+    image: Image
+    scale: Scale
+    shape: tuple[int, ...]
+
+
+class Session:
+    """A model on a device.
+
+    >>> session = Session("MODEL")  # doctest: +SKIP
+    >>> pieces = session.predict(image)  # doctest: +SKIP
+    >>> session.objects(pieces, ["postprocess.seed=0.6"])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, model: ModelPackage | str, device: str | Backend = "auto", catalogue: Catalogue | None = None
+    ) -> None:
+        """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N."""
+        self.catalogue = catalogue or Catalogue()
+        self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
+        self.backend = device if isinstance(device, Backend) else select(device)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The network, loaded when it is first asked."""
+        return Predictor(self.model, self.backend)
+
+    def predict(self, image: Image, folder: Path | None = None) -> Pieces:
+        """What the network says of `image`, as far as some values of the post-processor's tunable fields need it.
+
+        Held in memory, in `folder` or in a temporary one as far as it does not fit.
+        """
+        return self.pieces(self.prepare(image), folder=folder, loose=True)
+
+    def objects(
+        self, pieces: Pieces, changes: Sequence[str] | PostProcessor = (), block: int | None = None
+    ) -> Instances:
+        """The objects of an image that was predicted.
+
+        `changes`: `"postprocess.field=value"`, or the whole post-processor. Raises `UsageError` that names the field if
+        the pieces were not kept for such a value, or if something is changed that only a new prediction can show.
+        """
+        origin = pieces.origin
+        assert origin is not None, "a session makes pieces with their origin"
+        postprocess = changes if isinstance(changes, PostProcessor) else self._changed(changes)
+        serves(origin, postprocess)
+        if origin.constant:  # nothing to see: any object would be an invention of the network
+            return Instances.empty(origin.shape)
+        found = sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose)
+        return enlarge(found, origin.shrink, origin.shape)
+
+    def prepare(self, image: Image, scale: Scale | None = None) -> Prepared:
+        """What the network sees of a whole image, with the `scale` that was fitted to it, if one was; raises a sentence
+        if image and recipe do not fit."""
+        recipe = self.model.recipe
+        seen = prepare(image, recipe)
+        series = image.series if recipe.normalise.together else None
+        fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
+        return Prepared(seen, fitted, image.shape)
+
+    def lattice(self, prepared: Prepared) -> Lattice:
+        """The windows of an image."""
+        tiling = self.model.recipe.tiling
+        return Lattice(prepared.image.shape, tiling.window, tiling.overlaps)
+
+    def pieces(
+        self,
+        prepared: Prepared,
+        *,
+        folder: Path | None = None,
+        loose: bool = False,
+        room: int | None = None,
+        run: Map = serial,
+        remote: Callable[[Sequence[int]], Sequence[Stored]] | None = None,
+        share: int = 8,
+    ) -> Pieces:
+        """The stage `pieces`: every window is predicted once. `remote(numbers)` does that elsewhere for `share` windows
+        at a time, and stores the pieces in `folder`."""
+        recipe = self.model.recipe
+        origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose)
+        found = Pieces(self.lattice(prepared), self.backend, origin, folder, room)
+        if origin.constant:
+            return found
+        if remote is None:
+            for number, piece in enumerate(self.kept(prepared, range(len(found.windows)), loose)):
+                found.add(number, piece)
+            return found
+        shares = [range(a, min(a + share, len(found.windows))) for a in range(0, len(found.windows), share)]
+        found.folder  # noqa: B018  (made before anybody writes there)
+        for numbers, stored in zip(shares, run(remote, shares), strict=True):
+            for number, one in zip(numbers, stored, strict=True):
+                found.put(number, one)
+        return found
+
+    def kept(self, prepared: Prepared, numbers: Sequence[int], loose: bool = False) -> Any:
+        """An iterator of the pieces of some windows."""
+        windows = list(self.lattice(prepared).windows())
+        predictions = self.predictor.windows(prepared.image, prepared.scale, [windows[n] for n in numbers])
+        return keep(self.model.recipe.postprocess, predictions, self.backend, loose)
+
+    def _changed(self, changes: Sequence[str]) -> PostProcessor:
+        recipe = self.model.recipe
+        changed = recipe.changed(changes, self.catalogue, self.model.owner)
+        for section, value in recipe.plain().items():
+            if section != "postprocess" and changed.plain()[section] != value:
+                raise UsageError("only a new prediction shows this change", section, "change postprocess alone")
+        return changed.postprocess
+
+
+def serves(origin: Origin, wanted: PostProcessor) -> None:
+    """Raise `UsageError` that names the field unless pieces of this origin serve this post-processor."""
+    made = origin.postprocess
+    if type(wanted) is not type(made):
+        raise UsageError(
+            f"what was kept for post-processor {made.kind} does not serve {wanted.kind}", "postprocess.kind",
+            "predict with that post-processor",
+        )  # fmt: skip
+    tunable = made.tunable()
+    for name in type(made).model_fields:
+        before, after = getattr(made, name), getattr(wanted, name)
+        served = origin.loose and name not in made.shaping and (name not in tunable or tunable[name].holds(after))
+        if before != after and not served:
+            where = f"postprocess.{name}={after}"
+            raise UsageError("what was kept of the prediction does not serve this value", where, "predict anew")
+
+
+def prepare(image: Image, recipe: Recipe) -> Image:
+    """What the network sees: channels, perhaps shrunk; raises a sentence if image and recipe do not fit."""
+    if image.ndim != recipe.ndim:
+        raise InputError(
+            f"the model works on {recipe.ndim}-D images and this one is {image.ndim}-D",
+            image.name,
+            f"choose a {image.ndim}-D model, or say --axes",
+        )
+    return shrink(recipe.input.seen(image), recipe.shrink)

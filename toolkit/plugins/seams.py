@@ -1,0 +1,130 @@
+"""Where values of plugins enter the core: what they return is looked at, and what goes wrong in them names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from toolkit.errors import PluginError, ToolkitError
+from toolkit.values.instances import Instances
+from toolkit.values.piece import Piece
+from toolkit.values.prediction import Head, Prediction
+from toolkit.values.voxels import Voxels
+
+TARGETS = "biuf"
+"""Kinds of numbers that a target may have: bool, integers, real numbers."""
+
+
+class Named(Protocol):
+    """A spec, as far as its faults are told."""
+
+    @property
+    def kind(self) -> str:
+        """Its name."""
+
+
+@contextmanager
+def calling(spec: Named, verb: str) -> Iterator[None]:
+    """Around a call of a verb of a spec: an exception that is not a sentence becomes one that names the spec."""
+    try:
+        yield
+    except (ToolkitError, MemoryError, OSError):
+        raise
+    # Whatever the code of a plugin raises is a fault of that plugin, which must not end the work of others.
+    except Exception as error:
+        if _exhausted(error):
+            raise
+        raise PluginError(
+            f"{spec.kind} failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
+            _where(spec, verb),
+            "see seg --traceback, and seg plugins check",
+        ) from error
+
+
+def fault(spec: Named, verb: str, wrong: str, cure: str) -> PluginError:
+    """What `verb` of `spec` returned is wrong."""
+    return PluginError(f"{spec.kind}: {wrong}", _where(spec, verb), cure)
+
+
+def instances(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Instances:
+    """What should be instances of an image or block of `shape`."""
+    if isinstance(found, Instances) and found.shape == shape:
+        if not ((found.scores >= 0) & (found.scores <= 1)).all():
+            raise fault(spec, verb, "a score is no number from 0 to 1", "give probabilities, or leave the scores out")
+        return found
+    got = f"of shape {found.shape}" if isinstance(found, Instances) else f"but {type(found).__name__}"
+    cure = "did you mean Instances.from_labels(…)?" if not isinstance(found, Instances) else "fill the whole block"
+    raise fault(spec, verb, f"it gives no Instances of shape {shape}, {got}", cure)
+
+
+def piece(found: Any, seen: Prediction, spec: Named) -> Piece:
+    """What should be kept of the core of a window; its arrays are read-only from here on."""
+    wrong = ""
+    if not isinstance(found, Prediction | Voxels):
+        wrong = f"it is a {type(found).__name__}, not a Prediction or Voxels"
+    elif found.box != seen.core or found.shape != seen.shape:
+        wrong = f"it is of box {found.box} in an image of {found.shape}, the core of the window is {seen.core}"
+    elif isinstance(found, Prediction):
+        bad = {n: tuple(h.shape) for n, h in found.heads.items() if tuple(h.shape[1:]) != seen.core.shape}
+        wrong = f"its heads have the shapes {bad}, the core of the window has {seen.core.shape}" if bad else ""
+        wrong = wrong or ("" if found.heads else "it has no heads")
+    else:
+        odd = {n: len(v) for n, v in found.values.items() if len(v) != len(found)}
+        wrong = f"it has {len(found)} voxels, and values of {odd}" if odd else ""
+    if wrong:
+        cure = "keep prediction.crop(prediction.core), or Voxels.of(…) there"
+        raise fault(spec, "keep", f"what it keeps is no piece of its window: {wrong}", cure)
+    sealed(found)
+    kept: Piece = found
+    return kept
+
+
+def sealed(given: Piece) -> None:
+    """Make the arrays of a piece that lie in main memory read-only: whoever writes into them hears of it at once."""
+    arrays = given.heads if isinstance(given, Prediction) else {**given.values, "": given.start, " ": given.length}
+    for array in arrays.values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+
+
+def raw(found: Any, heads: Sequence[Head], window: tuple[int, ...], spec: Named) -> None:
+    """The outputs of a network on windows `(B, …, *window)`: every head, with its channels."""
+    if not isinstance(found, Mapping):
+        raise fault(spec, "build", f"its module gives a {type(found).__name__}", "give {head.name: (B, channels, *S)}")
+    for head in heads:
+        if head.name not in found:
+            has = ", ".join(map(str, found)) or "nothing"
+            raise fault(spec, "build", f"its module gives no head {head.name}", f"it gives {has}")
+        shape = getattr(found[head.name], "shape", None)
+        if shape is None:  # a lazy head: its rows are looked at where they are asked for
+            continue
+        if tuple(shape[1:]) != (head.channels, *window):
+            raise fault(
+                spec, "build", f"its module gives head {head.name} of shape {tuple(shape)}",
+                f"give (B, {head.channels}, {', '.join(map(str, window))})",
+            )  # fmt: skip
+
+
+def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
+    """The targets of a loss: named arrays of numbers."""
+    if not isinstance(found, Mapping):
+        raise fault(spec, "targets", f"it gives a {type(found).__name__}", "give {name: array}")
+    for name, array in found.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+            raise fault(spec, "targets", f"{name!r} is a {type(array).__name__}", "give NumPy arrays by name")
+        if array.dtype.kind not in TARGETS or array.dtype == np.float64:
+            raise fault(spec, "targets", f"{name} has dtype {array.dtype}", "give float32, integers or bool")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise fault(spec, "targets", f"{name} is not finite everywhere", "mark what is unknown by a mask")
+    return dict(found)
+
+
+def _where(spec: Named, verb: str) -> str:
+    return f"{type(spec).__module__}.{type(spec).__name__}.{verb}"
+
+
+def _exhausted(error: Exception) -> bool:
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)

@@ -1,0 +1,41 @@
+"""How to run: what the command line and Python say alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score")
+"""Options that the record of a run keeps, so that it can be repeated."""
+DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict", "features": "--features",
+            "parquet": "--parquet", "min_score": "--min-score"}  # fmt: skip
+"""Options that decide what is written, as the user calls them."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `block`: voxels per axis of a block, or None for one; `workers`: processes."""
+
+    out: Path
+    axes: str | None = None
+    voxel_size: tuple[float, ...] | None = None
+    workers: int = 1
+    block: int | None = None
+    preview: bool = True
+    resume: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    features: tuple[str, ...] = ()
+    parquet: bool = False
+    min_score: float = 0.0
+
+    def kept(self) -> dict[str, Any]:
+        """What a record says of them."""
+        return {name: getattr(self, name) for name in KEPT}
+
+    def deciding(self, exact: bool) -> dict[str, Any]:
+        """All that decides what is written; blocks do not where the method is `exact` over them."""
+        named = {called: getattr(self, name) for name, called in DECIDING.items()}
+        block = None if exact else self.block
+        return {**named, "--features": list(self.features), "--block": block, "--no-preview": not self.preview}

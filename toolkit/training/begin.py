@@ -1,0 +1,85 @@
+"""A training as people ask for it: by names, changes and a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import UsageError
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.recipe import recipe_named
+
+if TYPE_CHECKING:
+    from toolkit.training.deduce import Deduction
+    from toolkit.training.loop import Report
+    from toolkit.training.start import Trained
+
+POST = "postprocess."
+
+
+def begin(
+    data: str | Path,
+    out: str | Path,
+    catalogue: Catalogue,
+    *,
+    plugin: str | None = None,
+    recipe: str | Path | None = None,
+    model: str | Path | None = None,
+    changes: Sequence[str] = (),
+    deduce: bool = False,
+    minutes: float | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    resume: bool = False,
+    tell: Callable[[Report], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train what was named into the folder `out`. See `seg train` for the arguments.
+
+    Names and changes are looked at before torch is imported.
+    """
+    if minutes is not None and steps is not None:
+        raise UsageError("two ways to say how long", "--minutes and --steps", "choose one")
+    wanted = [*changes, *([f"training.steps={steps}"] if steps else [])]
+    owner = catalogue.plugin(plugin).name if plugin else None
+    begun = resume and (Path(out) / "recipe.yaml").is_file()
+    named = recipe or plugin
+    if begun and (deduce or not named):
+        from toolkit.training.provenance import recipe_of
+
+        chosen, owner = recipe_of(Path(out), catalogue, wanted)
+    elif named:
+        chosen, owner = recipe_named(str(named), catalogue, wanted, owner)
+    elif not model:
+        raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
+
+    from toolkit.registry import resolve
+    from toolkit.training.start import fitted, train
+
+    start = resolve.load(str(model), catalogue) if model else None
+    if start and not (begun or named):
+        chosen, owner = start.recipe.changed(wanted, catalogue, start.owner), start.owner
+    found: tuple[Deduction, ...] = ()
+    fixed = {change.partition("=")[0].strip() for change in wanted}
+    if deduce and not begun:
+        chosen, found = fitted(chosen, data, catalogue, device=device, owner=owner, fixed=fixed)
+        for deduction in found:
+            say(f"set    {deduction.field}={deduction.value}  ({deduction.reason})")
+    return train(
+        chosen,
+        data,
+        out,
+        minutes=minutes,
+        device=device,
+        threads=threads,
+        model=start,
+        owner=owner,
+        resume=resume,
+        deductions=found,
+        held=[field.removeprefix(POST) for field in fixed if field.startswith(POST)],
+        catalogue=catalogue,
+        tell=tell,
+        say=say,
+    )

@@ -1,0 +1,93 @@
+"""The end of a training: the post-processor is tuned on all of `val`, and what it reaches there is the score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+
+from toolkit.gpu.backend import Backend
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.sections import VALUES
+from toolkit.registry import resolve
+from toolkit.training.checkpoint import Progress
+from toolkit.training.run import Run
+from toolkit.tune import Tell, kept, tune
+from toolkit.tune.tuned import change
+
+TRIALS = 60
+"""Settings at most; fewer where there is no time for them."""
+PART, LEAST = 0.25, 5.0
+"""Of the seconds that the training took, and seconds that there are in any case."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What `seg run` and `seg evaluate` give of the model on the images that the training was scored by."""
+
+    metric: str
+    value: float | None
+    images: int
+    changes: tuple[str, ...]
+    """What was found in `settings` settings and is in the recipe now: `postprocess.field=value`."""
+    settings: int
+    seconds: float
+    postprocess: dict[str, object]
+
+
+class Watch:
+    """Says when there is no time for another setting: it would take as long as the others did on average."""
+
+    def __init__(self, clock: Callable[[], float], seconds: float, tell: Tell) -> None:
+        self._clock, self._end, self._tell = clock, clock() + seconds, tell
+        self._began, self._pace = clock(), 0.0
+
+    def tell(self, what: str, done: int, total: int, best: float | None) -> None:
+        """Pass on what a tuning tells, and learn from it how long a setting takes."""
+        if what == "predict":
+            self._began = self._clock()
+        else:
+            self._pace = (self._clock() - self._began) / done
+        self._tell(what, done, total, best)
+
+    def late(self) -> bool:
+        return self._clock() + self._pace > self._end
+
+
+def close(
+    run: Run,
+    progress: Progress,
+    data: str,
+    catalogue: Catalogue,
+    backend: Backend,
+    held: Collection[str] = (),
+    clock: Callable[[], float] = time.monotonic,
+    tell: Tell = lambda *_: None,
+) -> Score | None:
+    """Tune the best weights of a run on `data` (`DIR:SPLIT`), beginning where validation was best, and keep the setting
+    in its recipe; fields in `held` stay. None of a training that only prepares another.
+
+    It takes a quarter of the seconds of the training at most, but one setting is always scored.
+    """
+    if progress.best < 0:
+        return None
+    known = run.about.get("closing")
+    model = resolve.load(str(run.folder), catalogue, run.about.get("owner"))
+    before = model.recipe.plain()["postprocess"]
+    if known:
+        score = Score(**{**known, "changes": tuple(known["changes"])})
+        return score if score.postprocess == before else None
+    start = [change(name, value) for name, value in progress.setting.items() if name not in held]
+    model = model.with_recipe(model.recipe.changed(start, catalogue, model.owner))
+    declared = type(model.recipe.postprocess).tunable()
+    free = sorted(declared.keys() - {*held}, key=lambda name: (not declared[name].drifts, [*declared].index(name)))
+    began, watch = clock(), Watch(clock, max(LEAST, PART * progress.seconds), tell)
+    found = tune(model, data, catalogue, metric=VALUES[model.recipe.training.validate_], trials=TRIALS, backend=backend,
+                 space={name: declared[name] for name in free}, tell=watch.tell, late=watch.late)  # fmt: skip
+    after = found.recipe.plain()["postprocess"]
+    changes = tuple(change(name, value) for name, value in after.items() if value != before[name])
+    score = Score(found.metric, found.after, found.images, changes, len(found.trials), clock() - began, after)
+    if changes:
+        kept.keep(found, run.folder)
+    run.note(closing=asdict(score))
+    return score
