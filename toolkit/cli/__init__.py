@@ -93,6 +93,15 @@ def seg(
         sys.stdout.write(context.get_help() + "\n")
 
 
+def _check(arguments: Sequence[str]) -> None:
+    """Refuse what no record and no terminal could show."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError("this is no UTF-8 text", argument, "rename the file") from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -106,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if sys.platform == "win32":
             raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")
+        _check(given)
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:

@@ -49,6 +49,7 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlays; else of the first 50.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a run of hours.")] = False,
     as_json: console.Json = False,
 ) -> None:
     """Segment images: objects, table, overlay and a record of the run.
@@ -82,6 +83,7 @@ def run(
         min_score=min_score,
         preview=not no_preview,
         dry_run=dry_run,
+        yes=yes,
     )
     if from_record is not None:
         wish = repeated(wish, from_record)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
+from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
@@ -33,6 +34,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
 
     from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
+    from toolkit.gpu.memory import available
     from toolkit.pipeline.session import Session
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
@@ -56,6 +58,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
     ahead = plan(found, session, options)
+    room = peak() + available() / 2**30
+    ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
@@ -70,6 +74,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         if as_json:
             console.document(asdict(ahead))
         return asdict(ahead)
+    begin(ahead, options, wish, room)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
         outcome = run(found, session, options, advance, allow)

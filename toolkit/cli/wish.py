@@ -37,6 +37,7 @@ class Wish:
     min_score: float = 0.0
     preview: bool = True
     dry_run: bool = False
+    yes: bool = False
     channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""

@@ -20,7 +20,7 @@ def free(backend: Backend) -> int:
         import torch
 
         return int(SHARE * torch.cuda.mem_get_info(torch.device(backend.device))[0])
-    return max(0, int(SHARE * _main()) - BASE)
+    return max(0, int(SHARE * available()) - BASE)
 
 
 def exhausted(error: BaseException) -> bool:
@@ -30,8 +30,8 @@ def exhausted(error: BaseException) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-def _main() -> int:
-    """Free main memory, within the limit of a container."""
+def available() -> int:
+    """Bytes of free main memory, within the limit of a container."""
     if MEMINFO.is_file():
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
         found = int(lines["MemAvailable"].split()[0]) * 1024

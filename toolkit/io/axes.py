@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UsageError
-from toolkit.io.raster import Raster, decoding
+from toolkit.io.raster import Raster, decoding, nbytes
 
 DROPPED = "1"
 """Stands for an axis of one entry that is left out."""
@@ -171,7 +171,8 @@ class Arranged:
         picked = [self.channels[i] for i in range(*key[0].indices(len(self.channels)))] if self.channels else []
         if picked:
             stored[self.order[0]] = slice(min(picked), max(picked) + 1)
-        with decoding(self.path):
+        size = nbytes(tuple(len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True)), self.dtype)
+        with decoding(self.path, size):
             voxels = np.asarray(self.source[tuple(stored[c] for c in self.letters)])
         if voxels.dtype != self.dtype:
             voxels = voxels.astype(self.dtype)

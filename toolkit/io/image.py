@@ -11,6 +11,7 @@ from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
 from toolkit.io.paths import COMPANION, is_vendor, stem
 from toolkit.io.raster import Raster
+from toolkit.io.units import LEAST, MOST
 from toolkit.values.frames import along
 from toolkit.values.image import Image
 
@@ -79,6 +80,8 @@ def open_raster(path: Path) -> Raster:
         from toolkit.io.omezarr import open_zarr
 
         return open_zarr(path)
+    if path.exists() and not path.is_file():
+        raise InputError("this is no file but a pipe or a device", path, "copy what it gives into a file")
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -117,8 +120,9 @@ def measured(raster: Raster, spatial: str, given: Sequence[float] | None) -> tup
                 raster.path,
                 f"give one number for each of {spatial}",
             )
-        if not all(isfinite(v) and v > 0 for v in given):
-            raise UsageError("a voxel size must be positive", tuple(given), "give micrometres per axis")
+        if not all(isfinite(v) and LEAST <= v <= MOST for v in given):
+            where = tuple(given)
+            raise UsageError("a voxel size must be positive, up to a metre", where, "give micrometres per axis")
         return tuple(float(v) for v in given), True
     if all(c in raster.voxel_size for c in spatial):
         return tuple(raster.voxel_size[c] for c in spatial), True

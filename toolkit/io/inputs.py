@@ -57,10 +57,21 @@ def search(inputs: Sequence[str | Path]) -> Search:
     skipped: dict[str, Skipped] = {}
     for text in map(str, inputs):
         for one in _of(text):
+            if isinstance(one, Found) and not _readable(one.path):
+                raise InputError("the name of a file is no UTF-8 text", one.path, "rename it")
             (found if isinstance(one, Found) else skipped).setdefault(os.path.abspath(one.path), one)  # type: ignore[arg-type]  # noqa: PTH100
     if not found:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     return Search(tuple(_apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))), tuple(skipped.values()))
+
+
+def _readable(path: Path) -> bool:
+    """Whether the name can be written down: in records, in other names, on a terminal."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of(text: str) -> Iterator[Found | Skipped]:

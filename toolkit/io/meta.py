@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, nearest
+from toolkit.io.units import LEAST, MOST
 
 WEIGHTS = "weights.csv"
 
@@ -34,7 +35,7 @@ def read_meta(root: Path) -> Meta:
         if not isinstance(about.get(key), str | None):
             raise InputError(f"{key} is not a string", path, "name axes, such as YX, CYX or QYX")
     size, channels = about.get("voxel_size_um"), about.get("channels")
-    if size is not None and not (isinstance(size, list) and all(isinstance(v, int | float) and v > 0 for v in size)):
+    if size is not None and not (isinstance(size, list) and all(map(_length, size))):
         raise InputError("voxel_size_um is not a list of positive numbers", path, "give micrometres per axis")
     if not isinstance(channels, list | None):
         raise InputError("channels is not a list", path, "give their names")
@@ -86,6 +87,11 @@ def read_weights(root: Path, names: Iterable[str] | None = None) -> dict[str, fl
             raise InputError("an image has two weights", f"{path}, line {line}: {name}", "remove one")
         found[name] = weight
     return found
+
+
+def _length(value: object) -> bool:
+    """Whether this may be the size of a voxel in micrometres."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -10,13 +9,9 @@ from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io.lettered import lettered
-from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes, plausible
+from toolkit.io.raster import Raster, by_shape, decoding, interpreting
 from toolkit.io.units import sizes
 
-RATIO = 100_000
-"""Chunks that hold nothing may be missing, so a Zarr array may declare much more than it stores."""
-CHUNK = 2**31
-"""Most bytes that one chunk may decode to."""
 COUNTED = 2**20
 """Of arrays with more chunks it is not counted how many are stored."""
 
@@ -26,10 +21,12 @@ def open_zarr(path: Path) -> Raster:
     with decoding(path):
         import zarr
 
-        node = zarr.open(path, mode="r")
+        from toolkit.io.chunks import opened
+
+        node = opened(path)
     with decoding(path), interpreting(path):
         if isinstance(node, zarr.Array):
-            return _plain(path, path, node)
+            return _plain(path, node)
         about = about_of(node)
         notes: tuple[str, ...] = ()
         if "plate" in about or "well" in about:
@@ -59,7 +56,7 @@ def _image(path: Path, node: Any, about: Mapping[str, Any], notes: tuple[str, ..
         notes = (*notes, f"the file lists {len(about['multiscales'])} images in one group; the first is read")
     image = about["multiscales"][0]
     level, array, said = _largest(path, node, image)
-    _bounded(path, path / node.path / level["path"], array)
+    _bounded(path, array)
     letters, units, strange = _axes(image, array)
     if len(letters) != array.ndim:
         raise InputError(f"the axes {letters} do not fit the shape {array.shape}", path, "check its metadata")
@@ -94,9 +91,9 @@ def _scale(level: Mapping[str, Any]) -> tuple[float, ...]:
     return next((tuple(map(float, s["scale"])) for s in steps if s.get("type") == "scale"), ())
 
 
-def _plain(path: Path, folder: Path, array: Any, notes: tuple[str, ...] = ()) -> Raster:
+def _plain(path: Path, array: Any, notes: tuple[str, ...] = ()) -> Raster:
     """An array without OME metadata; Zarr 3 and xarray may name its axes."""
-    _bounded(path, folder, array)
+    _bounded(path, array)
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     letters, strange = by_shape(array.shape, array.dtype), dict[int, str]()
     if len(names) == array.ndim and any(names):
@@ -111,7 +108,7 @@ def _only(path: Path, group: Any) -> Raster:
         has = f"it holds {len(arrays)} arrays" if arrays else "it lists no multiscales"
         raise InputError("this folder is no OME-Zarr image", path, f"{has}; name one of its images")
     name, array = arrays[0]
-    return _plain(path, path / name, array, (f"its array {name} is read",))
+    return _plain(path, array, (f"its array {name} is read",))
 
 
 def _axes(image: Mapping[str, Any], array: Any) -> tuple[str, dict[str, str], dict[int, str]]:
@@ -144,14 +141,7 @@ def _absent(array: Any) -> int:
     return int(array.nchunks - array.nchunks_initialized) if array.nchunks <= COUNTED else 0
 
 
-def _bounded(path: Path, folder: Path, array: Any) -> None:
-    """Refuse an array whose chunks are too large for memory or whose shape its files cannot fill."""
-    if nbytes(array.chunks, array.dtype) > CHUNK:
-        raise InputError(f"a chunk of shape {array.chunks} is too large", path, "store it in smaller chunks")
-    declared, stored = nbytes(array.shape, array.dtype), 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            stored += (Path(parent) / name).stat().st_size
-        if declared <= stored * RATIO:
-            return
-    plausible(path, declared, stored, RATIO)
+def _bounded(path: Path, array: Any) -> None:
+    from toolkit.io.chunks import bound
+
+    bound(path, array)

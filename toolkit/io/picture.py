@@ -29,8 +29,10 @@ def open_picture(path: Path) -> Raster:
             import imagecodecs
 
             width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
-            plausible(path, width * height * max(1, data[24] // 8), len(data), RATIO)
-            voxels, table = imagecodecs.png_decode(data), None
+            declared = width * height * max(1, data[24] // 8)
+            plausible(path, declared, len(data), RATIO)
+            with decoding(path, declared):
+                voxels, table = imagecodecs.png_decode(data), None
         else:
             voxels, table = _pixels(path, len(data))
     samples = voxels.shape[2] if voxels.ndim == 3 else 0

@@ -18,9 +18,10 @@ def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
     with decoding(path), interpreting(path):
         import zarr
 
+        from toolkit.io.chunks import opened
         from toolkit.io.omezarr import about_of
 
-        node = zarr.open(path, mode="r")
+        node = opened(path)
         about = about_of(node)
         if not isinstance(node, zarr.Group) or not {"plate", "well"} & {*about}:
             return None

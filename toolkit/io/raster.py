@@ -76,8 +76,11 @@ class Raster:
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Turn what a decoding library raises on a damaged or unsupported file into one `InputError`."""
+def decoding(path: Path, declared: int = 0) -> Iterator[None]:
+    """Turn what a decoding library raises on a damaged or unsupported file into one `InputError`.
+
+    `declared` are the bytes that are being decoded: only if they are many is it the machine's memory that is short.
+    """
     try:
         yield
     except InputError:
@@ -85,6 +88,8 @@ def decoding(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise InputError("this image may not be read", path, "check its permissions") from error
     except MemoryError as error:
+        if declared <= SMALL:
+            raise _damaged(path, MemoryError("it asks for more memory than it describes")) from error
         raise OutOfMemory("not enough memory to read this image", path, "convert it to OME-Zarr") from error
     except DECODING as error:
         if isinstance(error, SLIPS) and _ours(error):

@@ -70,13 +70,13 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
         size, origin = calibration(tif, series.keyframe)
     pieces = series.dataoffset is None and declared > EAGER
     letters, shape = series.get_axes(squeeze=pieces), series.get_shape(squeeze=pieces)
-    if series.kind == "imagej" and len(series.pages) > 1 and not pieces:
-        source, more = _declared(path, series, shape)
-        notes = (*notes, *more)
-    else:
-        source = (
-            _pieces(path, [s is series for s in tif.series].index(True)) if pieces else _voxels(path, series, shape)
-        )
+    with decoding(path, declared):
+        if series.kind == "imagej" and len(series.pages) > 1 and not pieces:
+            source, more = _declared(path, series, shape)
+            notes = (*notes, *more)
+        else:
+            number = [s is series for s in tif.series].index(True)
+            source = _pieces(path, number) if pieces else _voxels(path, series, shape)
     letters, strange = _letters(letters, shape, series.dtype, names)
     raster = Raster(
         path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe), strange=strange

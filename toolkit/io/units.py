@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from html import unescape
 from math import isfinite
 
+LEAST, MOST = 1e-6, 1e6
+"""Micrometres that a voxel may have: a picometre to a metre."""
 _POWERS = {"pico": -6, "nano": -3, "micro": 0, "milli": 3, "centi": 4, "deci": 5, "": 6, "kilo": 9}
 MICROMETRES = {
     **{f"{prefix}{metre}": 10.0**power for prefix, power in _POWERS.items() for metre in ("meter", "metre")},
@@ -17,14 +19,15 @@ MICROMETRES = {
 
 
 def micrometres(value: object, unit: object) -> float | None:
-    """A length in micrometres; None if it is no positive length. The sign does not count: ImageJ writes distances of
+    """A length in micrometres; None if no voxel has it. The sign does not count: ImageJ writes distances of
     slices below 0 for stacks from the bottom to the top."""
     factor = MICROMETRES.get(_plain(str(unit)))
     try:
         number = abs(float(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return number * factor if factor is not None and isfinite(number) and number > 0 else None
+    size = number * factor if factor is not None and isfinite(number) else 0.0
+    return size if LEAST <= size <= MOST else None
 
 
 def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, float]:

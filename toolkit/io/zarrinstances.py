@@ -12,6 +12,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
+from toolkit.io.chunks import bound, opened
 from toolkit.io.raster import decoding, interpreting
 from toolkit.values.instances import Instances
 
@@ -50,11 +51,15 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
     Raises `InputError` if an array is damaged or missing, or does not describe these objects.
     """
     with decoding(path), interpreting(path):
-        group = zarr.open_group(path / "instances", mode="r")
+        group = opened(path / "instances")
+        if not isinstance(group, zarr.Group):
+            raise InputError("this folder holds no objects", path, "name the .zarr folder of a run")
         about: dict[str, Any] = dict(group.attrs)
         if about.get("schema") != SCHEMA:
             raise InputError(f"these objects are not stored as {SCHEMA}", path, "write them again")
         arrays: dict[str, Any] = {name: group[name] for name in ARRAYS}
+        for array in arrays.values():
+            bound(path / "instances", array)
         if any(a.nchunks_initialized < a.nchunks for a in arrays.values()):
             raise InputError("some of these objects are missing", path, "copy the folder again")
         shape, start, length, offsets, scores = (

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from toolkit.errors import InputError
 from toolkit.io import Found
@@ -16,12 +17,15 @@ from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
 
+STORED = 0.25
+"""Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
 CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on one window of the first image."""
+    """What a run will cost, measured on one window of the first image. `gigabytes` are those of all `processes`, `disk`
+    those of the results; `block` is the longest side of a block in voxels."""
 
     images: int
     blocks: int
@@ -32,6 +36,11 @@ class Plan:
     image: str
     """What is seen of the first image."""
     notes: tuple[str, ...]
+    processes: int = 1
+    each: float = 0.0
+    disk: float = 0.0
+    block: int = 1
+    ndim: int = 2
 
 
 def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
@@ -65,15 +74,21 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     heads = 4 * sum(head.channels for head in session.model.heads) * voxels
     split = min(options.workers, max(images, len(work)))
+    each = peak() + 2 * heads / 2**30
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
         seconds=images * frames * windows * pace / split,
-        gigabytes=split * (peak() + 2 * heads / 2**30),
+        gigabytes=split * each,
         first=one.stem,
         image=described(here.image, here.shape, session.model.recipe.shrink, frames),
         notes=_notes(here.image, session.model.recipe.input.spacing_um),
+        processes=split,
+        each=each,
+        disk=images * frames * prod(here.image.shape) * STORED / 2**30,
+        block=max(n for b in work for n in b.core.shape),
+        ndim=here.image.ndim,
     )
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
-from toolkit.running.plan import CUBES, _notes
+import numpy as np
+import pytest
+
+from toolkit.errors import OutOfMemory, StorageError
+from toolkit.running.afford import affordable, fewer
+from toolkit.running.plan import CUBES, Plan, _notes
 from toolkit.values.image import Image
 
 
@@ -15,3 +21,25 @@ def test_a_volume_of_unknown_voxel_size_is_said_to_be_of_cubes() -> None:
     known = Image.from_array(volume, "ZYX", voxel_size=(2.0, 1.0, 1.0), calibrated=True)
     assert _notes(known, (2.0, 1.0, 1.0)) == ()
     assert "was trained at [1.0, 1.0, 1.0]" in _notes(known, (1.0, 1.0, 1.0))[0]
+
+
+def ahead(**change: Any) -> Plan:
+    fields = {"images": 1, "blocks": 1, "windows": 9, "seconds": 8.0, "gigabytes": 8.0, "first": "a", "image": "a",
+              "notes": (), "processes": 4, "each": 2.0, "disk": 0.0, "block": 4096, "ndim": 2}  # fmt: skip
+    return Plan(**{**fields, **change})
+
+
+def test_as_many_processes_run_as_memory_has_room_for_and_at_least_one() -> None:
+    assert fewer(ahead(), 8.0) == ahead()
+    assert fewer(ahead(), 5.0) == ahead(processes=2, seconds=16.0, gigabytes=4.0)
+    assert fewer(ahead(), 0.5) == ahead(processes=1, seconds=32.0, gigabytes=2.0)
+
+
+def test_a_plan_beyond_memory_or_disk_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    affordable(ahead(), 8.0, tmp_path / "a" / "b")
+    with pytest.raises(OutOfMemory, match=r"about 8.0 GB, and 7.9 GB are free; choose fewer --workers"):
+        affordable(ahead(), 7.9, tmp_path)
+    with pytest.raises(OutOfMemory, match=r"choose --block 1024 or smaller"):
+        affordable(ahead(processes=1, each=35.0, gigabytes=35.0), 8.0, tmp_path)
+    with pytest.raises(StorageError, match="more than the disk has"):
+        affordable(ahead(disk=1e9), 8.0, tmp_path)

@@ -1,0 +1,44 @@
+"""What a run may cost here: it is not begun where the memory or the disk cannot hold it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.errors import OutOfMemory, StorageError
+from toolkit.running.plan import Plan
+
+LONG = 3600.0
+"""Seconds after which a run is no small matter."""
+SMALLEST = 256
+"""Voxels per axis of the smallest block that is proposed."""
+
+
+def fewer(ahead: Plan, room: float) -> Plan:
+    """The plan with as many processes as the memory has `room` for, in GiB; one at least."""
+    processes = max(1, min(ahead.processes, int(room / ahead.each)))
+    return replace(ahead, processes=processes, seconds=ahead.seconds * ahead.processes / processes,
+                   gigabytes=processes * ahead.each)  # fmt: skip
+
+
+def affordable(ahead: Plan, room: float, out: Path) -> None:
+    """Raise `OutOfMemory` if the plan takes more memory than there is `room` for, in GiB, and `StorageError` if the
+    disk of `out` has not what its results take."""
+    if ahead.gigabytes > room:
+        block = SMALLEST
+        while ahead.each * (2 * block / ahead.block) ** ahead.ndim * ahead.processes < room:
+            block *= 2
+        raise OutOfMemory(
+            "the run takes more memory than there is",
+            f"about {ahead.gigabytes:.1f} GB, and {room:.1f} GB are free",
+            f"choose --block {block} or smaller" if ahead.processes == 1 else "choose fewer --workers",
+        )
+    there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    if ahead.disk > free:
+        raise StorageError(
+            "the results take more than the disk has",
+            f"about {ahead.disk:.1f} GB, and {free:.1f} GB are free at {there}",
+            "free space or choose another -o",
+        )
