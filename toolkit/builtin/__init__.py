@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolkit.builtin.losses.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
+from toolkit.builtin.networks.image import ImageItself
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
@@ -22,7 +23,7 @@ SEG_API = 2
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (UNet, PlainUNet, Packaged)
+    return (UNet, PlainUNet, ImageItself, Packaged)
 
 
 @hookimpl

@@ -41,7 +41,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.running.run import run
     from toolkit.running.seen import counted
 
-    backend = select(wish.device)
+    backend = select(wish.device, not package.recipe.network.untrained)
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,

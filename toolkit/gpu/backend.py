@@ -45,12 +45,12 @@ class Backend:
         return np.asarray(array.get() if hasattr(array, "get") else array)
 
 
-def select(device: str = "auto") -> Backend:
-    """`auto` is the first GPU that torch and CuPy both see, else the CPU.
+def select(device: str = "auto", network: bool = True) -> Backend:
+    """`auto` is the first GPU that torch and CuPy both see, else the CPU, and the CPU where there is no `network`.
 
     Raises `UsageError` for a device that is not there: nothing falls back in silence.
     """
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not network):
         return Backend("cpu")
     name, _, number = device.partition(":")
     if name not in ("auto", "cuda") or (number and not number.isdigit()):

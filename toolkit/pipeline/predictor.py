@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import exhausted
-from toolkit.pipeline.engines import Raw, TorchEngine, one_thread
+from toolkit.pipeline.engines import TorchEngine, one_thread
+from toolkit.pipeline.image_engine import ImageEngine
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
 from toolkit.steps.turns import turns
@@ -34,6 +38,10 @@ class Predictor:
         self.backend = backend
         self._takes = package.takes
         self._batch = GPU_BATCH if backend.on_gpu else 1
+        self.engine: Callable[[NDArray[np.float32]], list[dict[str, Any]]]
+        if self.recipe.network.untrained:
+            self.engine = ImageEngine(backend)
+            return
         augment = self.recipe.tiling.augment
         every = turns(self.recipe.tiling.window, self.heads)
         chosen = every[:1] if augment == "none" else every
@@ -55,7 +63,7 @@ class Predictor:
         whole = Box.whole(image.shape)
         left = iter(windows)
         while batch := list(islice(left, self._batch)):
-            with one_thread():
+            with nullcontext() if self.recipe.network.untrained else one_thread():
                 out = self._outputs(image, scale, batch)
             for window, heads in zip(batch, out, strict=True):
                 box = window.outer & whole
@@ -69,7 +77,7 @@ class Predictor:
         parts = [part.crop(part.core & box).dense() for part in seen]
         return Prediction.join(parts, box, box, self.backend.xp)
 
-    def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, Raw]]:
+    def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, Any]]:
         """Heads of each window; halves the batch when memory runs out, down to one window."""
         voxels = np.stack([scale(image.read_reflected(w.outer)) for w in windows])
         try:

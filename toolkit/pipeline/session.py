@@ -50,7 +50,8 @@ class Session:
         """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N."""
         self.catalogue = catalogue or Catalogue()
         self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
-        self.backend = device if isinstance(device, Backend) else select(device)
+        network = not self.model.recipe.network.untrained
+        self.backend = device if isinstance(device, Backend) else select(device, network)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -86,6 +87,8 @@ class Session:
         if image and recipe do not fit."""
         recipe = self.model.recipe
         seen = prepare(image, recipe)
+        if recipe.network.untrained:
+            recipe.expects(recipe.network.gives(seen.channels))
         series = image.series if recipe.normalise.together else None
         fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
         return Prepared(seen, fitted, image.shape)

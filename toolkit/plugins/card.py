@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from toolkit.plugins.sections import Section
 from toolkit.steps.survey import Fit, Survey
 
 RULE = "---\n"
+SPDX = r"(?:weights )?(MIT|Unlicense|[A-Za-z][A-Za-z0-9.+-]*-[A-Za-z0-9.+-]*)(?=$|[,;\s])"
 
 
 class Measured(Section):
@@ -41,8 +43,14 @@ class Card(Section):
     """The YAML between two lines `---` at the top of `NAME.md`; all of it may be missing."""
 
     licence: str = "unknown"
-    title: str = ""
+    """An SPDX name, or a sentence that begins with one, or with `weights` and one."""
+    title: str | None = ""
     """What the model is for, in a few words."""
+    description: str | None = ""
+    """What it does, on which images."""
+    authors: tuple[str, ...] = ()
+    cite: tuple[str, ...] = ()
+    """DOIs of what to cite for it."""
     measured: tuple[Measured, ...] = ()
     demo: Demo | None = None
 
@@ -57,6 +65,14 @@ class Card(Section):
         except (ValueError, plain_yaml.NotPlain) as error:
             raise ModelError("this model card cannot be read", path, " ".join(str(error).split())[:200]) from error
         return card
+
+    @property
+    def spdx(self) -> str | None:
+        """The licence of the weights as the catalogue of SPDX calls it, if the card says one."""
+        named = re.match(
+            r"(?:weights )?([A-Za-z0-9][A-Za-z0-9.+-]*[0-9.][A-Za-z0-9.+-]*|MIT|Unlicense)(?=$|[,;\s])", self.licence
+        )
+        return named[1] if named else None
 
     def trial(self, survey: Survey) -> Measured | None:
         """The best trial on images of this kind."""

@@ -61,7 +61,7 @@ class ModelPackage:
     def lends(self, recipe: Recipe) -> bool:
         """Whether the recipe's network is another one that has the weights of this model's."""
         own, other = self.recipe, recipe.network
-        return other != own.network and other.shares()[0] == own.network.shares()[0] and recipe.loss.means(own.loss)
+        return other != own.network and other.shares()[0] == own.network.shares()[0] and _alike(recipe, own)
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
         """The same network with another recipe around it, or its weights in a network that shares them.
@@ -69,7 +69,9 @@ class ModelPackage:
         Raises `UsageError` if the network would differ otherwise.
         """
         own = self.recipe
-        same = (recipe.network, recipe.heads) == (own.network, own.heads) and recipe.loss.means(own.loss)
+        if own.network.untrained and recipe.network == own.network:
+            return replace(self, recipe=recipe, heads=recipe.heads)
+        same = (recipe.network, recipe.heads) == (own.network, own.heads) and _alike(recipe, own)
         if not same and not self.lends(recipe):
             raise UsageError(
                 f"network and heads are fixed by {heads_from}",
@@ -85,6 +87,11 @@ class ModelPackage:
         if same:
             return replace(self, recipe=recipe, takes=takes)
         return replace(self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe))
+
+
+def _alike(one: Recipe, other: Recipe) -> bool:
+    """Whether equal heads of two recipes mean the same."""
+    return one.loss is None or other.loss is None or one.loss.means(other.loss)
 
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
@@ -122,15 +129,23 @@ def with_weights(
     recipe_file: Path, weights: Path, catalogue: Catalogue, owner: str | None, reference: str
 ) -> ModelPackage:
     """The model of a recipe file and the weights beside it."""
+    if not weights.is_file() and (recipe := unlearnt(recipe_file, catalogue, owner)):
+        return from_files(recipe_file, recipe_file, recipe, owner, reference)
     if not weights.is_file():
         raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
     return from_files(recipe_file, weights, Recipe.load(recipe_file, catalogue, owner), owner, reference)
 
 
+def unlearnt(recipe_file: Path, catalogue: Catalogue, owner: str | None) -> Recipe | None:
+    """The recipe in a file, if its network has no weights, so that the recipe alone is the model."""
+    recipe = Recipe.load(recipe_file, catalogue, owner)
+    return recipe if recipe.network.untrained else None
+
+
 def from_files(
     recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
 ) -> ModelPackage:
-    """The model with this recipe, read from `recipe_file`, and these weights."""
+    """The model with this recipe, read from `recipe_file`, and these weights, which are that file if it has none."""
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,

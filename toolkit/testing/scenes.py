@@ -69,6 +69,25 @@ def worms(shape: tuple[int, ...], count: int = 3, radius: float = 3.0, seed: int
     return _scene(labels, rng, channels)
 
 
+def lopsided(
+    shape: tuple[int, ...], count: int = 6, radius: tuple[float, float] = (5.0, 8.0), seed: int = 0, channels: int = 1
+) -> Scene:
+    """Blobs in one corner of an image that is nearly twice as large, and nothing elsewhere."""
+    filled = blobs(shape, count, radius, seed, channels)
+    room = tuple(n if n < 16 else n + 40 for n in shape)
+    layers = np.zeros((1, *room), np.int32)
+    layers[(slice(None), *(slice(0, n) for n in shape))] = filled.truth.layers
+    return _scene(layers, np.random.default_rng(seed), channels)
+
+
+def sealed(truth: Truth) -> Truth:
+    """The same truth, whose arrays refuse to be written into, as they do in a training."""
+    for array in (truth.layers, truth.void, truth.ids, truth.centres):
+        if array is not None:
+            array.flags.writeable = False
+    return truth
+
+
 def empty(shape: tuple[int, ...], seed: int = 0, channels: int = 1) -> Scene:
     """Noise without objects."""
     return _scene(np.zeros((1, *shape), np.int32), np.random.default_rng(seed), channels)

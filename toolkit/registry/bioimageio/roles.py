@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.registry.bioimageio.description import Description, Tensor
@@ -108,7 +108,8 @@ def _guessed(description: Description, output: Tensor, count: int) -> tuple[Part
         return (Part(Head("foreground", 1), (1,)), Part(Head("boundary", 1), (2,)))
     if count == 2:
         return (Part(Head("foreground", 1), (0,)), Part(Head("boundary", 1), (1,)))
-    return (Part(Head(_slug(output.id), count), tuple(range(count))),)
+    # What nobody knows nobody can turn.
+    return (Part(Head(_slug(output.id), count, transform="none"), tuple(range(count))),)
 
 
 def _fresh(part: Part, output: Tensor, taken: Sequence[str]) -> Part:
@@ -117,12 +118,7 @@ def _fresh(part: Part, output: Tensor, taken: Sequence[str]) -> Part:
     name = f"{_slug(output.id)}-{part.head.name}"
     while name in taken:
         name += "+"
-    head = part.head
-    return Part(
-        Head(name, head.channels, head.activation, head.transform, head.patch, head.offsets),
-        part.channels,
-        part.complement,
-    )
+    return replace(part, head=replace(part.head, name=name))
 
 
 def _slug(text: str) -> str:
