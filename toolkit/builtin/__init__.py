@@ -11,6 +11,7 @@ from toolkit.builtin.networks.image import ImageItself
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
+from toolkit.builtin.postprocessors.instances import AsInstances
 from toolkit.builtin.postprocessors.mutex import MutexWatershed
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
@@ -33,7 +34,7 @@ def seg_losses() -> Sequence[type[Loss]]:
 
 @hookimpl
 def seg_postprocessors() -> Sequence[type[PostProcessor]]:
-    return (Threshold, Watershed, MutexWatershed)
+    return (Threshold, Watershed, MutexWatershed, AsInstances)
 
 
 @hookimpl

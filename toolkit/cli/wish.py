@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import InputError, ModelError, UsageError
+from toolkit.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from toolkit.io import Found
@@ -57,12 +57,8 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     from toolkit.plugins.sections import asked
     from toolkit.registry import resolve
 
-    if wish.plugin is None and wish.model is None:
-        raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
-    owner = None
-    if wish.plugin is not None:
-        owner = catalogue.plugin(wish.plugin).name
-    loaded = resolve.load(wish.model or str(wish.plugin), catalogue, owner)
+    owner = None if wish.plugin is None else catalogue.plugin(wish.plugin).name
+    loaded = resolve.load(wish.model or wish.plugin or _modelled(str(wish.named), catalogue), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -82,6 +78,17 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
     loaded = loaded.with_recipe(recipe)
     recipe.expects(loaded.heads)
     return loaded
+
+
+def _modelled(named: str, catalogue: Catalogue) -> str:
+    """The model that a recipe alone means: a file with its weights beside it or without any, else that of its name."""
+    from toolkit.plugins.recipe import recipe_named
+
+    recipe, owner = recipe_named(named, catalogue)
+    path = Path(named)
+    if path.suffix not in (".yaml", ".yml") or recipe.network.untrained or path.with_suffix(".safetensors").is_file():
+        return named if owner is None or ":" in named else f"{owner}:{named}"
+    return recipe.name
 
 
 def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from toolkit.pipeline.elsewhere import Model
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.gate.process import walls
 from toolkit.registry.package import ModelPackage
 
@@ -48,7 +49,7 @@ def record(
 @cache
 def versions() -> dict[str, str]:
     """Versions of the toolkit, its plugins, Python and the libraries on which the result depends."""
-    ours = {d.name: d.version for d in distributions() if d.name and d.name.startswith("seg-toolkit")}
+    ours = {p.distribution: p.version for p in Catalogue().plugins}
     return ours | {"python": sys.version.split()[0]} | {name: version(name) for name in ("torch", "numpy", "monai")}
 
 

@@ -45,6 +45,8 @@ class NetworkTests:
                 expected = {h.name: (len(image), h.channels, *image.shape[2:]) for h in self.heads(ndim)}
                 found = {name: tuple(head.shape) for name, head in raw.items()}
                 assert found == expected, f"heads are {found}, asked for {expected}"
+                odd = {name: str(head.dtype) for name, head in raw.items() if str(head.dtype) != "torch.float32"}
+                assert not odd, f"heads are {odd}: give float32"
 
     def test_the_smallest_window_passes_through(self) -> None:
         import torch

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from unittest import SkipTest
 
 from toolkit.errors import ToolkitError
-from toolkit.plugins.catalogue import BUILTIN, Catalogue, Loaded
+from toolkit.plugins.catalogue import Catalogue, Loaded
 from toolkit.plugins.collect import FAMILIES, WORDS
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Loss, Network, PostProcessor
@@ -65,15 +65,12 @@ def _postprocessor(made: PostProcessor | None, loaded: Loaded) -> type:
     """Tests of a post-processor that no recipe uses, on ideal heads of a loss that it understands, or drawn ones."""
     if made is None:
         return _tests(PostProcessorTests, None)
-    builtin = Catalogue().use(BUILTIN)
-    losses = [*loaded.items["losses"].values(), *([] if loaded is builtin else builtin.items["losses"].values())]
-    for loss in filter(None, map(_default, losses)):
-        ndims = tuple(n for n in (2, 3) if _works(loss.heads, n) and _reads(made, loss.heads(n), n))
-        if ndims and any(loss.heads(n) for n in ndims):
-            return _tests(PostProcessorTests, made, ndims=ndims, heads=staticmethod(Taught((loss,))))
-    ndims = tuple(n for n in (2, 3) if _reads(made, DRAWN, n))
-    if ndims:
+    if ndims := tuple(n for n in (2, 3) if _reads(made, DRAWN, n)):
         return _tests(PostProcessorTests, made, ndims=ndims, heads=staticmethod(drawn))
+    for loss in filter(None, map(_default, loaded.items["losses"].values())):
+        ndims = tuple(n for n in (2, 3) if _works(loss.heads, n) and loss.heads(n) and _reads(made, loss.heads(n), n))
+        if ndims:
+            return _tests(PostProcessorTests, made, ndims=ndims, heads=staticmethod(Taught((loss,))))
     reason = "nobody knows what its heads should be; inherit from toolkit.testing.PostProcessorTests, or add a recipe"
     return _refused(reason, "skipped")
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from toolkit.values import attributes as about
 from toolkit.values import runs
+from toolkit.values.attributes import Attributes
 from toolkit.values.order import canonical
 from toolkit.values.shown import Shown
 from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
+Said = Attributes | None
+Scores = dict[int, float] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,17 +38,15 @@ class Instances(Shown):
     length: NDArray[np.int32]
     offsets: Ints
     scores: NDArray[np.float32]
-    attributes: about.Attributes = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
 
     @classmethod
     def from_runs(
         cls, shape: Sequence[int], start: Ints, length: Ints, owner: Ints,
-        scores: NDArray[Any] | None = None, attributes: about.Attributes | None = None,
+        scores: NDArray[Any] | None = None, attributes: Said = None,
     ) -> Instances:  # fmt: skip
         """Build from runs in any order, possibly overlapping; `owner[r]` is an index into `scores` and `attributes`.
-
-        Owners without voxels vanish. Without `scores` every object has score 1.
-        """
+        Owners without voxels vanish. Without `scores` every object has score 1."""
         shape = tuple(int(n) for n in shape)
         some = length > 0
         start, length, owner = (np.asarray(x, np.int64)[some] for x in (start, length, owner))
@@ -70,7 +71,7 @@ class Instances(Shown):
         cls,
         labels: NDArray[np.integer],
         scores: dict[int, float] | None = None,
-        attributes: about.Attributes | None = None,
+        attributes: Attributes | None = None,
     ) -> Instances:
         """One object per positive label, in however many pieces; 0 and negative labels are no objects.
 
@@ -83,7 +84,7 @@ class Instances(Shown):
         cls,
         layers: NDArray[np.integer],
         scores: dict[int, float] | None = None,
-        attributes: about.Attributes | None = None,
+        attributes: Attributes | None = None,
     ) -> Instances:
         """Objects of several label images `(L, *shape)`; a label that occurs in two layers is one object."""
         shape = layers.shape[1:]
@@ -95,7 +96,7 @@ class Instances(Shown):
 
     @classmethod
     def from_planes(
-        cls, planes: NDArray[Any], scores: Sequence[float] | None = None, attributes: about.Attributes | None = None
+        cls, planes: NDArray[Any], scores: Sequence[float] | None = None, attributes: Said = None
     ) -> Instances:
         """One object per plane of a `(Q, *shape)` array, nonzero = inside; planes may overlap, empty ones vanish."""
         parts = [runs.of_labels((plane != 0).view(np.uint8)) for plane in planes]

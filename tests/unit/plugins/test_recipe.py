@@ -171,4 +171,4 @@ def test_a_kind_is_found_by_its_former_names(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Watershed, "aliases", ("flood",))
     recipe = unet("postprocess=flood")
     assert recipe.postprocess.kind == "watershed"
-    assert "flood" not in CATALOGUE.use("builtin").items["postprocessors"].keys()
+    assert "flood" not in list(CATALOGUE.use("builtin").items["postprocessors"])

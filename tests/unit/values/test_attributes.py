@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.errors import PluginError
 from toolkit.io.zarrinstances import read_zarr_instances
 from toolkit.plugins import seams
 from toolkit.steps.measure import joined, measure
@@ -91,9 +93,5 @@ def test_a_method_that_says_something_of_fewer_objects_is_told() -> None:
     image = np.ones((4, 4), np.int32)
     found = told(image)
     object.__setattr__(found, "attributes", {"label": np.zeros(3)})
-    try:
+    with pytest.raises(PluginError, match="attribute label has 3 entries for 1 objects"):
         seams.instances(found, (4, 4), Spec(), "assemble")
-    except seams.PluginError as error:
-        assert "attribute label has 3 entries for 1 objects" in str(error)
-    else:
-        raise AssertionError("it passed")

@@ -18,6 +18,8 @@ WORDS = {
     "foreground": r"foreground|\bfg\b|prob|mask|nucle|cell|interior|inside|object|body",
 }
 """Parts of names, in the order in which they count."""
+OPERATIONS = ("stardist_postprocessing", "cellpose_flow_dynamics")
+"""Operations that make objects."""
 FARTHEST = 4096
 """Voxels that an affinity may reach along an axis."""
 
@@ -37,12 +39,21 @@ def roles(description: Description, output: Tensor, taken: Sequence[str] = ()) -
     A boundary without foreground gives the foreground too, as its complement. Names in `taken` are not used again.
     """
     count = max(1, len(output.channels))
+    if instances(output):
+        return (_fresh(Part(Head("instances", count, transform="none"), tuple(range(count))), output, taken),)
     parts = _affinities(description, output, count) or _named(output) or _guessed(description, output, count)
     names = {part.head.name for part in parts}
     if "boundary" in names and "foreground" not in names:
         boundary = next(part for part in parts if part.head.name == "boundary")
         parts = (*parts, Part(Head("foreground", 1), boundary.channels, complement=True))
     return tuple(_fresh(part, output, taken) for part in parts)
+
+
+def instances(output: Tensor) -> bool:
+    """Whether an output is objects already, each voxel with the number of its object."""
+    done = [operation.id for operation in output.operations]
+    named = re.search(r"instance|labels?$", output.id.lower()) and not {"sigmoid", "softmax", "binarize"} & set(done)
+    return bool(named) or any(name in OPERATIONS for name in done)
 
 
 def role(text: str) -> str | None:
