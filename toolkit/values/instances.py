@@ -21,6 +21,7 @@ from toolkit.values.tiles import Box
 Ints = NDArray[np.int64]
 Said = Attributes | None
 Scores = dict[int, float] | None
+Each = Sequence[float] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,12 +68,7 @@ class Instances(Shown):
         return cls.from_runs(shape, none, none, none)
 
     @classmethod
-    def from_labels(
-        cls,
-        labels: NDArray[np.integer],
-        scores: dict[int, float] | None = None,
-        attributes: Attributes | None = None,
-    ) -> Instances:
+    def from_labels(cls, labels: NDArray[np.integer], scores: Scores = None, attributes: Said = None) -> Instances:
         """One object per positive label, in however many pieces; 0 and negative labels are no objects.
 
         `scores` maps labels to scores in [0, 1]; absent labels score 1. `attributes` are in ascending order of labels.
@@ -80,12 +76,7 @@ class Instances(Shown):
         return cls.from_layers(labels[None], scores, attributes)
 
     @classmethod
-    def from_layers(
-        cls,
-        layers: NDArray[np.integer],
-        scores: dict[int, float] | None = None,
-        attributes: Attributes | None = None,
-    ) -> Instances:
+    def from_layers(cls, layers: NDArray[np.integer], scores: Scores = None, attributes: Said = None) -> Instances:
         """Objects of several label images `(L, *shape)`; a label that occurs in two layers is one object."""
         shape = layers.shape[1:]
         parts = [runs.of_labels(layer) for layer in layers]
@@ -95,9 +86,7 @@ class Instances(Shown):
         return cls.from_runs(shape, start, length, owner.astype(np.int64), values, attributes)
 
     @classmethod
-    def from_planes(
-        cls, planes: NDArray[Any], scores: Sequence[float] | None = None, attributes: Said = None
-    ) -> Instances:
+    def from_planes(cls, planes: NDArray[Any], scores: Each = None, attributes: Said = None) -> Instances:
         """One object per plane of a `(Q, *shape)` array, nonzero = inside; planes may overlap, empty ones vanish."""
         parts = [runs.of_labels((plane != 0).view(np.uint8)) for plane in planes]
         none = [np.zeros(0, np.int64)]
