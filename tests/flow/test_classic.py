@@ -84,7 +84,7 @@ def test_it_imports_no_torch(image: Path) -> None:
         "import sys, toolkit\n"
         "from toolkit.pipeline.segment import segment\n"
         "assert len(segment('cells.tif', 'otsu')) > 2\n"
-        "sys.exit(','.join({'torch', 'monai', 'onnxruntime', 'bioimageio'} & set(sys.modules)))\n"
+        "sys.exit(','.join({'torch', 'monai', 'onnxruntime', 'bioimageio'} & set(sys.modules)) or 0)\n"
     )
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)

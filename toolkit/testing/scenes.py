@@ -29,6 +29,9 @@ class Scene:
         return self.truth.instances
 
 
+GAP = 64
+
+
 def blobs(
     shape: tuple[int, ...], count: int = 6, radius: tuple[float, float] = (5.0, 8.0), seed: int = 0, channels: int = 1
 ) -> Scene:
@@ -72,11 +75,11 @@ def worms(shape: tuple[int, ...], count: int = 3, radius: float = 3.0, seed: int
 def lopsided(
     shape: tuple[int, ...], count: int = 6, radius: tuple[float, float] = (5.0, 8.0), seed: int = 0, channels: int = 1
 ) -> Scene:
-    """Blobs in one corner of an image that is nearly twice as large, and nothing elsewhere."""
-    filled = blobs(shape, count, radius, seed, channels)
-    room = tuple(n if n < 16 else n + 40 for n in shape)
-    layers = np.zeros((1, *room), np.int32)
-    layers[(slice(None), *(slice(0, n) for n in shape))] = filled.truth.layers
+    """Blobs at both ends of an image whose last axis is longer by `GAP` voxels without any."""
+    ends = [blobs(shape, count, radius, seed + n, channels).truth.layers for n in range(2)]
+    empty = np.zeros((1, *shape[:-1], GAP), np.int32)
+    other = np.where(ends[1] > 0, ends[1] + ends[0].max(), 0)
+    layers = np.concatenate([ends[0], empty, other], axis=-1).astype(np.int32)
     return _scene(layers, np.random.default_rng(seed), channels)
 
 

@@ -78,7 +78,7 @@ def test_what_is_no_labels_is_told() -> None:
     def odd(heads: Any) -> Any:
         return heads["foreground"][0] > 0.5
 
-    with pytest.raises(PluginError, match=r"it gives no Instances .* but ndarray; did you mean Instances.from_lab"):
+    with pytest.raises(PluginError, match=r"it gives no Instances .* but ndarray: .*; did you mean Instances.from_lab"):
         assemble(odd(), prediction(drawn(blobs((48, 56)))))
 
 

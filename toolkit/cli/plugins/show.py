@@ -33,24 +33,26 @@ def show(
     if as_json:
         console.document(_plain(loaded))
         return
-    from rich.tree import Tree
-
     from toolkit.plugins.collect import WORDS
 
     plugin = loaded.plugin
-    tree = Tree(f"{plugin.name}  {plugin.distribution} {plugin.version}")
+    lines = [f"{plugin.name}  {plugin.distribution} {plugin.version}"]
     for family, items in loaded.items.items():
         for kind, item in items.items():
             if family == "recipes":
                 trained = ", with weights" if item.with_suffix(".safetensors").is_file() else ""
-                tree.add(f"recipe {kind}{trained}")
-            else:
-                branch = tree.add(f"{WORDS[family]} {kind}: {_described(item)}")
-                for field, about in _fields(item).items():
-                    tuned = f"  tuned in {about['range']}" if about["tunable"] else ""
-                    said = f"\n{about['about']}" if about["about"] else ""
-                    branch.add(f"{field}: {about['type']} = {about['default']}{tuned}{said}")
-    console.results().print(tree, markup=False)
+                lines += ["", f"recipe {kind}{trained}"]
+                continue
+            lines += ["", f"{WORDS[family]} {kind}", *_indented(_described(item), 2)]
+            for field, about in _fields(item).items():
+                low, *_, high = about["range"] or (None, None)
+                tuned = f", tuned from {low} to {high}" if about["tunable"] else ""
+                lines += [f"    {field} = {about['default']}  ({about['type']}){tuned}", *_indented(about["about"], 8)]
+    console.paragraph(console.results(), "\n".join(lines))
+
+
+def _indented(text: str, by: int) -> list[str]:
+    return [" " * by + line for line in text.splitlines()]
 
 
 def _plain(loaded: Loaded) -> dict[str, Any]:
@@ -75,8 +77,7 @@ def _type(field: Any) -> str:
     bounds = [
         f"{sign} {mark}" for sign, mark in zip((">", "≥", "<", "≤"), _bounds(field), strict=True) if mark is not None
     ]
-    kind = field.annotation
-    name = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+    name = getattr(field.annotation, "__name__", "") or "any"
     return f"{name} {', '.join(bounds)}".strip()
 
 
