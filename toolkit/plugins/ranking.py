@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.errors import PluginError, ToolkitError
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import SPECS, Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.steps.survey import Fit, Survey
 
 LOST = 0.2
@@ -36,8 +36,7 @@ class Candidate:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What makes it another method, not another size of one."""
-        specs = (getattr(self.recipe, section) for section in SPECS if section != "network")
-        return (self.plugin, *("" if spec is None else spec.kind for spec in specs))
+        return (self.plugin, *(f"{place}={spec.kind}" for place, spec in self.recipe.placed if place != "network"))
 
 
 @dataclass(frozen=True)

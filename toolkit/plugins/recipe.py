@@ -130,9 +130,14 @@ class Recipe(Section):
             self.postprocess.check({head.name: head for head in heads}, self.ndim)
 
     @property
+    def placed(self) -> tuple[tuple[str, Spec], ...]:
+        """Network, losses and post-processor, and where each stands in the recipe."""
+        return ("network", self.network), *self.taught, ("postprocess", self.postprocess)
+
+    @property
     def specs(self) -> tuple[Spec, ...]:
         """Network, losses and post-processor."""
-        return (self.network, *self.losses, self.postprocess)
+        return tuple(spec for _, spec in self.placed)
 
     @property
     def title(self) -> str:
