@@ -122,7 +122,7 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
 
 
 def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
-    model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=4096"]), tmp_path / "blobs.zip"
+    model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=5000"]), tmp_path / "blobs.zip"
     with pytest.raises(UsageError, match=r"finds nothing in the image that it is shown on: blobs; .*--force"):
         export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
     assert not out.exists()
