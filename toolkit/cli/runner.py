@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
@@ -30,8 +27,9 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if not wish.dry_run:
         writable(out, wish.overwrite)
     wish, why = fitted(wish, found[0], catalogue)
-    package = chosen(wish, catalogue)
+    package, how = chosen(wish, catalogue, found[0])
 
+    from toolkit.cli.bars import bars
     from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
     from toolkit.gpu.memory import available
@@ -51,13 +49,14 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
     )
-    if why:
-        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    if why or how:
+        screen.print(f"chosen {why or how}", markup=False, soft_wrap=True)
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
-    ahead = plan(found, session, options)
+    with screen.status("plan"):
+        ahead = plan(found, session, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
@@ -75,8 +74,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             console.document(asdict(ahead))
         return asdict(ahead)
     begin(ahead, options, wish, room)
-    with _bar(len(found), screen) as progress:
-        advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
+    with bars(len(found), screen) as advance:
         outcome = run(found, session, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
@@ -111,14 +109,6 @@ def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
             if note not in ahead.notes:
                 said.setdefault(note, []).append(one.stem)
     return said
-
-
-def _bar(count: int, screen: Any) -> Any:
-    if count < 2 or not screen.is_terminal:
-        return nullcontext()
-    bar = Progress(TextColumn("run   "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen)
-    bar.add_task("run", total=count)
-    return bar
 
 
 def _objects(done: list[Any]) -> str:

@@ -121,6 +121,25 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
     assert not out.exists()
 
 
+def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=5000"]), tmp_path / "blobs.zip"
+    with pytest.raises(UsageError, match=r"finds nothing in the image that it is shown on: blobs; .*--force"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
+    assert not out.exists()
+    with pytest.raises(ModelError, match="nothing was written"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, lambda _: [], force=True)
+
+
+def test_a_model_that_scored_0_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    for value, why in ((0.0, "none of the objects of its validation images: S@0.50 0 on 3 images"), (0.1, "unlike")):
+        closing = {"metric": "S@0.50", "value": value, "images": 3}
+        (tmp_path / "run" / "training.json").write_text(json.dumps({"closing": closing}))
+        with pytest.raises(UsageError if value == 0 else ModelError, match=why):
+            export(model, ABOUT, blobs((64, 64)), tmp_path / "blobs.zip", plugins, pipeline.segment,
+                   lambda _: [Result("instances", "unlike", False)])  # fmt: skip
+
+
 @pytest.mark.slow
 def test_other_tools_of_the_format_run_an_exported_package(tmp_path: Path, plugins: Catalogue) -> None:
     model = trained(tmp_path / "run", plugins, CHANGES)
