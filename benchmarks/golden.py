@@ -39,7 +39,7 @@ ARRAYS = {
     "ppp_paper_*": "*",
 }
 """Published results, and which of their arrays are kept."""
-PLANE = 5
+PLANE = 7
 """Of arrays `(…, Z, Y, X)` of volumes that are large and random, this plane alone is kept: what they were computed from
 is drawn again by torch with seed 0, vectors first."""
 PLANES = ("embedding", "weight", "affs", "entropy", "grad", "affs_bgFalse", "affs_bgTrue")
