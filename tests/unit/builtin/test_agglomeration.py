@@ -55,7 +55,7 @@ def test_fragments_of_objects_become_the_objects(shape: tuple[int, ...]) -> None
         cKDTree(rng.uniform(0, shape, (count, len(shape)))).query(grid)[1].reshape(shape) for count in (5, 25)
     )
     label = 1 + objects * 25 + pieces
-    noise = rng.uniform(-0.3, 0.3, (len(shape), *shape))
+    noise = rng.uniform(-0.15, 0.15, (len(shape), *shape))
     same = np.stack([np.roll(objects, 1, axis) == objects for axis in range(len(shape))])
     found = merged(np.clip(np.where(same, 0.7, 0.3) + noise, 0, 1).astype(np.float32), label, 0.5)
     assert partition(found, objects)
