@@ -50,7 +50,8 @@ def check(
     """Find what is wrong with a data set, and which method fits it.
 
     The installed methods are asked how well they suit. Nothing in DATA is ever altered. The exit code is 0 with
-    warnings, and 5 if something cannot be used.
+    warnings, and 5 if something cannot be used. --sparsify looks for nothing: in the copy, whole objects of the split
+    train stay annotated, and the rest of its images becomes unannotated.
 
     Example: seg check data/ --fix repaired/
     """
