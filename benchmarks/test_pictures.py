@@ -13,6 +13,7 @@ import tifffile
 
 from toolkit.gpu.backend import Backend
 from toolkit.io import find_inputs, overlay
+from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.session import Session
 from toolkit.running.options import Options
 from toolkit.running.run import PREVIEWS, run
@@ -37,7 +38,7 @@ def test_pictures_are_a_small_part_of_a_run(tmp_path: Path, monkeypatch: pytest.
     drawn = overlay.write_overlay
     monkeypatch.setattr(overlay, "write_overlay", timed)
     began = time.process_time()
-    run(find_inputs([folder]), Session("embedseg", Backend()), Options(tmp_path / "out"))
+    run(find_inputs([folder]), Bench(Session("embedseg", Backend())), Options(tmp_path / "out"))
     total = time.process_time() - began
     print(
         f"\n{IMAGES} images of 256², one process: {total:.0f} s of CPU, of which {len(spent)} pictures "

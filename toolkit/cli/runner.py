@@ -32,16 +32,17 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
-    from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
     from toolkit.gpu.memory import available
+    from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
     from toolkit.running.seen import counted
 
-    backend = select(wish.device)
+    session = Session(package, wish.device, catalogue, wish.engine)
+    bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
@@ -56,15 +57,15 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    session = Session(package, backend, catalogue)
-    ahead = plan(found, session, options)
+    ahead = plan(found, bench, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
-        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
+        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} "
+        f"on {backend.device}, {session.engine}"
     )
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
@@ -77,7 +78,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     begin(ahead, options, wish, room)
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, session, options, advance, allow)
+        outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]

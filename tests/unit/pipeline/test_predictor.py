@@ -14,8 +14,8 @@ from tests.models import bright, by_chance, load, see_through
 from toolkit.errors import OutOfMemory, PluginError
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.elsewhere import Model, Source
-from toolkit.pipeline.engines import activate, one_thread
 from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.raw import activate, one_thread
 from toolkit.pipeline.workers import processes
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Normalise, Scale
