@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.errors import ModelError, UsageError, nearest
 from toolkit.gpu.backend import Backend, select, short
+from toolkit.gpu.memory import keep_freed
 from toolkit.steps.turns import turns
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def built(engine: Engine, model: ModelPackage, backend: Backend) -> Any:
     """The engine, ready: `(voxels (B, C, *window)) -> [{head: lazy, …}, …]`. Raises `ModelError` if the model is
     damaged."""
     recipe = model.recipe
+    keep_freed()
     if engine.kind == "onnxruntime":
         from toolkit.pipeline.graphs import GraphEngine
 
