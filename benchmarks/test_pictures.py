@@ -16,6 +16,7 @@ import tifffile
 
 from toolkit.gpu.backend import Backend
 from toolkit.io import find_inputs, overlay
+from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.session import Session
 from toolkit.running.options import Options
 from toolkit.running.run import PREVIEWS, run
@@ -39,11 +40,11 @@ def test_pictures_are_a_small_part_of_a_run(tmp_path: Path, monkeypatch: pytest.
 
     drawn = overlay.write_overlay
     monkeypatch.setattr(overlay, "write_overlay", timed)
-    session = Session("embedseg", Backend())
-    run(find_inputs([folder / "000.tif"]), session, Options(tmp_path / "warm"))  # compiles, imports
+    bench = Bench(Session("embedseg", Backend()))
+    run(find_inputs([folder / "000.tif"]), bench, Options(tmp_path / "warm"))  # compiles, imports
     spent.clear()
     began = time.process_time()
-    run(find_inputs([folder]), session, Options(tmp_path / "out"))
+    run(find_inputs([folder]), bench, Options(tmp_path / "out"))
     pictures, rest = sum(spent), (time.process_time() - began - sum(spent)) / RUN
     share = pictures / (pictures + IMAGES * rest)
     print(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.builtin.losses.bce_dice import BceDice
-from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
@@ -38,6 +37,8 @@ def seg_postprocessors() -> Sequence[type[PostProcessor]]:
 
 @hookimpl
 def seg_metrics() -> Sequence[type[Metric]]:
+    from toolkit.builtin.metrics import METRICS  # a run has no use for them
+
     return METRICS
 
 

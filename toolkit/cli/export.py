@@ -49,6 +49,8 @@ def export(
     whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    from toolkit.gpu.backend import Backend
+    from toolkit.pipeline.engines import choose
     from toolkit.pipeline.segment import segment
     from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About
@@ -65,7 +67,8 @@ def export(
         version=version,
         tags=tuple(tag or ()),
     )
-    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify, force)
+    engine = choose("auto", model, Backend()).plain()
+    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, engine, _verify, force)
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return

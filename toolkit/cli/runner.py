@@ -30,16 +30,17 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     package, how = chosen(wish, catalogue, found[0])
 
     from toolkit.cli.bars import bars
-    from toolkit.gpu.backend import select
     from toolkit.gpu.cores import cores
     from toolkit.gpu.memory import available
+    from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
     from toolkit.running.seen import counted
 
-    backend = select(wish.device)
+    session = Session(package, wish.device, catalogue, wish.engine)
+    bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
@@ -54,16 +55,16 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    session = Session(package, backend, catalogue)
     with screen.status("plan"):
-        ahead = plan(found, session, options)
+        ahead = plan(found, bench, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
-        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
+        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} "
+        f"on {backend.device}, {session.engine}"
     )
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
@@ -75,7 +76,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         return asdict(ahead)
     begin(ahead, options, wish, room)
     with bars(len(found), screen) as advance:
-        outcome = run(found, session, options, advance, allow)
+        outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]

@@ -26,6 +26,7 @@ class Wish:
     out: Path | None = None
     changes: tuple[str, ...] = ()
     device: str = "auto"
+    engine: str = "auto"
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0

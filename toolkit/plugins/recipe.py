@@ -19,6 +19,7 @@ from toolkit.plugins.told import told
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Lattice
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
@@ -85,6 +86,13 @@ class Recipe(Section):
     def ndim(self) -> int:
         """Spatial axes: 2 or 3."""
         return len(self.tiling.window)
+
+    def lattice(self, shape: Sequence[int]) -> Lattice:
+        """The windows on which the network sees an image of `shape`: those of `tiling`, as small as so few can be."""
+        size, window, overlap = tuple(shape), self.tiling.window, self.tiling.overlaps
+        if self.network.fixed or self.tiling.augment != "none":  # other shapes do not fit, or do not turn
+            return Lattice(size, window, overlap)
+        return Lattice.fitted(size, window, overlap, self.network.stride(self.ndim))
 
     @property
     def losses(self) -> tuple[Loss, ...]:

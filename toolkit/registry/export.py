@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +14,7 @@ from toolkit.io.overlay import write_overlay
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.refusal import place, sentence
 from toolkit.registry.bioimageio.beside import About, Test
-from toolkit.registry.bioimageio.example import Example
+from toolkit.registry.bioimageio.example import Example, window
 from toolkit.registry.package import ModelPackage, is_run, trained
 from toolkit.registry.verify import Result
 from toolkit.steps import normalise
@@ -31,18 +31,19 @@ def export(
     out: Path,
     catalogue: Catalogue,
     segment: Callable[..., Instances],
+    engine: Mapping[str, str],
     verify: Callable[[Path], Sequence[Result]],
     force: bool = False,
 ) -> Sequence[Result]:
     """Write the package of `model` to `out`, once `verify` has found that a clean process reproduces its test data.
 
-    `segment` is `toolkit.pipeline.segment`. Returns what was verified. Raises `ModelError` if anything differs, and
-    `UsageError` if `about` is not what the format allows, or, without `force`, if the model finds nothing in the
-    example or scored 0 where it was trained; then there is no `out`.
+    `segment` is `toolkit.pipeline.segment`, which uses `engine`. Returns what was verified. Raises `ModelError` if
+    anything differs, and `UsageError` if `about` is not what the format allows, or, without `force`, if the model finds
+    nothing in the example or scored 0 where it was trained; then there is no `out`.
     """
     if isinstance(model.recipe.network, Packaged):
         raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
-    if not example.voxels.shape[1:] == model.recipe.tiling.window:
+    if not example.voxels.shape[1:] == window(model.recipe):
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():
         os.environ.setdefault(name, value)
@@ -53,8 +54,9 @@ def export(
     image = example.image
     seen = model.with_recipe(model.recipe.changed(["input.channels=all"], catalogue, model.owner))
     test = Test(
-        example, normalise.fit(image, model.recipe.normalise), segment(image, seen, device="cpu", catalogue=catalogue)
-    )
+        example, normalise.fit(image, model.recipe.normalise),
+        segment(image, seen, device="cpu", catalogue=catalogue), engine,
+    )  # fmt: skip
     if not force:
         _useful(model, test)
     with TemporaryDirectory(prefix="seg-export-") as scratch:
