@@ -45,12 +45,12 @@ class Backend:
         return np.asarray(array.get() if hasattr(array, "get") else array)
 
 
-def select(device: str = "auto", network: bool = True) -> Backend:
-    """`auto` is the first GPU that torch and CuPy both see, else the CPU, and the CPU where there is no `network`.
+def select(device: str = "auto") -> Backend:
+    """`auto` is the first GPU that torch and CuPy both see, else the CPU.
 
     Raises `UsageError` for a device that is not there: nothing falls back in silence.
     """
-    if device == "cpu" or (device == "auto" and not network):
+    if device == "cpu":
         return Backend("cpu")
     name, _, number = device.partition(":")
     if name not in ("auto", "cuda") or (number and not number.isdigit()):
@@ -62,6 +62,14 @@ def select(device: str = "auto", network: bool = True) -> Backend:
     if name == "auto":
         return Backend("cpu")
     raise UsageError("this device cannot be used", f"{device}, {why}", "choose --device cpu")
+
+
+def short(backend: Backend) -> bool:
+    """Whether numbers of 16 bits are computed faster than those of 32: a CPU without instructions for them emulates
+    them, and takes 2.4 times as long."""
+    import torch
+
+    return backend.on_gpu or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _why_no_gpu(index: int) -> str | None:

@@ -15,10 +15,11 @@ from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
 from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.plugins.told import told
-from toolkit.plugins.validated import validated
+from toolkit.plugins.validated import spec_of, validated
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Lattice
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
@@ -95,6 +96,13 @@ class Recipe(Section):
         """Spatial axes: 2 or 3."""
         return len(self.tiling.window)
 
+    def lattice(self, shape: Sequence[int]) -> Lattice:
+        """The windows on which the network sees an image of `shape`: those of `tiling`, as small as so few can be."""
+        size, window, overlap = tuple(shape), self.tiling.window, self.tiling.overlaps
+        if self.network.fixed or self.tiling.augment != "none":  # other shapes do not fit, or do not turn
+            return Lattice(size, window, overlap)
+        return Lattice.fitted(size, window, overlap, self.network.stride(self.ndim))
+
     @property
     def losses(self) -> tuple[Loss, ...]:
         """The loss and the auxiliary ones; none of a method that learns nothing."""
@@ -159,10 +167,10 @@ class Recipe(Section):
         for section, family in SPECS.items():
             raw = data.get(section)
             if isinstance(raw, Mapping):
-                data[section] = _spec(raw, section, family, catalogue, owner)
+                data[section] = spec_of(raw, section, family, catalogue, owner)
             elif isinstance(raw, list | tuple):
                 data[section] = tuple(
-                    _spec({"kind": one} if isinstance(one, str) else one, f"{section}.{n}", family, catalogue, owner)
+                    spec_of({"kind": one} if isinstance(one, str) else one, f"{section}.{n}", family, catalogue, owner)
                     for n, one in enumerate(raw)
                 )
         recipe: Recipe = validated(cls, data, "")
@@ -192,14 +200,6 @@ class Recipe(Section):
     def dump(self) -> str:
         """The recipe as YAML; `Recipe.parse(plain_yaml.load(text.encode()), catalogue)` gives it back."""
         return plain_yaml.dump(self.plain())
-
-
-def _spec(raw: Any, section: str, family: Family, catalogue: Catalogue, owner: str | None) -> Any:
-    """The spec in a section; one that was written under a former name of its kind has the present one."""
-    if not isinstance(raw, Mapping) or "kind" not in raw:
-        raise UsageError("a kind is missing", f"{section}.kind", f"name a {family[:-1]}")
-    kind = catalogue.find(family, str(raw["kind"]), owner)
-    return validated(kind, {**raw, "kind": kind.named()}, section)
 
 
 def recipe_named(

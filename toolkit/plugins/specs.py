@@ -92,6 +92,8 @@ class Network(Spec):
 
     untrained: ClassVar[bool] = False
     """True if there is nothing to learn and no weights: a recipe with it has no loss and is a whole model."""
+    fixed: ClassVar[bool] = False
+    """True if it takes only windows of the recipe's shape, not every multiple of `stride` up to it."""
 
     @abstractmethod
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:

@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from toolkit.errors import UsageError, nearest
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.collect import Family
+from toolkit.plugins.refusal import place, sentence
 
 
 def validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
@@ -16,12 +19,19 @@ def validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        path = [str(p) for p in first["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
+        path = place(first["loc"])
         where = ".".join(filter(None, [section, *path])) or "recipe"
         if first["type"] == "extra_forbidden":
             raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
-        what = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
+        raise UsageError(f"{where}: {sentence(error.errors())}", do="see seg show") from error
+
+
+def spec_of(raw: Any, section: str, family: Family, catalogue: Catalogue, owner: str | None) -> Any:
+    """The spec in a section; one that was written under a former name of its kind has the present one."""
+    if not isinstance(raw, Mapping) or "kind" not in raw:
+        raise UsageError("a kind is missing", f"{section}.kind", f"name a {family[:-1]}")
+    kind = catalogue.find(family, str(raw["kind"]), owner)
+    return validated(kind, {**raw, "kind": kind.named()}, section)
 
 
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:

@@ -10,8 +10,8 @@ from math import prod
 
 from toolkit.errors import InputError
 from toolkit.io import Found
-from toolkit.pipeline.session import Session
-from toolkit.running.one import source
+from toolkit.pipeline.elsewhere import Bench
+from toolkit.running.one import MANY, source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.values.image import Image
@@ -43,33 +43,33 @@ class Plan:
     ndim: int = 2
 
 
-def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
-    """Open the first image that can be read, run one window of it, and say what all of it will cost.
+def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
+    """Open the first image that can be read, run one window of it, and say what all of it will cost. The image stays on
+    the `bench`, for the run.
 
     Raises the `InputError` of the last image if none can be read.
     """
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), session, options)
+            return _measured(one, len(found), bench, options)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
-    here = session.prepare(source(one, options).read())
+def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
+    session, here = bench.session, bench.prepared(source(one, options))
     frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
     lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
-    for _ in session.kept(here, [0]):  # the first window warms up
-        pass
-    began = time.perf_counter()
-    for _ in session.kept(here, [0]):
-        pass
-    pace = time.perf_counter() - began
+    for _ in range(2 if images * frames * windows >= MANY else 1):  # the first window warms up, where that counts
+        began = time.perf_counter()
+        for _ in session.kept(here, [0]):
+            pass
+        pace = time.perf_counter() - began
     halo = session.model.recipe.postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     heads = 4 * sum(head.channels for head in session.model.heads) * voxels

@@ -41,6 +41,7 @@ def record(
         "recipe": package.recipe.plain(),
         "options": dict(options),
         "device": model.device,
+        "engine": model.engine.plain(),
         "versions": versions(),
         "images": [dict(image) for image in images],
     }
