@@ -32,6 +32,13 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME|N|grey|haematoxylin", help="What is seen; once for each that the model takes."),
     ] = None,
+    diameter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX|<n>um|auto|off",
+            help="Median diameter of the objects. [default: auto; off for DATASET:SPLIT]",
+        ),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
@@ -70,6 +77,7 @@ def run(
         channels=tuple(channel or ()),
         changes=tuple(changes or ()),
         named=recipe,
+        diameter=diameter,
         device=device,
         axes=axes,
         voxel_size=_numbers(voxel_size),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,6 +15,8 @@ from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
+from toolkit.steps.sizes import Diameter
+from toolkit.values.rescaling import Rescaling
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -23,12 +26,15 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.io.table import need_parquet
 
     looked = io.search(wish.inputs)
-    found = looked.images
+    found: Sequence[io.Found] = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
     if not wish.dry_run:
         writable(out, wish.overwrite)
+    asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
+    Diameter.parse(asked)
+    found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
 
@@ -39,13 +45,13 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
-    from toolkit.running.seen import counted
+    from toolkit.running.seen import counted, resized
 
     backend = select(wish.device)
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
-        wish.features, wish.parquet, wish.min_score,
+        wish.features, wish.parquet, wish.min_score, asked,
     )  # fmt: skip
     screen = console.progress()
     screen.print(
@@ -61,6 +67,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
+    if ahead.sized.said:
+        screen.print(f"size   {ahead.sized.said}", markup=False)
+    if wish.diameter is None and asked == "off" and package.recipe.input.diameter_px:
+        screen.print("size   seen as it is, as every data set that has splits (--diameter auto)")
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
@@ -75,6 +85,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             console.document(asdict(ahead))
         return asdict(ahead)
     begin(ahead, options, wish, room)
+    found = [replace(one, rescaling=ahead.sized) if one.path == ahead.path else one for one in found]
     with _bar(len(found), screen) as progress:
         advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
         outcome = run(found, session, options, advance, allow)
@@ -82,6 +93,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
         screen.print(f"note   {where}: {note}", markup=False)
+    if len(good) > 1 and (sizes := resized([Rescaling(**d.size) for d in good if d.size])):
+        screen.print(f"size   {sizes}", markup=False)
     if differ := counted([d.seen for d in good]):
         screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
