@@ -66,7 +66,7 @@ def segment(
     from toolkit.pipeline.session import Session
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.plugins.sections import asked
-    from toolkit.registry.choose import choose, load
+    from toolkit.registry.choose import choose, lent, load
     from toolkit.registry.resolve import load as resolve
     from toolkit.steps.sizes import Diameter
 
@@ -82,6 +82,7 @@ def segment(
             loaded = load(choose(every[0][0], catalogue)[0], catalogue)
         else:
             loaded = resolve(str(model), catalogue) if isinstance(model, str | Path) else model
+            loaded, _ = lent(loaded, every[0][0], catalogue)
         wanted = [] if channel is None else [channel] if isinstance(channel, int | str) else list(channel)
         changes = (*changes, *asked(wanted))
         if changes:

@@ -439,7 +439,20 @@ def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: P
     assert (here / "named" / "a.labels.tif").read_bytes() == (here / "chosen" / "a.labels.tif").read_bytes()
 
 
-def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg) -> None:
+def test_a_volume_is_run_by_a_2d_model_on_its_planes(here: Path, seg) -> None:
+    write(here / "a.tif", bright((12, 40, 40)))
+    said = seg("a.tif", "--voxel-size", "1.5,0.5,0.5", "--dry-run")
+    assert said.code == 0, said.err
+    assert "recipe embedseg-3d-sliced with network.anisotropy=[3.0, 1.0, 1.0]" in said.err
+    said = seg("a.tif", "--plugin", "embedseg", "-o", "out")
+    assert said.code == 0, said.err
+    assert json.loads((here / "out" / "run.json").read_text())["recipe"]["name"] == "embedseg-3d-sliced"
+    assert seg("--from", "out/run.json", "-o", "again").code == 0
+    assert (here / "again" / "a.labels.tif").read_bytes() == (here / "out" / "a.labels.tif").read_bytes()
+
+
+def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg, monkeypatch) -> None:
+    monkeypatch.setenv("TOOLKIT_PLUGINS", "builtin")
     write(here / "a.tif", bright((12, 40, 40)))
     said = seg("a.tif")
     assert said.code == 2

@@ -36,17 +36,21 @@ def export(
         Path | None, typer.Option(help="Image to show the model on. [default: one of the run's validation images]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a package that exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Export a model that finds nothing all the same.")] = False,
     as_json: console.Json = False,
 ) -> None:
     """Export a model as a bioimage.io package that gives the same instances again.
 
-    A clean process loads the package and compares test output and instances before anything is written.
+    A clean process loads the package and compares test output and instances before anything is written. A model that
+    finds nothing, or scored 0 where it was trained, is refused.
 
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
     whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    from toolkit.gpu.backend import Backend
+    from toolkit.pipeline.engines import choose
     from toolkit.pipeline.segment import segment
     from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About
@@ -63,7 +67,8 @@ def export(
         version=version,
         tags=tuple(tag or ()),
     )
-    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify)
+    engine = choose("auto", model, Backend()).plain()
+    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, engine, _verify, force)
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
@@ -36,18 +33,20 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     Diameter.parse(asked)
     found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     wish, why = fitted(wish, found[0], catalogue)
-    package = chosen(wish, catalogue)
+    package, how = chosen(wish, catalogue, found[0])
 
-    from toolkit.gpu.backend import select
+    from toolkit.cli.bars import bars
     from toolkit.gpu.cores import cores
     from toolkit.gpu.memory import available
+    from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
     from toolkit.running.seen import counted, resized
 
-    backend = select(wish.device)
+    session = Session(package, wish.device, catalogue, wish.engine)
+    bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
@@ -57,13 +56,13 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
     )
-    if why:
-        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    if why or how:
+        screen.print(f"chosen {why or how}", markup=False, soft_wrap=True)
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    session = Session(package, backend, catalogue)
-    ahead = plan(found, session, options)
+    with screen.status("plan"):
+        ahead = plan(found, bench, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
@@ -74,7 +73,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
-        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
+        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} "
+        f"on {backend.device}, {session.engine}"
     )
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
@@ -86,9 +86,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         return asdict(ahead)
     begin(ahead, options, wish, room)
     found = [replace(one, rescaling=ahead.sized) if one.path == ahead.path else one for one in found]
-    with _bar(len(found), screen) as progress:
-        advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, session, options, advance, allow)
+    with bars(len(found), screen) as advance:
+        outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
@@ -124,14 +123,6 @@ def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
             if note not in ahead.notes:
                 said.setdefault(note, []).append(one.stem)
     return said
-
-
-def _bar(count: int, screen: Any) -> Any:
-    if count < 2 or not screen.is_terminal:
-        return nullcontext()
-    bar = Progress(TextColumn("run   "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen)
-    bar.add_task("run", total=count)
-    return bar
 
 
 def _objects(done: list[Any]) -> str:

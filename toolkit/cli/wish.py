@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toolkit.io import Found
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.package import ModelPackage
+    from toolkit.values.image import Image
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Wish:
     out: Path | None = None
     changes: tuple[str, ...] = ()
     device: str = "auto"
+    engine: str = "auto"
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0
@@ -52,11 +54,12 @@ class Wish:
     """The weights of that record."""
 
 
-def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
-    """The model that was asked for, with the changes applied.
+def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage, str]:
+    """The model that was asked for, with the changes applied; and what the first image asked for beside.
 
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
-    heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
+    heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights. Where no
+    recipe was named and the image has another number of axes than the model, a recipe that fits both is taken.
     """
     from toolkit.plugins.recipe import Recipe, recipe_named
     from toolkit.plugins.sections import asked
@@ -81,25 +84,46 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         path = catalogue.find("recipes", owner, owner)
         theirs = Recipe.load(path, catalogue, owner).postprocess
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
+    why = ""
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
+    elif wish.recipe is None:
+        loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
+        recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
     recipe.expects(loaded.heads)
-    return loaded
+    return loaded, why
+
+
+def _fit(model: ModelPackage, wish: Wish, first: Found, catalogue: Catalogue) -> tuple[ModelPackage, str]:
+    """`lent` for the first image. One that cannot be read says so when its turn comes."""
+    from toolkit.registry.choose import lent
+
+    try:
+        image = _opened(wish, first)
+    except InputError:
+        return model, ""
+    return lent(model, image, catalogue)
+
+
+def _opened(wish: Wish, first: Found) -> Image:
+    from toolkit import io
+
+    return io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
 
 
 def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
     if wish.plugin is not None or wish.model is not None or wish.named is not None:
         return wish, ""
-    from toolkit import io
     from toolkit.registry.choose import choose
 
-    image = io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
-    best, *others = choose(image, catalogue)
+    best, *others = choose(_opened(wish, first), catalogue)
     also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
-    return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
+    how = f"; recipe {best.named} with {', '.join(best.changes)}" if best.named else ""
+    wish = replace(wish, model=best.name, named=best.named, changes=(*best.changes, *wish.changes))
+    return wish, f"{best.fit.reason}{how}{also}"
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

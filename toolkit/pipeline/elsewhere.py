@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import io
-from toolkit.errors import ModelError, PluginError
+from toolkit.errors import ModelError, PluginError, UsageError
 from toolkit.files import arrays, plain_yaml
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.engines import Engine, choose
 from toolkit.pipeline.passes import Work, local
 from toolkit.pipeline.pieces import Pieces, Stored, store
 from toolkit.pipeline.session import Prepared, Session
@@ -35,20 +36,30 @@ class Model:
     recipe: str
     sha256: str
     device: str
+    engine: Engine
     allow: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None) -> Model:
-        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, allow)
+    def of(
+        cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None, engine: Engine | None = None
+    ) -> Model:
+        """`engine`: default is that of `auto`."""
+        engine = engine or choose("auto", loaded, backend)
+        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, engine, allow)
 
     def session(self) -> Session:
-        """The model in this process; raises `ModelError` if it is another by now."""
+        """The model in this process; raises `ModelError` if it is another by now, `UsageError` if its engine is not to
+        be had here."""
         catalogue = Catalogue(self.allow)
         loaded = resolve.load(self.reference, catalogue, self.owner)
         if loaded.sha256 != self.sha256:
             raise ModelError("the model has changed since it was chosen", self.reference, "start again")
         recipe = Recipe.parse(plain_yaml.load(self.recipe.encode()), catalogue, loaded.owner)
-        return Session(loaded.with_recipe(recipe), Backend(self.device), catalogue)
+        loaded, backend = loaded.with_recipe(recipe), Backend(self.device)
+        if choose(self.engine.kind if self.engine.kind != "package" else "auto", loaded, backend) != self.engine:
+            raise UsageError("this machine has another engine than the run was begun with", str(self.engine),
+                             "use workers of one kind")  # fmt: skip
+        return Session(loaded, backend, catalogue, self.engine)
 
 
 @dataclass(frozen=True)

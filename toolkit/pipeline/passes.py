@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.heard import each
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins import seams
@@ -56,6 +57,7 @@ def sweep(
         else:
             fragments = (arrays.read(path, step.fragment) for path in run(remote, work))
         with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+            fragments = each(f"pass {number + 1} of {len(postprocess.passes())}", fragments, len(blocks))
             state = step.reduce(fragments, state, pieces.backend)
     last = f"passes, reduce {len(postprocess.passes())}"
     return seams.instances(state, pieces.shape, postprocess, last)

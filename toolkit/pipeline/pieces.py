@@ -16,6 +16,7 @@ from toolkit.errors import StorageError
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
+from toolkit.pipeline.heard import tell
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.piece import Piece
@@ -100,6 +101,7 @@ class Pieces:
         else:
             self._held[number] = piece
             self._bytes += piece.nbytes
+        tell("windows", len(self._held), len(self.windows))
 
     def save(self) -> Path:
         """Write which pieces lie in `folder`, so that another process can `open` it."""
@@ -128,6 +130,7 @@ class Pieces:
     def put(self, number: int, stored: Stored) -> None:
         """Take over the piece of window `number` that another process has stored in `folder`."""
         self._held[number] = stored
+        tell("windows", len(self._held), len(self.windows))
 
     def read(self, outer: Box, core: Box) -> Piece:
         """The pieces in `outer`, joined; `core` is what the block that reads them answers for. Read-only."""

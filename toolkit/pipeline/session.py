@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, UsageError
-from toolkit.gpu.backend import Backend, select
+from toolkit.gpu.backend import Backend
+from toolkit.pipeline.engines import Engine, choose, placed
 from toolkit.pipeline.passes import keep, sweep
 from toolkit.pipeline.pieces import Origin, Pieces, Stored
 from toolkit.pipeline.predictor import Predictor
@@ -48,17 +49,24 @@ class Session:
     """
 
     def __init__(
-        self, model: ModelPackage | str, device: str | Backend = "auto", catalogue: Catalogue | None = None
+        self,
+        model: ModelPackage | str,
+        device: str | Backend = "auto",
+        catalogue: Catalogue | None = None,
+        engine: str | Engine = "auto",
     ) -> None:
-        """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N."""
+        """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N. `engine`: auto, torch
+        or onnxruntime, or the one that was chosen before."""
         self.catalogue = catalogue or Catalogue()
         self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
-        self.backend = device if isinstance(device, Backend) else select(device)
+        asked = engine.kind if isinstance(engine, Engine) else engine
+        self.backend = device if isinstance(device, Backend) else placed(device, asked)
+        self.engine = engine if isinstance(engine, Engine) else choose(engine, self.model, self.backend)
 
     @cached_property
     def predictor(self) -> Predictor:
         """The network, loaded when it is first asked."""
-        return Predictor(self.model, self.backend)
+        return Predictor(self.model, self.backend, self.engine)
 
     def predict(self, image: Image, folder: Path | None = None) -> Pieces:
         """What the network says of `image`, as far as some values of the post-processor's tunable fields need it.
@@ -99,8 +107,7 @@ class Session:
 
     def lattice(self, prepared: Prepared) -> Lattice:
         """The windows of an image."""
-        tiling = self.model.recipe.tiling
-        return Lattice(prepared.image.shape, tiling.window, tiling.overlaps)
+        return self.model.recipe.lattice(prepared.image.shape)
 
     def pieces(
         self,

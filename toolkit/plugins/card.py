@@ -24,6 +24,8 @@ class Measured(Section):
     """Mean S at IoU .5 on images that it has not learnt from."""
     on: str
     """Those images."""
+    recipe: str = ""
+    """The recipe that the model was run with, if it was not its own; such as one for images with another axis."""
     changes: Annotated[tuple[str, ...], Field(alias="set")] = ()
     """The `--set` changes with which they were run."""
 
@@ -58,14 +60,14 @@ class Card(Section):
             raise ModelError("this model card cannot be read", path, " ".join(str(error).split())[:200]) from error
         return card
 
-    def trial(self, survey: Survey) -> Measured | None:
-        """The best trial on images of this kind."""
-        fitting = [trial for trial in self.measured if trial.stained == survey.stained]
+    def trial(self, survey: Survey, own: bool = True) -> Measured | None:
+        """The best trial on images of this kind, with the model's `own` recipe or with another."""
+        fitting = [t for t in self.measured if t.stained == survey.stained and own is not bool(t.recipe)]
         return max(fitting, key=lambda trial: trial.score, default=None)
 
-    def suits(self, survey: Survey) -> Fit | None:
+    def suits(self, survey: Survey, own: bool = True) -> Fit | None:
         """How well the model does on images of this kind; None if it was not tried on any."""
-        trial = self.trial(survey)
+        trial = self.trial(survey, own)
         return (
             None
             if trial is None

@@ -12,12 +12,14 @@ from toolkit.errors import InputError, UsageError, nearest
 from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
+from toolkit.plugins.refusal import place, sentence
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
 from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.plugins.told import told
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Lattice
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
@@ -84,6 +86,13 @@ class Recipe(Section):
     def ndim(self) -> int:
         """Spatial axes: 2 or 3."""
         return len(self.tiling.window)
+
+    def lattice(self, shape: Sequence[int]) -> Lattice:
+        """The windows on which the network sees an image of `shape`: those of `tiling`, as small as so few can be."""
+        size, window, overlap = tuple(shape), self.tiling.window, self.tiling.overlaps
+        if self.network.fixed or self.tiling.augment != "none":  # other shapes do not fit, or do not turn
+            return Lattice(size, window, overlap)
+        return Lattice.fitted(size, window, overlap, self.network.stride(self.ndim))
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -215,12 +224,11 @@ def _validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        path = [str(p) for p in first["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
+        path = place(first["loc"])
         where = ".".join(filter(None, [section, *path])) or "recipe"
         if first["type"] == "extra_forbidden":
             raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
-        what = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
+        raise UsageError(f"{where}: {sentence(error.errors())}", do="see seg show") from error
 
 
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:

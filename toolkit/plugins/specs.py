@@ -88,6 +88,9 @@ class Spec(BaseModel):
 class Network(Spec):
     """A neural network that can carry any heads."""
 
+    fixed: ClassVar[bool] = False
+    """True if it takes only windows of the recipe's shape, not every multiple of `stride` up to it."""
+
     @abstractmethod
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         """A module `(B, channels, *S) -> {head.name: (B, head.channels, *S)}` of raw outputs, S of `ndim` axes."""

@@ -24,6 +24,8 @@ from toolkit.values.prediction import Head
 if TYPE_CHECKING:
     import torch
 
+    from toolkit.registry.gate.graph import Graph
+
 WEIGHTS = "best.safetensors"
 """Name of the weights in the folder of a training run."""
 RECIPE = "recipe.yaml"
@@ -49,6 +51,8 @@ class ModelPackage:
     reference: str
     heads: tuple[Head, ...]
     build: Callable[[], torch.nn.Module]
+    graph: Callable[[], Graph] | None = None
+    """The same network as a graph of the package, if it has one: the heads in order, `tanh` applied."""
     version: str = "1.0"
     licence: str = "unknown"
     takes: int | None = None
@@ -84,7 +88,9 @@ class ModelPackage:
             )
         if same:
             return replace(self, recipe=recipe, takes=takes)
-        return replace(self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe))
+        return replace(
+            self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe), graph=None
+        )
 
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:

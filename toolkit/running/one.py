@@ -14,6 +14,7 @@ from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.heard import tell
 from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
@@ -74,16 +75,19 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         vanished = 0
         for number, original in enumerate(frames):
             at = replace(where, frame=number, by=sized.by)
+            tell("scale")
             here = bench.prepared(at, scale, original)
             scale = here.scale if session.model.recipe.normalise.together else None
             objects, lost = _objects(session, model, at, here, options, processes, pieces)
             vanished += lost
             parts.append(objects.select(objects.scores >= options.min_score) if options.min_score else objects)
+            tell("measure")
             tables.append(measure(parts[-1], original, options.features))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
+        tell("write")
         files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet)  # fmt: skip
     except (InputError, PluginError) as error:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 from toolkit.errors import InputError
 from toolkit.io import Found
+from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.look import rescaling
-from toolkit.pipeline.session import Session
-from toolkit.running.one import source
+from toolkit.running.one import MANY, source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.steps.sizes import Diameter
@@ -50,35 +50,36 @@ class Plan:
     ndim: int = 2
 
 
-def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
-    """Open the first image that can be read, run one window of it, and say what all of it will cost.
+def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
+    """Open the first image that can be read, run one window of it, and say what all of it will cost. The image stays on
+    the `bench`, for the run.
 
     Raises the `InputError` of the last image if none can be read.
     """
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), session, options)
+            return _measured(one, len(found), bench, options)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
-    original = source(one, options).read()
+def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
+    session, where = bench.session, source(one, options)
+    original = where.read()
     sized = one.rescaling or rescaling(session, original, Diameter.parse(options.diameter))
-    here = session.prepare(original, None, sized.by)
+    here = bench.prepared(replace(where, by=sized.by), None, original)
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
-    for _ in session.kept(here, [0]):  # the first window warms up
-        pass
-    began = time.perf_counter()
-    for _ in session.kept(here, [0]):
-        pass
-    pace = time.perf_counter() - began
+    for _ in range(2 if images * frames * windows >= MANY else 1):  # the first window warms up, where that counts
+        began = time.perf_counter()
+        for _ in session.kept(here, [0]):
+            pass
+        pace = time.perf_counter() - began
     halo = session.model.recipe.postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     heads = 4 * sum(head.channels for head in session.model.heads) * voxels

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from toolkit.errors import PluginError, UsageError
 from toolkit.plugins.phases import DIFFER, OWN, Phase
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.refusal import sentence
 from toolkit.plugins.sections import Learning
 
 
@@ -59,7 +60,7 @@ def checked(recipe: Recipe) -> tuple[Phase, ...]:
             for phase in phases:
                 settings(recipe, phase)
         except ValidationError as error:
-            wrong = f"a phase sets {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+            wrong = f"a phase sets {error.errors()[0]['loc'][0]}: {sentence(error.errors())}"
     if wrong:
         kind = type(recipe.loss)
         where = f"{kind.__module__}.{kind.__name__}.phases()"

@@ -78,6 +78,8 @@ def train(
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
+    if validation.blind:
+        say(f"note   no image of {data}:val has an object: nothing is scored or tuned, the last weights are kept")
     about = provenance.fresh(str(data), learnt, validation.data, owner)
     about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
     about |= {"held": sorted(held)}

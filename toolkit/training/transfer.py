@@ -36,7 +36,8 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
         how = f"try --set 'network={plain_yaml.dump(spec, flow=True)}'"
         raise UsageError("the network of the model, without its heads, is not that of the recipe", model.reference,
                          how if recipe.network != own.network else "train without --model")  # fmt: skip
-    start = replace(model, recipe=recipe, heads=recipe.heads, build=partial(_grown, model.build, recipe, equal))
+    start = replace(model, recipe=recipe, heads=recipe.heads, build=partial(_grown, model.build, recipe, equal),
+                    graph=None)  # fmt: skip
     return start, () if equal else recipe.heads
 
 

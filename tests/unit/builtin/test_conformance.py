@@ -9,6 +9,7 @@ from toolkit.builtin.losses.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
+from toolkit.builtin.postprocessors.agglomeration import Agglomeration
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
@@ -76,3 +77,15 @@ class TestUNetRecipe(RecipeTests):
 
 # One class of tests for each metric.
 globals().update({f"Test{metric.__name__}": type("Tests", (MetricTests,), {"spec": metric()}) for metric in METRICS})
+
+
+class TestAgglomeration(PostProcessorTests):
+    spec = Agglomeration(threshold=0.3)
+
+    def heads(self, scene: Scene) -> Heads:
+        return TestMutexWatershed().heads(scene)
+
+
+class TestAgglomerationOfSlices(TestAgglomeration):
+    spec = Agglomeration(fragments="slices", dust=4)
+    ndims = (3,)

@@ -207,6 +207,25 @@ def test_show_says_what_is_wrong(
     assert seg(capsys, "show", *arguments) == (code, "", line + "\n")
 
 
+def test_what_a_plugin_ships_is_listed_and_shown_with_its_card(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = seg(capsys, "models", "show", "embedseg", "--json")
+    about = json.loads(out)
+    assert (code, about["model"], about["title"]) == (0, "embedseg:embedseg", "nuclei, bright on dark")
+    assert about["scores"][0] == "S@0.50 0.864 on 49 validation images of dsb2018"
+    code, out, _ = seg(capsys, "models", "list")
+    assert (code, "S@0.50 0.864" in out) == (0, True)
+    assert seg(capsys, "models", "show", "embdseg")[2].endswith("did you mean 'embedseg:embedseg'?\n")
+    assert "ships no trained model" in seg(capsys, "models", "show", "embedseg-3d")[2]
+
+
+def test_a_narrow_screen_cuts_no_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for verb in (["models", "search", "nuclei"], ["models", "list"], ["plugins", "list"]):
+        out = seg(capsys, *verb)[1]
+        assert "…" not in out
+        assert max(map(len, out.splitlines())) <= 80
+
+
 def test_doctor_finds_the_machine_and_the_plugins(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline import pieces as module
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
-from toolkit.pipeline.engines import TorchEngine
+from toolkit.pipeline.modules import TorchEngine
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session

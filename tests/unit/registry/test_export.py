@@ -36,6 +36,7 @@ CHANGES = [
     "training.crop=[64, 64]",
 ]
 VOLUME = [*SMALL, "tiling.window=[16, 32, 32]", "tiling.overlap=8", "training.crop=[16, 32, 32]"]
+ENGINE = {"kind": "torch", "precision": "float32"}
 ABOUT = About("Blobs", "finds blobs", ("A. Author",), "CC0-1.0", ("10.1007/978-3-030-12029-0_4",))
 
 
@@ -78,7 +79,7 @@ def test_an_exported_package_gives_the_same_instances_again(
 ) -> None:
     model = trained(tmp_path / "run", plugins, changes)
     example, out = blobs(model.recipe.tiling.window), tmp_path / "blobs.zip"
-    found = export(model, ABOUT, example, out, plugins, pipeline.segment, checked(plugins))
+    found = export(model, ABOUT, example, out, plugins, pipeline.segment, ENGINE, checked(plugins))
     assert [r.passed for r in found] == [True] * len(found)
     assert {r.what for r in found} >= {"instances", "output foreground (safetensors)", "output boundary (onnx)"}
     again = resolve.load(str(out), plugins)
@@ -121,11 +122,30 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
     assert not out.exists()
 
 
+def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=5000"]), tmp_path / "blobs.zip"
+    with pytest.raises(UsageError, match=r"finds nothing in the image that it is shown on: blobs; .*--force"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
+    assert not out.exists()
+    with pytest.raises(ModelError, match="nothing was written"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, lambda _: [], force=True)
+
+
+def test_a_model_that_scored_0_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    for value, why in ((0.0, "none of the objects of its validation images: S@0.50 0 on 3 images"), (0.1, "unlike")):
+        closing = {"metric": "S@0.50", "value": value, "images": 3}
+        (tmp_path / "run" / "training.json").write_text(json.dumps({"closing": closing}))
+        with pytest.raises(UsageError if value == 0 else ModelError, match=why):
+            export(model, ABOUT, blobs((64, 64)), tmp_path / "blobs.zip", plugins, pipeline.segment,
+                   lambda _: [Result("instances", "unlike", False)])  # fmt: skip
+
+
 @pytest.mark.slow
 def test_other_tools_of_the_format_run_an_exported_package(tmp_path: Path, plugins: Catalogue) -> None:
     model = trained(tmp_path / "run", plugins, CHANGES)
     out = tmp_path / "blobs.zip"
-    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
+    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, checked(plugins))
     script = """
 import sys
 from bioimageio.core import test_model
@@ -182,7 +202,9 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
 def test_a_model_of_somebody_else_is_not_exported_again(tmp_path: Path, plugins: Catalogue) -> None:
     model = resolve.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
     with pytest.raises(UsageError, match="package of somebody else"):
-        export(model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, checked(plugins))
+        export(
+            model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, ENGINE, checked(plugins)
+        )
 
 
 def test_an_example_is_one_window_of_what_the_network_sees(tmp_path: Path, plugins: Catalogue) -> None:

@@ -47,9 +47,7 @@ def check(
 
 
 def _table(found: list[Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("subject", "ok", "failed", "skipped", "seconds", box=None, pad_edge=False)
+    table = console.table("subject", "ok", "failed", "skipped", "seconds")
     for subject in dict.fromkeys(outcome.subject for outcome in found):
         own = [outcome for outcome in found if outcome.subject == subject]
         counts = [str(sum(outcome.state == state for outcome in own)) for state in ("ok", "failed", "skipped")]

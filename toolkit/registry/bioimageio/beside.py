@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -45,11 +46,12 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Test:
-    """An example, its scale, and what the model makes of it."""
+    """An example, its scale, and what the model makes of it with `engine`."""
 
     example: Example
     scale: Scale
     instances: Instances
+    engine: Mapping[str, str]
 
 
 def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -73,5 +75,6 @@ def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str
             "count": len(test.instances),
             "dtype": str(test.example.voxels.dtype),
             "voxel_size": list(test.example.voxel_size),
+            "engine": dict(test.engine),
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
     import torch
+
+    from toolkit.registry.gate.graph import Graph
 
 SCHEMA = "toolkit.package/1"
 Trusted = Callable[[str], bool]
@@ -98,7 +100,21 @@ class Opened:
                 state = weights.read_state(self.files.read(name, str(source["sha256"])), where)
                 return fitted(lambda: network(recipe), state, where).eval()
 
-        return self._package(recipe, owner, reference, build)
+        found = self._package(recipe, owner, reference, build)
+        return replace(found, graph=partial(self._graph, own, recipe)) if "onnx" in self.description.weights else found
+
+    def _graph(self, own: Mapping[str, Any], recipe: Recipe) -> Graph:
+        """The graph of our own package, once it has given the test output of the package."""
+        from toolkit.registry.bioimageio.proved import proved
+        from toolkit.registry.gate import graph
+
+        with self.guarded():
+            file = self.description.weights["onnx"].file
+            data = self.files.read(file.name, file.sha256)
+            where = f"{self.files.where}: {file.name}"
+            made = graph.load(data, self.files.read, where, [graph.CPU], len(data))
+            proved(made, self.description, self.files, str(own["test"]["dtype"]), recipe)
+            return made
 
     def _check_plugins(self, plugins: Mapping[str, Any], catalogue: Catalogue) -> None:
         installed = {plugin.name for plugin in catalogue.plugins}

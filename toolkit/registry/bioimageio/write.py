@@ -15,6 +15,7 @@ from bioimageio.spec.model import v0_5 as rdf
 
 from toolkit.registry.bioimageio.architecture import Listed
 from toolkit.registry.bioimageio.beside import About, Test, beside
+from toolkit.registry.bioimageio.example import window as example_window
 from toolkit.registry.bioimageio.to_onnx import to_onnx
 from toolkit.registry.package import ModelPackage, file_digest, save
 from toolkit.steps.normalise import Normalise
@@ -81,7 +82,7 @@ def _sizes(model: ModelPackage, network: Listed, larger: torch.Tensor) -> list[A
     `larger` is an input of one stride more than the window.
     """
     recipe = model.recipe
-    window, stride = recipe.tiling.window, recipe.network.stride(recipe.ndim)
+    window, stride = example_window(recipe), recipe.network.stride(recipe.ndim)
     halo = [o // 2 for o in recipe.tiling.overlaps]
     least = [min(w, -(-max(ROOM, 2 * h + 1) // s) * s) for w, s, h in zip(window, stride, halo, strict=True)]
     for shape in (least, list(larger.shape[2:])):
