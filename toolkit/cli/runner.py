@@ -13,6 +13,7 @@ from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.within import spans
 from toolkit.values.rescaling import Rescaling
 
 
@@ -31,6 +32,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         writable(out, wish.overwrite)
     asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
     Diameter.parse(asked)
+    if wish.roi is not None:
+        spans(wish.roi)
     found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     wish, why = fitted(wish, found[0], catalogue)
     package, how = chosen(wish, catalogue, found[0])
@@ -50,7 +53,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
-        wish.features, wish.parquet, wish.min_score, asked,
+        wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
     )  # fmt: skip
     screen = console.progress()
     screen.print(

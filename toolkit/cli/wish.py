@@ -46,6 +46,8 @@ class Wish:
     named: str | None = None
     """Name or file of a recipe to run the model with."""
     diameter: str | None = None
+    roi: str | None = None
+    mask: Path | None = None
     sizes: Mapping[str, Rescaling] = field(default_factory=dict)
     """At what size the images of a record that is repeated were seen, by path."""
     recipe: dict[str, Any] | None = None
@@ -151,6 +153,8 @@ def repeated(wish: Wish, record: Path) -> Wish:
             min_score=wish.min_score or float(options.get("min_score", 0.0)),
             diameter=wish.diameter or options.get("diameter", "off"),
             sizes=sizes,
+            roi=wish.roi or options.get("roi"),
+            mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error

@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
@@ -27,7 +30,9 @@ from toolkit.running.seen import nothing
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.within import box, within
 from toolkit.values.frames import stack
+from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
@@ -80,9 +85,11 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
             scale = here.scale if session.model.recipe.normalise.together else None
             objects, lost = _objects(session, model, at, here, options, processes, pieces)
             vanished += lost
-            parts.append(objects.select(objects.scores >= options.min_score) if options.min_score else objects)
+            objects = objects.select(objects.scores >= options.min_score) if options.min_score else objects
             tell("measure")
-            tables.append(measure(parts[-1], original, options.features))
+            part = _part(objects, options, original)
+            parts.append(part[0])
+            tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
@@ -129,6 +136,16 @@ def _objects(
         return objects, len(found) - len(objects)
     finally:
         shutil.rmtree(pieces, ignore_errors=True)
+
+
+def _part(objects: Instances, options: Options, image: Image) -> tuple[Instances, NDArray[np.bool_]]:
+    """The objects in the part of the image that is wanted, and which of them were cut."""
+    roi = None if options.roi is None else box(options.roi, image.shape, image.name)
+    mask = None if options.mask is None else io.read_truth(options.mask, shape=image.shape).covered > 0
+    if mask is not None and mask.shape != image.shape:
+        raise InputError(f"the mask has {list(mask.shape)} voxels and the image has {list(image.shape)}",
+                         f"{image.name}, --mask {options.mask}", "choose the mask of this image")  # fmt: skip
+    return within(objects, roi, mask)
 
 
 def _by_processes(
