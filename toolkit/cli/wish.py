@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError, ModelError
+from toolkit.values.rescaling import Rescaling
 
 if TYPE_CHECKING:
     from toolkit.io import Found
@@ -43,6 +45,11 @@ class Wish:
     channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
+    diameter: str | None = None
+    roi: str | None = None
+    mask: Path | None = None
+    sizes: Mapping[str, Rescaling] = field(default_factory=dict)
+    """At what size the images of a record that is repeated were seen, by path."""
     recipe: dict[str, Any] | None = None
     """The whole recipe of a record that is repeated."""
     sha256: str | None = None
@@ -135,6 +142,8 @@ def repeated(wish: Wish, record: Path) -> Wish:
         model, options = data["model"], data["options"]
         inputs = tuple(image["input"] for image in data["images"])
         size = options["voxel_size"]
+        same = wish.model is None and wish.diameter is None
+        sizes = {one["input"]: _rescaling(one["size"]) for one in data["images"] if same and one.get("size")}
         return replace(
             wish,
             inputs=wish.inputs or inputs,
@@ -149,9 +158,17 @@ def repeated(wish: Wish, record: Path) -> Wish:
             features=wish.features or tuple(options.get("features", ())),
             parquet=wish.parquet or bool(options.get("parquet")),
             min_score=wish.min_score or float(options.get("min_score", 0.0)),
+            diameter=wish.diameter or options.get("diameter", "off"),
+            sizes=sizes,
+            roi=wish.roi or options.get("roi"),
+            mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error
+
+
+def _rescaling(plain: Mapping[str, Any]) -> Rescaling:
+    return Rescaling(tuple(float(b) for b in plain["by"]), plain["diameter_px"], plain["said"])
 
 
 def default_out(inputs: tuple[str, ...], stems: list[str]) -> Path:
