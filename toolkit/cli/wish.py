@@ -85,7 +85,7 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     why = ""
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
-    elif wish.recipe is None:
+    elif wish.recipe is None and owner in (None, loaded.owner):
         loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
         recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io.lettered import lettered
+from toolkit.io.plate import about_of, fields
 from toolkit.io.raster import Raster, by_shape, decoding, interpreting
 from toolkit.io.units import sizes
 
@@ -29,9 +30,9 @@ def open_zarr(path: Path) -> Raster:
             return _plain(path, node)
         about = about_of(node)
         notes: tuple[str, ...] = ()
-        if "plate" in about or "well" in about:
+        if first := fields(path):
             raise InputError(
-                "this is a plate of many images", path, f"name a field, such as {path}/A/1/0, or run all with seg run"
+                "this is a plate of many images", path, f"name a field, such as {first[0][0]}, or run all with seg run"
             )
         if "bioformats2raw.layout" in about and "0" in node:
             count = sum(1 for name in node.group_keys() if name.isdecimal())
@@ -42,13 +43,6 @@ def open_zarr(path: Path) -> Raster:
         if not about.get("multiscales"):
             return _only(path, node)
         return _image(path, node, about, notes)
-
-
-def about_of(node: Any) -> Mapping[str, Any]:
-    """OME metadata: below `ome` since version 0.5, at the top before."""
-    attributes: dict[str, Any] = dict(node.attrs)
-    ome = attributes.get("ome")
-    return ome if isinstance(ome, dict) else attributes
 
 
 def _image(path: Path, node: Any, about: Mapping[str, Any], notes: tuple[str, ...]) -> Raster:
