@@ -6,7 +6,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from threading import Lock
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -155,7 +156,8 @@ def _silent() -> Iterator[None]:
         kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(nowhere, 1)
-            yield
+            with redirect_stdout(StringIO()):
+                yield
         finally:
             ctypes.CDLL(None).fflush(None)  # what the library holds back would come out later
             os.dup2(kept, 1)
