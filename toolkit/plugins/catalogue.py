@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
@@ -42,6 +43,11 @@ def broken(plugin: Plugin, error: str) -> PluginError:
     """The error of whoever needs a plugin that cannot be loaded."""
     where = f"{plugin.name} ({plugin.distribution}): {error}"
     return PluginError("this plugin is broken", where, "ask its authors or uninstall it")
+
+
+def install_line(name: str) -> str:
+    """What installs the plugin of this name; a name that is none would be a command of whoever thought of it."""
+    return f"pip install seg-toolkit-{name}" if re.fullmatch("[a-z][a-z0-9_-]{0,40}", name) else "ask who named it"
 
 
 class Catalogue:
@@ -91,7 +97,7 @@ class Catalogue:
             raise UsageError("this plugin is left out", name, "see --no-plugin and TOOLKIT_PLUGINS")
         if not same:
             known = nearest(name, (p.name for p in self.plugins))
-            raise UsageError("no such plugin", name, f"{known} or install it: pip install seg-toolkit-{name}")
+            raise UsageError("no such plugin", name, f"{known} or install it: {install_line(name)}")
         return same[0]
 
     def load(self, plugin: Plugin) -> Loaded:

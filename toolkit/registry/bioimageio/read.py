@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
-from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.catalogue import Catalogue, install_line
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry.bioimageio import formats, synthesis, weights
 from toolkit.registry.bioimageio.description import Description
@@ -105,7 +105,7 @@ class Opened:
         missing = sorted(name for name in map(str, plugins) if name not in installed)
         if missing:
             raise ModelError("the model needs a plugin that is not installed", f"{self.files.where}: {missing[0]}",
-                             f"pip install seg-toolkit-{missing[0]}")  # fmt: skip
+                             install_line(missing[0]))  # fmt: skip
 
     def _package(
         self,
