@@ -111,4 +111,7 @@ def test_images_of_any_name_are_segmented(seg: Seg, tmp_path: Path) -> None:
     for table in (tmp_path / "out").glob("*.csv"):
         with table.open(encoding="utf8", newline="") as stream:
             assert not [text for row in csv.reader(stream) for text in row if text[:1] in set("=+@")]
+    tifffile.imwrite(tmp_path / "in" / f"{'a' * 240}.tif", labels())
+    assert seg("run", "in", "--model", str(model), "-o", "long", "--workers", "1")[0] == 5  # it alone is not done
+    assert len(list((tmp_path / "long").glob("*.labels.tif"))) == len(FILES)
     assert seg("run", "--from", "out/run.json", "-o", "again", "--workers", "1")[0] == 0
