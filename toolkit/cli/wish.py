@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError, ModelError
+from toolkit.files import bounded
 from toolkit.values.rescaling import Rescaling
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
     try:
-        data = json.loads(record.read_text(encoding="utf8"))
+        data = bounded.read_json(record, 2**29)
         model, options = data["model"], data["options"]
         inputs = tuple(image["input"] for image in data["images"])
         size = options["voxel_size"]

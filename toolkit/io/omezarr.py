@@ -15,6 +15,7 @@ from toolkit.io.units import sizes
 
 COUNTED = 2**20
 """Of arrays with more chunks it is not counted how many are stored."""
+MOST_LEVELS = 64
 
 
 def open_zarr(path: Path) -> Raster:
@@ -67,6 +68,8 @@ def _largest(path: Path, node: Any, image: Mapping[str, Any]) -> tuple[Mapping[s
     """The level of full resolution, whatever the order of the levels, and a note if their scales contradict it."""
     import zarr
 
+    if len(image["datasets"]) > MOST_LEVELS:
+        raise InputError("this OME-Zarr has too many levels", path, f"{MOST_LEVELS} are the most")
     levels = [(level, node.get(level["path"])) for level in image["datasets"]]
     finest = min(levels, key=lambda pair: prod(_scale(pair[0])))
     if not isinstance(finest[1], zarr.Array):
