@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ def lean(module: torch.nn.Module) -> torch.nn.Module:
     """
     import torch
 
-    copy = deepcopy(module).eval()
+    copy: Any = deepcopy(module).eval()
     for part in [part for part in copy.modules() if type(part) is torch.nn.Sequential]:
         _fold(part)
     for part in copy.modules():
@@ -99,7 +99,7 @@ def lean(module: torch.nn.Module) -> torch.nn.Module:
         if weight.ndim in (4, 5):
             last = torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
             weight.data = weight.data.contiguous(memory_format=last)
-    return copy
+    return cast("torch.nn.Module", copy)
 
 
 def _fold(row: torch.nn.Sequential) -> None:

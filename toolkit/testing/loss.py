@@ -53,7 +53,7 @@ class LossTests:
             for name, target in one.items():
                 assert name in two, f"target {name} is gone when asked again"
                 assert np.array_equal(target, two[name]), f"target {name} is another when asked again: draw nothing"
-            assert not np.shares_memory(*map(_first, (one, two))), "targets are kept: each crop gets arrays of its own"
+            assert not np.shares_memory(_first(one), _first(two)), "targets are kept: each crop gets arrays of its own"
 
     def test_no_hash_decides(self) -> None:
         for truth in self._truths(hard=False)[:1]:

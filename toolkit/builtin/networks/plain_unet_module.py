@@ -50,17 +50,20 @@ class Trunk(nn.Module):
         for pool, layers in zip(self.pools, self.down, strict=True):
             maps = layers(pool(maps))
             beside.append(maps)
-        for n, (layers, skipped) in enumerate(zip(self.up, beside[-2::-1], strict=True)):
+        up: Any
+        for n, (up, skipped) in enumerate(zip(self.up, beside[-2::-1], strict=True)):
             if self.across:
-                maps = layers[1:](layers[0](skipped).add_(self.across[n](maps)))
+                maps = up[1:](up[0](skipped).add_(self.across[n](maps)))
             else:
-                maps = layers(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
+                maps = up(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
         return maps
 
     def lean(self) -> None:
         """Compute the same, for inference alone, with two fifths fewer operations on the way up and no copies: what a
         convolution makes of enlarged maps is a transposed convolution of those maps."""
-        transposed = nn.ConvTranspose2d if len(self.steps[0]) == 2 else nn.ConvTranspose3d
+        layers: Any
+        skipped: Any
+        transposed: Any = nn.ConvTranspose2d if len(self.steps[0]) == 2 else nn.ConvTranspose3d
         for layers, skipped, step in zip(self.up, self.down[-2::-1], self.steps[::-1], strict=True):
             first, beside = layers[0], skipped[0].out_channels
             below, extent = first.in_channels - beside, tuple(s + 2 for s in step)

@@ -117,7 +117,9 @@ class Agglomeration(FromForeground):
         spacing = component.whole.voxel_size or (1.0,) * mask.ndim
         inside = mask & (total > self.inside * STEPS * len(plane))
         label = fragments(boundary, inside, mask, spacing, self.fragments == "slices", self.dust)
-        return merged(affinity / np.float32(STEPS), label, self.threshold, self.quantile)
+        return merged(
+            (affinity / np.float32(STEPS)).astype(np.float32, copy=False), label, self.threshold, self.quantile
+        )
 
 
 def merged(
