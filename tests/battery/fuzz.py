@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tests.battery.forkserver import ForkServer, Result
@@ -76,11 +77,15 @@ def tried(cases: Mapping[Any, Callable[[], Case]], folder: Path, plugins: Path) 
     servers = [ForkServer(*IMPORTED) for _ in range(2)]
     names = list(cases)
 
+    making = Lock()
+
     def run(number: int) -> dict[Any, tuple[int, str]]:
-        return {
-            names[n]: attempt(servers[number], folder / f"case-{n}", plugins, cases[names[n]](), base)
-            for n in range(number, len(names), len(servers))
-        }
+        found = {}
+        for n in range(number, len(names), len(servers)):
+            with making:  # libraries with circular imports cannot be imported by two threads
+                made = cases[names[n]]()
+            found[names[n]] = attempt(servers[number], folder / f"case-{n}", plugins, made, base)
+        return found
 
     try:
         base = servers[0]("--version", folder=folder).memory

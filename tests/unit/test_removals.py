@@ -69,6 +69,8 @@ SAFE = {
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",
+    "package.save: write_bytes": "the draft that `whole.file` made",
+    "checkpoint.write: write_bytes": "the draft that `whole.file` made",
     "beside.beside: write_text ×2": "into the temporary folder of an export",
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",

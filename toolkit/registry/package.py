@@ -201,14 +201,14 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
 
 def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
     """Write the weights as safetensors, atomically; `half` stores floating tensors in 16 bits."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     state: dict[str, Any] = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in module.state_dict().items()
     }
     with whole.file(path) as made:
-        save_file(state, made)
+        made.write_bytes(packed(state))  # a full disk is an `OSError` only here
 
 
 def file_digest(path: Path) -> str:
