@@ -23,7 +23,7 @@ VERBS = {
     "train": ("toolkit.cli.train:train", "Train a method on your data."),
     "tune": ("toolkit.cli.tune:tune", "Search the thresholds of a post-processor on validation images."),
     "check": ("toolkit.cli.check:check", "Find what is wrong with a data set, and which method fits it."),
-    "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real tissue image."),
+    "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real image of stained tissue that comes with it."),
     "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
     "evaluate": ("toolkit.cli.evaluate:evaluate", "Compare predicted objects with true ones."),
     "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
