@@ -65,7 +65,8 @@ def export(
         version=version,
         tags=tuple(tag or ()),
     )
-    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify, force)
+    with console.progress().status("the package is made, loaded again and compared"):
+        found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify, force)
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return
