@@ -441,10 +441,11 @@ def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: P
 
 def test_a_volume_is_run_by_a_2d_model_on_its_planes(here: Path, seg) -> None:
     write(here / "a.tif", bright((12, 40, 40)))
-    said = seg("a.tif", "--voxel-size", "1.5,0.5,0.5", "--dry-run")
+    small = ("--set", "tiling.window=[16,48,48]", "--set", "tiling.overlap=[4,8,8]")
+    said = seg("a.tif", "--voxel-size", "1.5,0.5,0.5", "--dry-run", *small)
     assert said.code == 0, said.err
     assert "recipe embedseg-3d-sliced with network.anisotropy=[3.0, 1.0, 1.0]" in said.err
-    said = seg("a.tif", "--plugin", "embedseg", "-o", "out")
+    said = seg("a.tif", "--plugin", "embedseg", "-o", "out", *small)
     assert said.code == 0, said.err
     assert json.loads((here / "out" / "run.json").read_text())["recipe"]["name"] == "embedseg-3d-sliced"
     assert seg("--from", "out/run.json", "-o", "again").code == 0

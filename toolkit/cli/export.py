@@ -70,9 +70,15 @@ def export(
         cite=tuple(cite or card.cite),
         version=version,
         tags=tuple(tag or ()),
+<<<<<<< HEAD
     ).checked()
     engine = choose("auto", model, Backend()).plain()
     found = write(model, about, _example(model, Path(run), image), out, plugins, segment, engine, _verify, force)
+=======
+    )
+    with console.progress().status("the package is made, loaded again and compared"):
+        found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify, force)
+>>>>>>> looks
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return
