@@ -70,15 +70,11 @@ def export(
         cite=tuple(cite or card.cite),
         version=version,
         tags=tuple(tag or ()),
-<<<<<<< HEAD
     ).checked()
     engine = choose("auto", model, Backend()).plain()
-    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, engine, _verify, force)
-=======
-    )
+    example = _example(model, Path(run), image)
     with console.progress().status("the package is made, loaded again and compared"):
-        found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify, force)
->>>>>>> looks
+        found = write(model, about, example, out, plugins, segment, engine, _verify, force)
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return
