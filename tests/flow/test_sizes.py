@@ -124,7 +124,7 @@ def test_a_part_of_an_image_is_cut_and_marked(model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--diameter", "wide"], 2, "a diameter is in pixels"),
+        (["--diameter", "wide"], 2, "a diameter is pixels"),
         (["--diameter", "3um"], 5, "the voxel size is unknown"),
         (["--roi", "5"], 2, "a box is first:last"),
         (["--roi", "1:5"], 5, "the box has 1 axes"),
