@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def discs(radius: float = 20, apart: int = 60, side: int = 240) -> np.ndarray:
     grid = np.indices((side, side)) % apart - apart / 2 + 0.5
-    return ((grid**2).sum(0) < radius**2).astype(np.uint8) * 200 + 10
+    return np.asarray(((grid**2).sum(0) < radius**2).astype(np.uint8) * 200 + 10)
 
 
 def ran(model: Path, *arguments: str) -> dict[str, Any]:
