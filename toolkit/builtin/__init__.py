@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.builtin.losses.bce_dice import BceDice
+from toolkit.builtin.networks.image import ImageItself
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
 from toolkit.builtin.postprocessors.agglomeration import Agglomeration
+from toolkit.builtin.postprocessors.instances import AsInstances
 from toolkit.builtin.postprocessors.mutex import MutexWatershed
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
@@ -22,7 +24,7 @@ SEG_API = 2
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (UNet, PlainUNet, Packaged)
+    return (UNet, PlainUNet, ImageItself, Packaged)
 
 
 @hookimpl
@@ -32,7 +34,7 @@ def seg_losses() -> Sequence[type[Loss]]:
 
 @hookimpl
 def seg_postprocessors() -> Sequence[type[PostProcessor]]:
-    return (Threshold, Watershed, MutexWatershed, Agglomeration)
+    return (Threshold, Watershed, MutexWatershed, Agglomeration, AsInstances)
 
 
 @hookimpl

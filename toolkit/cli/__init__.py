@@ -29,6 +29,7 @@ VERBS = {
     "doctor": ("toolkit.cli.doctor:doctor", "Look at this machine and its plugins and say what to fix."),
     "plugins list": ("toolkit.cli.plugins.list:list_plugins", "List the installed plugins without importing them."),
     "plugins show": ("toolkit.cli.plugins.show:show", "Show what a plugin brings."),
+    "plugins new": ("toolkit.cli.plugins.new:new", "Write a new plugin that works, to be changed from there."),
     "plugins check": ("toolkit.cli.plugins.check:check", "Run the conformance checks on a plugin."),
     "export": ("toolkit.cli.export:export", "Export a model as a bioimage.io package that gives the same instances."),
     "models list": ("toolkit.cli.models.list:list_models", "List the models that run without adding anything."),

@@ -131,7 +131,7 @@ def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
 def _objects(done: list[Any]) -> str:
     objects, pairs = sum(d.objects for d in done), sum(d.overlapping for d in done)
     where = f" in {len(done)} images" if len(done) > 1 else ""
-    return f"{objects} objects{where}" + (f", {pairs} overlapping pairs" if pairs else "")
+    return f"{objects} object{'s'[: objects != 1]}{where}" + (f", {pairs} overlapping pairs" if pairs else "")
 
 
 def _duration(seconds: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import InputError, ModelError, UsageError
+from toolkit.errors import InputError, ModelError
+from toolkit.files import bounded
 from toolkit.values.rescaling import Rescaling
 
 if TYPE_CHECKING:
@@ -67,12 +67,8 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     from toolkit.plugins.sections import asked
     from toolkit.registry import resolve
 
-    if wish.plugin is None and wish.model is None:
-        raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
-    owner = None
-    if wish.plugin is not None:
-        owner = catalogue.plugin(wish.plugin).name
-    loaded = resolve.load(wish.model or str(wish.plugin), catalogue, owner)
+    owner = None if wish.plugin is None else catalogue.plugin(wish.plugin).name
+    loaded = resolve.load(wish.model or wish.plugin or _modelled(str(wish.named), catalogue), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -89,7 +85,7 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     why = ""
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
-    elif wish.recipe is None:
+    elif wish.recipe is None and owner in (None, loaded.owner):
         loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
         recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
@@ -115,6 +111,17 @@ def _opened(wish: Wish, first: Found) -> Image:
     return io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
 
 
+def _modelled(named: str, catalogue: Catalogue) -> str:
+    """The model that a recipe alone means: a file with its weights beside it or without any, else that of its name."""
+    from toolkit.plugins.recipe import recipe_named
+
+    recipe, owner = recipe_named(named, catalogue)
+    path = Path(named)
+    if path.suffix not in (".yaml", ".yml") or recipe.network.untrained or path.with_suffix(".safetensors").is_file():
+        return named if owner is None or ":" in named else f"{owner}:{named}"
+    return recipe.name
+
+
 def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
     if wish.plugin is not None or wish.model is not None or wish.named is not None:
@@ -131,7 +138,7 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
     try:
-        data = json.loads(record.read_text(encoding="utf8"))
+        data = bounded.read_json(record, 2**29)
         model, options = data["model"], data["options"]
         inputs = tuple(image["input"] for image in data["images"])
         size = options["voxel_size"]

@@ -114,7 +114,10 @@ def _in(folder: Path) -> Iterator[Found | Skipped]:
             yield one
         else:
             some = True
-            yield from _named(one)
+            try:
+                yield from tuple(_named(one))
+            except InputError:  # a broken plate says so in its turn, and the others are done
+                yield Found(one, _stem(one))
     if not some:
         skipped = [s for s in below(folder) if isinstance(s, Skipped)]
         has = f", but {named(skipped)}" if skipped else ""

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from toolkit.errors import ModelError, UsageError, nearest
 from toolkit.gpu.backend import Backend, select, short
 from toolkit.gpu.memory import keep_freed
+from toolkit.pipeline.image_engine import ImageEngine
 from toolkit.steps.turns import turns
 
 if TYPE_CHECKING:
     from toolkit.registry.package import ModelPackage
 
-Kind = Literal["torch", "onnxruntime", "package"]
+Kind = Literal["torch", "onnxruntime", "package", "image"]
 ASKED = ("auto", "torch", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What runs a network, as it is recorded. `package`: what a foreign model brings, as its package says."""
+    """What runs a network, as it is recorded. `package`: what a foreign model brings, as its package says;
+    `image`: there is no network, its head is the image itself."""
 
     kind: Kind
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -33,9 +35,9 @@ class Engine:
         return self.kind if self.precision == "float32" else f"{self.kind}, {self.precision}"
 
 
-def placed(device: str, engine: str) -> Backend:
+def placed(device: str, engine: str, network: bool = True) -> Backend:
     """Where an engine runs: `select(device)`, but that nobody looks for a GPU, with torch, for one that uses none."""
-    return Backend() if engine == "onnxruntime" and device == "auto" else select(device)
+    return Backend() if device == "auto" and (engine == "onnxruntime" or not network) else select(device)
 
 
 def choose(asked: str, model: ModelPackage, backend: Backend) -> Engine:
@@ -47,6 +49,10 @@ def choose(asked: str, model: ModelPackage, backend: Backend) -> Engine:
     """
     if asked not in ASKED:
         raise UsageError("no such engine", f"--engine {asked}", nearest(asked, ASKED))
+    if model.recipe.network.untrained:
+        if asked != "auto":
+            raise UsageError("this method has no network to run", f"--engine {asked}", "leave --engine out")
+        return Engine("image")
     if model.recipe.network.fixed:
         if asked != "auto":
             raise UsageError("what runs a foreign model is for its package to say", f"--engine {asked}",
@@ -80,6 +86,8 @@ def built(engine: Engine, model: ModelPackage, backend: Backend) -> Any:
     """The engine, ready: `(voxels (B, C, *window)) -> [{head: lazy, …}, …]`. Raises `ModelError` if the model is
     damaged."""
     recipe = model.recipe
+    if engine.kind == "image":
+        return ImageEngine(backend)
     keep_freed()
     if engine.kind == "onnxruntime":
         from toolkit.pipeline.graphs import GraphEngine

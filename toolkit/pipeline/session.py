@@ -60,7 +60,8 @@ class Session:
         self.catalogue = catalogue or Catalogue()
         self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
         asked = engine.kind if isinstance(engine, Engine) else engine
-        self.backend = device if isinstance(device, Backend) else placed(device, asked)
+        network = not self.model.recipe.network.untrained
+        self.backend = device if isinstance(device, Backend) else placed(device, asked, network)
         self.engine = engine if isinstance(engine, Engine) else choose(engine, self.model, self.backend)
 
     @cached_property
@@ -101,6 +102,8 @@ class Session:
         so many voxels per voxel; raises a sentence if image and recipe do not fit."""
         recipe = self.model.recipe
         seen = prepare(image, recipe)
+        if recipe.network.untrained:
+            recipe.expects(recipe.network.gives(seen.channels))
         series = image.series if recipe.normalise.together else None
         fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
         return Prepared(rescale(seen, by), fitted, image.shape, by)

@@ -10,7 +10,7 @@ from pathlib import Path
 from toolkit.errors import PluginError, ToolkitError
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import SPECS, Recipe, recipe_named
+from toolkit.plugins.recipe import Recipe, recipe_named
 from toolkit.steps.survey import Fit, Survey
 
 LOST = 0.2
@@ -39,8 +39,7 @@ class Candidate:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What makes it another method, not another size of one."""
-        specs = (getattr(self.recipe, section) for section in SPECS if section != "network")
-        return (self.plugin, *("" if spec is None else spec.kind for spec in specs))
+        return (self.plugin, *(f"{place}={spec.kind}" for place, spec in self.recipe.placed if place != "network"))
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ def _asked(survey: Survey, catalogue: Catalogue, owner: str, path: Path, card: C
 
 def following(recipe: Recipe, survey: Survey) -> tuple[str, ...]:
     """The changes of a recipe that follow from what was surveyed: `section.field=value`."""
-    sections = {section: spec for section in SPECS if (spec := getattr(recipe, section)) is not None}
+    # No change of this form reaches into a list of losses.
+    sections = {section: spec for section, spec in recipe.placed if "." not in section}
     return tuple(
         f"{section}.{field}={json.dumps(because.value)}"
         for section, spec in sections.items()

@@ -102,6 +102,8 @@ class Learning(Section):
     """`poly`: (1 − step/steps)^0.9, as Lalit et al. 2021 have it."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0; a tenth of all steps at most."""
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """How much each loss counts: `loss`, then `auxiliary`; empty: 1 each."""
     steps: Annotated[int, Field(ge=1)] = 20000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -43,6 +43,10 @@ def export(
     """
     if isinstance(model.recipe.network, Packaged):
         raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
+    if model.recipe.network.untrained:
+        raise UsageError(
+            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
+        )
     if not example.voxels.shape[1:] == window(model.recipe):
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():

@@ -36,6 +36,8 @@ from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
+LONGEST = 220
+"""Bytes of a name to which endings are added; file systems take 255."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
 
@@ -69,6 +71,8 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
     # Each process works on one image at a time; what it keeps of it is gone with it.
     pieces = Path(folder).parent / f"pieces-{os.getpid()}"
     try:
+        if len(os.fsencode(found.stem)) > LONGEST:
+            raise InputError("the name of this image is too long for those of its results", found.path, "rename it")
         where = source(found, options)
         frames = io.frames(found.path, where.axes, where.voxel_size)
         if options.strict and frames[0].absent:

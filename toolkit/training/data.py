@@ -16,7 +16,7 @@ from toolkit.gpu.memory import free
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
 from toolkit.plugins import seams
-from toolkit.plugins.recipe import LOSSES, Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.told import told
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
@@ -80,8 +80,8 @@ class Crops:
         samples = [self.sample(np.random.default_rng((training.seed, step, i))) for i in numbers]
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
-            for at, loss in enumerate(self.recipe.losses):
-                with seams.calling(loss, "targets"), told(LOSSES[at]):
+            for at, (section, loss) in enumerate(self.recipe.taught):
+                with seams.calling(loss, "targets"), told(section):
                     targets = seams.targets(loss.targets(sample.truth), loss)
                 for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)

@@ -37,7 +37,7 @@ def footprint(recipe: Recipe, backend: Backend) -> Footprint:
     """
     own = Member(recipe.network, recipe.heads)
     half = short(backend)
-    found = [_of(recipe, m, half) for m in (own, *recipe.loss.members(recipe.network, recipe.ndim).values())]
+    found = [_of(recipe, m, half) for m in (own, *recipe.main.members(recipe.network, recipe.ndim).values())]
     return Footprint(sum(f.fixed for f in found), sum(f.voxel for f in found))
 
 

@@ -33,7 +33,7 @@ class Team:
         half: bool | None = None,
     ) -> None:
         own = Member(recipe.network, recipe.heads)
-        members = {OWN: own, **recipe.loss.members(recipe.network, recipe.ndim)}
+        members = {OWN: own, **recipe.main.members(recipe.network, recipe.ndim)}
         self.step = self.steps = 0
         self.learning: tuple[str, ...] = ()
         self._device = backend.device

@@ -26,7 +26,7 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
     heads. Raises `UsageError` if both networks have not the same tensors there.
     """
     own = model.recipe
-    equal = recipe.heads == own.heads and recipe.loss.means(own.loss)
+    equal = recipe.heads == own.heads and recipe.main.means(own.main)
     if (equal and recipe.network == own.network) or model.lends(recipe):
         return model.with_recipe(recipe), ()
     model.with_recipe(own.model_copy(update={"input": recipe.input}))  # the same channels

@@ -81,13 +81,12 @@ def test_an_exported_package_gives_the_same_instances_again(
     example, out = blobs(model.recipe.tiling.window), tmp_path / "blobs.zip"
     found = export(model, ABOUT, example, out, plugins, pipeline.segment, ENGINE, checked(plugins))
     assert [r.passed for r in found] == [True] * len(found)
-    assert {r.what for r in found} >= {"instances", "output foreground (safetensors)", "output boundary (onnx)"}
+    assert {r.what for r in found} >= {"instances", "output foreground (state dict)", "output boundary (onnx)"}
     again = resolve.load(str(out), plugins)
     assert again.recipe == model.recipe
     assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
     names = set(Opened.at(out).files.sizes)
     assert {
-        "weights.safetensors",
         "weights.pt",
         "weights.onnx",
         "cover.png",
@@ -169,7 +168,15 @@ for kind in ("pytorch_state_dict", "onnx"):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda own: own["plugins"].update(nowhere="1.0"), "pip install seg-toolkit-nowhere"),
+        (lambda own: own["plugins"].update(nowhere="1.0"), "is not installed: .*nowhere; ask the model's author"),
+        (
+            lambda own: own.update(plugins={"nowhere": "1"}, distributions={"nowhere": "some-where"}),
+            "pip install some-where",
+        ),
+        (
+            lambda own: own.update(plugins={"nowhere": "1"}, distributions={"nowhere": "--pre evil"}),
+            "ask the model's author",
+        ),
         (lambda own: own["recipe"]["postprocess"].update(kind="nothing"), "recipe in the package is not valid"),
         (lambda own: own["recipe"]["network"].update(maps=[4, 9]), "do not fit"),
         (lambda own: own.update(schema="toolkit.package/9"), "another version of the toolkit"),
