@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def discs(radius: float = 20, apart: int = 60, side: int = 240) -> np.ndarray:
     grid = np.indices((side, side)) % apart - apart / 2 + 0.5
-    return ((grid**2).sum(0) < radius**2).astype(np.uint8) * 200 + 10
+    return np.asarray(((grid**2).sum(0) < radius**2).astype(np.uint8) * 200 + 10)
 
 
 def ran(model: Path, *arguments: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_a_part_of_an_image_is_cut_and_marked(model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--diameter", "wide"], 2, "a diameter is in pixels"),
+        (["--diameter", "wide"], 2, "a diameter is pixels"),
         (["--diameter", "3um"], 5, "the voxel size is unknown"),
         (["--roi", "5"], 2, "a box is first:last"),
         (["--roi", "1:5"], 5, "the box has 1 axes"),

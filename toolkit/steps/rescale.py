@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.values import runs
+from toolkit.values import attributes, runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -58,7 +58,8 @@ def restore(instances: Instances, by: Sequence[float], shape: Sequence[int]) -> 
         again = np.repeat(np.arange(len(pick)), copies)
         pick, places = pick[again], [*(p[again] for p in places), runs.voxels(low, copies)]
     start = np.ravel_multi_index((*places, np.minimum(first[pick], shape[-1] - 1)), tuple(shape)).astype(np.int64)
-    return Instances.from_runs(shape, start, (stop - first)[pick], instances.owner[pick], instances.scores)
+    there = attributes.moved(instances.attributes, (0,) * len(by), tuple(1 / b for b in by))
+    return Instances.from_runs(shape, start, (stop - first)[pick], instances.owner[pick], instances.scores, there)
 
 
 def _edges(size: int, small: int, by: float) -> Ints:

@@ -16,6 +16,8 @@ from toolkit.values.tiles import Box
 
 CHUNK = 2**24
 """Voxels of objects that are looked at at once."""
+CUT = " cut"
+"""Name of the mark among the attributes, which no method may take."""
 SPAN = re.compile(r"^(\d*):(\d*)$")
 
 
@@ -62,7 +64,6 @@ def within(
             kept.append(runs.of_voxels(index[inside], whose[inside], instances.shape[-1]))
         start, length, owner = (np.concatenate(column) for column in zip(*kept, strict=True))
     left = np.bincount(owner, weights=length, minlength=len(instances)).astype(np.int64)
-    # Objects change their order where they lose their first voxels: the sign of the score takes the mark along.
-    signed = np.copysign(instances.scores, np.where(left < instances.sizes, -1, 1)).astype(np.float32)
-    found = Instances.from_runs(instances.shape, start, length, owner, signed)
-    return replace(found, scores=abs(found.scores)), np.signbit(found.scores)
+    there = {**instances.attributes, CUT: left < instances.sizes}  # objects change their order where they lose voxels
+    found = Instances.from_runs(instances.shape, start, length, owner, instances.scores, there)
+    return replace(found, attributes={k: v for k, v in found.attributes.items() if k != CUT}), found.attributes[CUT]

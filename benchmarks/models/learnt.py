@@ -1,6 +1,6 @@
 """Measure the objects that a model learnt, and write their sizes into its recipe.
 
-    python benchmarks/models/sizes.py DATA:train plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [FURTHER …]
+    python benchmarks/models/learnt.py DATA:train plugins/embedseg/toolkit_embedseg/recipes/embedseg.yaml [FURTHER …]
 
 A training does this by itself (`input.diameter_px`); this is for models that were trained before it did.
 """
