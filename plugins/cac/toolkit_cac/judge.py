@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,13 +33,8 @@ class Judging(nn.Module):
         name = ("network", OTHER)[int(torch.randint(2, ()))]
         states = team.kept(name)
         state = states[int(torch.randint(len(states), ()))]
-        module = team.module(name)
-        if hasattr(module, "drop"):
-            module.drop = float(torch.rand(())) * DROP
-        with torch.no_grad():
+        with torch.no_grad(), dropping(team.module(name), float(torch.rand(())) * DROP):
             said = probability(name, team(name, voxels, state)["affinities"])
-        if hasattr(module, "drop"):
-            module.drop = 0.0
         wanted = targets["affinities"]
         known = wanted >= 0
         wrong = (said >= 0.5) != (wanted == 1)
@@ -49,6 +48,19 @@ class Judging(nn.Module):
         return {"judge": (torch.where(known, each, 0).sum(axes) / known.sum(axes).clamp(min=1)).sum()}
 
 
+@contextmanager
+def dropping(branch: Any, share: float) -> Iterator[None]:
+    """Let the last two layers of a branch lose a share of what they see, if it is one that can."""
+    if not hasattr(branch, "drop"):
+        yield
+        return
+    branch.drop = share
+    try:
+        yield
+    finally:
+        branch.drop = 0.0
+
+
 def probability(name: str, raw: Tensor) -> Tensor:
     """Affinities in [0, 1] of a branch: products of vectors are cut, outputs of their own go through a sigmoid."""
     return raw.clamp(0, 1) if name == "network" else raw.sigmoid()
@@ -59,5 +71,5 @@ def doubts(team: Team, voxels: Tensor, said: Tensor, each: bool) -> Tensor:
     their entropies, of all pairs at once, or of one after the other."""
     if not each:
         return team(JUDGE, torch.cat([voxels, said, entropy(said)], 1))["wrong"]
-    parts = [torch.cat([voxels, a, entropy(a)], 1) for a in said.split(1, 1)]
+    parts = [torch.cat([voxels, a, entropy(a)], 1) for a in torch.split(said, 1, 1)]
     return torch.cat([team(JUDGE, part)["wrong"] for part in parts], 1)
