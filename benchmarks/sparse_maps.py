@@ -28,6 +28,8 @@ SHOWN = 4
 def maps(run: Path, path: Path, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[tuple[int, ...]]]:
     """The image and affinities of its middle, `(*S)` and `(K, *S)`, and the offsets."""
     model = resolve.load(str(run), Catalogue())
+    # Every voxel is kept, foreground or not.
+    model = model.with_recipe(model.recipe.changed(["postprocess.foreground=0"], Catalogue(), model.owner))
     session = Session(model, Backend(), Catalogue())
     image = session.prepare(io.read(path))
     pieces = session.pieces(image, loose=True)
@@ -37,7 +39,7 @@ def maps(run: Path, path: Path, side: int) -> tuple[NDArray[np.float32], NDArray
     head = next(h for h in model.recipe.heads if h.name == "affinities")
     affinity = np.zeros((head.channels, *box.shape), np.float32)
     affinity[:, kept.mask()] = kept["affinities"].T
-    return image.read(box)[0], affinity.clip(0, 1), list(head.offsets or ())
+    return image.image.read(box)[0], affinity.clip(0, 1), list(head.offsets or ())
 
 
 def entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:

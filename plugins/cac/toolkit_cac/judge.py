@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,13 +33,8 @@ class Judging(nn.Module):
         name = ("network", OTHER)[int(torch.randint(2, ()))]
         states = team.kept(name)
         state = states[int(torch.randint(len(states), ()))]
-        module: Any = team.module(name)
-        if hasattr(module, "drop"):
-            module.drop = float(torch.rand(())) * DROP
-        with torch.no_grad():
+        with torch.no_grad(), dropping(team.module(name), float(torch.rand(())) * DROP):
             said = probability(name, team(name, voxels, state)["affinities"])
-        if hasattr(module, "drop"):
-            module.drop = 0.0
         wanted = targets["affinities"]
         known = wanted >= 0
         wrong = (said >= 0.5) != (wanted == 1)
@@ -49,6 +46,19 @@ class Judging(nn.Module):
             odds = (right / bad.clamp(min=1) + 1).reshape(1, -1, *[1] * (wanted.ndim - 2))
             each = torch.where(wrong, odds, 1.0) * each
         return {"judge": (torch.where(known, each, 0).sum(axes) / known.sum(axes).clamp(min=1)).sum()}
+
+
+@contextmanager
+def dropping(branch: Any, share: float) -> Iterator[None]:
+    """Let the last two layers of a branch lose a share of what they see, if it is one that can."""
+    if not hasattr(branch, "drop"):
+        yield
+        return
+    branch.drop = share
+    try:
+        yield
+    finally:
+        branch.drop = 0.0
 
 
 def probability(name: str, raw: Tensor) -> Tensor:

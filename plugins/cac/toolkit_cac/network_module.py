@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -93,8 +93,7 @@ def convolution(
     kernel = (1, extent, extent)[-ndim:] if flat else (extent,) * ndim
     padding = tuple(k // 2 for k in kernel)
     kind: Any = nn.Conv2d if ndim == 2 else nn.Conv3d
-    made: nn.Conv2d | nn.Conv3d = kind(inside, outside, kernel, padding=padding, bias=bias)
-    return made
+    return cast("nn.Conv2d | nn.Conv3d", kind(inside, outside, kernel, padding=padding, bias=bias))
 
 
 def affinities(embedding: Tensor, offsets: Sequence[Offset]) -> Tensor:

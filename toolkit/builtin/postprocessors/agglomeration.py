@@ -117,9 +117,7 @@ class Agglomeration(FromForeground):
         spacing = component.whole.voxel_size or (1.0,) * mask.ndim
         inside = mask & (total > self.inside * STEPS * len(plane))
         label = fragments(boundary, inside, mask, spacing, self.fragments == "slices", self.dust)
-        return merged(
-            (affinity / np.float32(STEPS)).astype(np.float32, copy=False), label, self.threshold, self.quantile
-        )
+        return merged((affinity / STEPS).astype(np.float32), label, self.threshold, self.quantile)
 
 
 def merged(
@@ -147,7 +145,7 @@ def merged(
     label = np.ascontiguousarray(fragments.reshape(volume.shape[1:]), np.uint64)
     with _silent():
         (found,) = waterz.agglomerate(volume, [threshold], fragments=label, scoring_function=SCORE.format(quantile))
-    return np.asarray(found.reshape(shape), np.int64)
+    return np.asarray(found, np.int64).reshape(shape)
 
 
 @contextmanager
