@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolkit.testing.blocks import GOOD, BlockTests, agreement
+from toolkit.testing.blocks import GOOD, BlockTests, agreement, centred
 from toolkit.testing.blockwise import Heads, assemble, prediction
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import empty, examples, worms
@@ -55,7 +55,7 @@ class PostProcessorTests(BlockTests):
         for scene in self._scenes():
             found = self._run(scene)
             assert found.shape == scene.shape, f"instances have shape {found.shape}, the image has {scene.shape}"
-            score = agreement(scene.instances, found)
+            score = (centred if self.spec.detects else agreement)(scene.instances, found)
             assert score >= GOOD, f"F1 {score:.2f}: {len(scene.instances)} objects, {len(found)} found"
 
     def test_scores_are_probabilities(self) -> None:
