@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser check lint types contracts bench bench-gpu gpu reproduce minutes auxiliary clean
+.PHONY: venv demo test mutants browser check lint types contracts bench bench-gpu gpu reproduce minutes auxiliary sparse clean
 
 venv: $(STAMP)
 
@@ -75,6 +75,10 @@ minutes: venv
 auxiliary: venv
 	$(BIN)/python benchmarks/auxiliary.py all --table 2d
 	$(BIN)/python benchmarks/auxiliary.py all --table 3d
+
+# The table of docs/sparse.md: trainings of hours, which go on where they were stopped.
+sparse: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sparse.py all
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,9 +1,9 @@
 """Train and judge the cells of the table of sparse annotation, through the command line, one process at a time.
 
-    python benchmarks/sparse.py pace|all|table [--data FOLDER] [--runs FOLDER] [--cells NAME…]
+    python benchmarks/sparse.py all|table [--data FOLDER] [--runs FOLDER] [--cells NAME…]
 
 Every cell has the same network and the same budget: so many CPU seconds of one thread in steps of the training,
-whatever a step costs. `pace` measures once what steps cost, each phase of each way of teaching by itself, and from that
+whatever a step costs. What steps cost is measured once, each phase of each way of teaching by itself, and from that
 follows how many steps a cell may take. Choosing thresholds and weights on `val`, of which a fifth is looked at, is the
 same work for all cells and comes on top. A cell that has a record is not done again, a run that was stopped goes on;
 cells come in the order of `CELLS`, the most telling first. `table` writes docs/sparse.md from the records.
@@ -117,9 +117,18 @@ def prepared(cell: Cell, said: argparse.Namespace) -> Path:
     return folder
 
 
+def paced(cell: Cell, record: Path) -> list[float]:
+    """What a step of each phase costs: measured once, and the same for all cells of one recipe and teaching."""
+    known, recipe = read(record), DATA[cell.data][0]
+    if cell.teaching not in known.get(recipe, {}):
+        found = measured(recipe, DATA[cell.data][1], cell.teaching)
+        keep(record, known := {**known, recipe: {**known.get(recipe, {}), cell.teaching: found}})
+    return [float(cost) for cost in known[recipe][cell.teaching]]
+
+
 def steps(cell: Cell, said: argparse.Namespace) -> list[int]:
     """Of each phase, within the budget."""
-    pace = read(said.records / "pace.json")[DATA[cell.data][0]][cell.teaching]
+    pace = paced(cell, said.records / "pace.json")
     return [max(1, round(BUDGET * part / cost)) for part, cost in zip(TIMES[cell.teaching], pace, strict=True)]
 
 
@@ -159,7 +168,7 @@ def seconds() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("pace", "all", "table"))
+    parser.add_argument("verb", choices=("all", "table"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "sparse", help="folder of the runs")
     parser.add_argument("--records", type=Path, default=RECORDS, help="folder of what came of the runs")
@@ -168,9 +177,6 @@ def main() -> None:
     said = parser.parse_args()
     for folder in (said.runs, said.records):
         folder.mkdir(parents=True, exist_ok=True)
-    pace = said.records / "pace.json"
-    if said.verb == "pace" or (said.verb == "all" and not pace.is_file()):
-        keep(pace, {r: {w: measured(r, s, w) for w in TIMES} for r, s in {(v[0], v[1]) for v in DATA.values()}})
     if said.verb == "all":
         for cell in CELLS:
             if not said.cells or cell.name in said.cells:

@@ -459,6 +459,25 @@ def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg, monkeypatch
     assert said.error.startswith("error: no installed model says that it suits this image: a (3-D, 1 channel)")
 
 
+NOWHERE = """
+import sys
+import numba.core.caching as caching
+caching.CompileResultCacheImpl._locator_classes = []
+from toolkit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_container_without_a_writable_home_or_cache_runs(here: Path) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    nowhere = dict.fromkeys(("HOME", "SEG_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/dev/null/nowhere")
+    command = [sys.executable, "-c", NOWHERE, "run", "a.tif", "--plugin", "embedseg", "-o", "out", "--workers", "1"]
+    done = subprocess.run(command, env={**os.environ, **nowhere}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (here / "out" / "a.labels.tif").is_file()
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})

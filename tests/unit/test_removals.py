@@ -58,6 +58,12 @@ SAFE = {
     "repair._describe: copyfile": "into the new folder that `whole.folder` made",
     "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
+    # a sparse data set
+    "sparsify.sparsify: write_text": "into the new folder that `whole.folder` made",
+    "sparsify._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
+    "sparsify._copy: copyfile": "into the new folder that `whole.folder` made",
+    "sparsify._describe: copyfile": "into the new folder that `whole.folder` made",
+    "sparsify._describe: write_text ×2": "into the new folder that `whole.folder` made",
     # commands
     "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",

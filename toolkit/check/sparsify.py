@@ -41,21 +41,23 @@ def sparsify(where: str, how: Sparse, folder: Path) -> dict[str, Any]:
         raise InputError("an image has no mask", f"{bare[0]} in {root}", "add it, or name a split: DIR:SPLIT")
     chosen = split or (LEARNT if LEARNT in data.splits else ALL)
     sparse = {item.name for item in open_dataset(f"{root}:{chosen}").items}
-    truths = {item.name: data.truth(item) for item in data.items}
-    objects = [_objects(truths[item.name]) for item in data.items if item.name in sparse]
+    layered, ndim, objects = False, 0, []
+    for item in data.items:  # read twice: all annotations of a data set may be more than memory holds
+        truth = data.truth(item)
+        layered, ndim = layered or len(truth.layers) > 1, truth.ndim
+        if item.name in sparse:
+            objects.append(_objects(truth))
     kept = dict(zip((i.name for i in data.items if i.name in sparse), how.choose(objects), strict=True))
-    letters = ("L" if any(len(t.layers) > 1 for t in truths.values()) else "") + "ZYX"[
-        -next(iter(truths.values())).ndim :
-    ]
+    letters = "L" * layered + "ZYX"[-ndim:]
     with whole.folder(folder) as draft:
         for name in ("images", "masks"):
             (draft / name).mkdir()
         for item in data.items:
             _copy(item.image, draft / "images")
-            layers = truths[item.name].layers
+            layers = data.truth(item).layers
             if item.name in kept:
                 layers = np.where(np.isin(layers, kept[item.name]), layers, UNANNOTATED)
-            _write(draft / "masks" / f"{item.name}.tif", layers if "L" in letters else layers[0])
+            _write(draft / "masks" / f"{item.name}.tif", layers if layered else layers[0])
             if item.void is not None:
                 (draft / "void").mkdir(exist_ok=True)
                 _copy(item.void, draft / "void")

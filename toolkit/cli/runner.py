@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from toolkit.cli import console
@@ -11,6 +12,9 @@ from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
+from toolkit.steps.sizes import Diameter
+from toolkit.steps.within import spans
+from toolkit.values.rescaling import Rescaling
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -20,12 +24,17 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.io.table import need_parquet
 
     looked = io.search(wish.inputs)
-    found = looked.images
+    found: Sequence[io.Found] = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
     if not wish.dry_run:
         writable(out, wish.overwrite)
+    asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
+    Diameter.parse(asked)
+    if wish.roi is not None:
+        spans(wish.roi)
+    found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     wish, why = fitted(wish, found[0], catalogue)
     package, how = chosen(wish, catalogue, found[0])
 
@@ -37,14 +46,14 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
-    from toolkit.running.seen import counted
+    from toolkit.running.seen import counted, resized
 
     session = Session(package, wish.device, catalogue, wish.engine)
     bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
-        wish.features, wish.parquet, wish.min_score,
+        wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
     )  # fmt: skip
     screen = console.progress()
     screen.print(
@@ -60,6 +69,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
+    if ahead.sized.said:
+        screen.print(f"size   {ahead.sized.said}", markup=False)
+    if wish.diameter is None and asked == "off" and package.recipe.input.diameter_px:
+        screen.print("size   seen as it is, as every data set that has splits (--diameter auto)")
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     screen.print(
@@ -75,12 +88,15 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             console.document(asdict(ahead))
         return asdict(ahead)
     begin(ahead, options, wish, room)
+    found = [replace(one, rescaling=ahead.sized) if one.path == ahead.path else one for one in found]
     with bars(len(found), screen) as advance:
         outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
         screen.print(f"note   {where}: {note}", markup=False)
+    if len(good) > 1 and (sizes := resized([Rescaling(**d.size) for d in good if d.size])):
+        screen.print(f"size   {sizes}", markup=False)
     if differ := counted([d.seen for d in good]):
         screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
@@ -115,7 +131,7 @@ def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
 def _objects(done: list[Any]) -> str:
     objects, pairs = sum(d.objects for d in done), sum(d.overlapping for d in done)
     where = f" in {len(done)} images" if len(done) > 1 else ""
-    return f"{objects} objects{where}" + (f", {pairs} overlapping pairs" if pairs else "")
+    return f"{objects} object{'s'[: objects != 1]}{where}" + (f", {pairs} overlapping pairs" if pairs else "")
 
 
 def _duration(seconds: float) -> str:

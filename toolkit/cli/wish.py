@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import InputError, ModelError
+from toolkit.files import bounded
+from toolkit.values.rescaling import Rescaling
 
 if TYPE_CHECKING:
     from toolkit.io import Found
@@ -43,6 +45,11 @@ class Wish:
     channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
+    diameter: str | None = None
+    roi: str | None = None
+    mask: Path | None = None
+    sizes: Mapping[str, Rescaling] = field(default_factory=dict)
+    """At what size the images of a record that is repeated were seen, by path."""
     recipe: dict[str, Any] | None = None
     """The whole recipe of a record that is repeated."""
     sha256: str | None = None
@@ -78,7 +85,7 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     why = ""
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
-    elif wish.recipe is None:
+    elif wish.recipe is None and owner in (None, loaded.owner):
         loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
         recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
@@ -131,10 +138,12 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
     try:
-        data = json.loads(record.read_text(encoding="utf8"))
+        data = bounded.read_json(record, 2**29)
         model, options = data["model"], data["options"]
         inputs = tuple(image["input"] for image in data["images"])
         size = options["voxel_size"]
+        same = wish.model is None and wish.diameter is None
+        sizes = {one["input"]: _rescaling(one["size"]) for one in data["images"] if same and one.get("size")}
         return replace(
             wish,
             inputs=wish.inputs or inputs,
@@ -149,9 +158,17 @@ def repeated(wish: Wish, record: Path) -> Wish:
             features=wish.features or tuple(options.get("features", ())),
             parquet=wish.parquet or bool(options.get("parquet")),
             min_score=wish.min_score or float(options.get("min_score", 0.0)),
+            diameter=wish.diameter or options.get("diameter", "off"),
+            sizes=sizes,
+            roi=wish.roi or options.get("roi"),
+            mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error
+
+
+def _rescaling(plain: Mapping[str, Any]) -> Rescaling:
+    return Rescaling(tuple(float(b) for b in plain["by"]), plain["diameter_px"], plain["said"])
 
 
 def default_out(inputs: tuple[str, ...], stems: list[str]) -> Path:

@@ -64,13 +64,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Source:
-    """Names an image so that any process can read it; `stamp` tells one state of a file from another."""
+    """Names an image, and what is seen of it, so that any process can read it; `stamp` tells one state of a file from
+    another, `by` are the factors that it is rescaled by."""
 
     path: str
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     stamp: str = ""
     frame: int = 0
+    by: tuple[float, ...] = ()
 
     def read(self) -> Image:
         return io.read(Path(self.path), self.axes, self.voxel_size, self.frame)
@@ -92,7 +94,7 @@ class Bench:
     def prepared(self, source: Source, scale: Scale | None = None, image: Image | None = None) -> Prepared:
         """The image of `source`, if it was not read yet; with the `scale` that another process has fitted."""
         if self._prepared is None or self._source != source:
-            self._prepared = self.session.prepare(image or source.read(), scale)
+            self._prepared = self.session.prepare(image or source.read(), scale, source.by)
             self._source = source
         return self._prepared
 

@@ -62,7 +62,7 @@ def activated(raw: Maps, head: Head) -> Maps:
     if head.activation in ("none", "tanh"):
         return np.ascontiguousarray(raw)
     flat = raw.reshape(len(raw), -1)
-    whole = np.zeros((len(raw), -(-flat.shape[1] // LANES) * LANES), np.float32)
+    whole: NDArray[Any] = np.zeros((len(raw), -(-flat.shape[1] // LANES) * LANES), np.float32)
     whole[:, : flat.shape[1]] = flat
     with np.errstate(over="ignore"):  # e^x that is infinite is a probability of 0
         if head.activation == "sigmoid":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,19 +84,22 @@ class TorchEngine:
 def lean(module: torch.nn.Module) -> torch.nn.Module:
     """A copy of a module for inference alone, which gives the same but for rounding and is faster.
 
-    Batch normalisation that follows a convolution is part of it, a ReLU changes in place what nobody else sees, and the
-    channels of weights and maps lie side by side in memory.
+    Batch normalisation that follows a convolution is part of it, a ReLU changes in place what nobody else sees, a part
+    that has a method `lean()` changes itself, and the channels of weights and maps lie side by side in memory.
     """
     import torch
 
-    copy = deepcopy(module).eval()
+    copy: Any = deepcopy(module).eval()
     for part in [part for part in copy.modules() if type(part) is torch.nn.Sequential]:
         _fold(part)
+    for part in copy.modules():
+        if hasattr(part, "lean"):
+            part.lean()
     for weight in copy.parameters():
         if weight.ndim in (4, 5):
             last = torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
             weight.data = weight.data.contiguous(memory_format=last)
-    return copy
+    return cast("torch.nn.Module", copy)
 
 
 def _fold(row: torch.nn.Sequential) -> None:

@@ -38,14 +38,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Origin:
-    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink`, whether it is of one
-    value, so that there is nothing to see, and the post-processor that kept them, `loose` or not."""
+    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink` and rescaled `by`,
+    whether it is of one value, so that there is nothing to see, and the post-processor that kept them, `loose` or
+    not."""
 
     shape: tuple[int, ...]
     shrink: tuple[int, ...]
     postprocess: PostProcessor
     constant: bool = False
     loose: bool = False
+    by: tuple[float, ...] = ()
 
 
 class Pieces:
@@ -107,7 +109,7 @@ class Pieces:
         assert origin is not None, "pieces of an image know their origin"
         about = {
             "lattice": [self.lattice.shape, self.lattice.window, self.lattice.overlap],
-            "origin": [origin.shape, origin.shrink, origin.constant, origin.loose],
+            "origin": [origin.shape, origin.shrink, origin.constant, origin.loose, origin.by],
             "stored": [[p.dense, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
         }
         path = self.folder / INDEX
@@ -118,8 +120,8 @@ class Pieces:
     def open(cls, folder: Path, backend: Backend, postprocess: PostProcessor) -> Pieces:
         """The pieces that were saved in `folder`, kept for `postprocess`."""
         about = json.loads((folder / INDEX).read_text(encoding="utf8"))
-        shape, shrink, constant, loose = about["origin"]
-        origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose)
+        shape, shrink, constant, loose, by = about["origin"]
+        origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose, tuple(by))
         found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
         for number, (dense, sha256) in enumerate(about["stored"]):
             found.put(number, Stored(str(folder / f"{number}.piece"), dense, sha256))

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from toolkit.errors import ModelError
-from toolkit.files import plain_yaml
+from toolkit.files import bounded, plain_yaml
 from toolkit.plugins.sections import Section
 from toolkit.steps.survey import Fit, Survey
 
@@ -61,10 +61,10 @@ class Card(Section):
         """The card of the model whose recipe this file is; an empty one if there is none."""
         path = recipe.with_suffix(".md")
         try:
-            text = path.read_text(encoding="utf8") if path.is_file() else ""
+            text = bounded.read(path).decode("utf8") if path.is_file() else ""
             head, rule, _ = text.removeprefix(RULE).partition(RULE) if text.startswith(RULE) else ("", "", "")
             card: Card = cls.model_validate(plain_yaml.load(head.encode()) if rule else {})
-        except (ValueError, plain_yaml.NotPlain) as error:
+        except (ValueError, OSError, plain_yaml.NotPlain) as error:
             raise ModelError("this model card cannot be read", path, " ".join(str(error).split())[:200]) from error
         return card
 

@@ -95,7 +95,7 @@ def postprocessor(
     def made(function: Callable[..., Any]) -> type[PostProcessor]:
         about = {"needs": dict(needs), "reach": halo, "exact": halo is None, "overlaps": overlaps, "title": title}
         more = {"citation": citation, "aliases": tuple(aliases), "wants": VOXEL_SIZE in _parameters(function, 1)}
-        return _spec(FunctionPostProcessor, kind, function, 1, {**about, **more})
+        return _spec(FunctionPostProcessor, kind, function, 1, {**about, **more})  # type: ignore[type-abstract]
 
     return made
 
@@ -127,7 +127,7 @@ def metric(kind: str, *, lower_is_better: Sequence[str] = ()) -> Callable[[Calla
     """
 
     def made(function: Callable[..., Any]) -> type[Metric]:
-        return _spec(FunctionMetric, kind, function, 2, {"lower_is_better": tuple(lower_is_better)})
+        return _spec(FunctionMetric, kind, function, 2, {"lower_is_better": tuple(lower_is_better)})  # type: ignore[type-abstract]
 
     return made
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializeAsAny, model_validator
 
 from toolkit.errors import InputError, UsageError
-from toolkit.files import plain_yaml
+from toolkit.files import bounded, plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
@@ -180,10 +180,10 @@ class Recipe(Section):
     def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:
         """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
         try:
-            data = plain_yaml.load(path.read_bytes())
+            data = plain_yaml.load(bounded.read(path))
         except FileNotFoundError as error:
             raise InputError("no such recipe file", path, "check the path") from error
-        except plain_yaml.NotPlain as error:
+        except (plain_yaml.NotPlain, OSError) as error:
             raise InputError("this recipe is not valid YAML", path, str(error)) from error
         if not isinstance(data, dict):
             raise InputError("this recipe is not a mapping", path, "see docs/recipes.md for a whole one")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
-from toolkit.files import whole
+from toolkit.files import bounded, whole
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import Member
@@ -18,7 +18,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
 from toolkit.registry.bioimageio.formats import NAMES
-from toolkit.registry.gate import record, yaml
+from toolkit.registry.gate import record, refusing, yaml
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
     The recipe's names are first those of the plugin that the run recorded; `owner` stands where it recorded none.
     """
     if (folder / RECIPE).is_file():
-        yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
+        with refusing("this recipe cannot be read", folder / RECIPE):
+            yaml.parse(bounded.read(folder / RECIPE), folder / RECIPE)
     recorded = trained(folder).get("owner")
     owner = recorded if isinstance(recorded, str) else owner
     return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
@@ -128,7 +129,8 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
 def trained(folder: Path) -> dict[str, Any]:
     """What the training run in a folder says of itself; empty where it says nothing. `ModelError` if it is damaged."""
     path = folder / TRAINING
-    return record.parse(path.read_bytes(), path) if path.is_file() else {}
+    with refusing("the record of this training cannot be read", path):
+        return record.parse(bounded.read(path), path) if path.is_file() else {}
 
 
 def with_weights(

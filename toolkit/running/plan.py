@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
 
 from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
+from toolkit.pipeline.look import rescaling
 from toolkit.running.one import MANY, source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
+from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
+from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
 
 STORED = 0.25
@@ -36,6 +40,9 @@ class Plan:
     image: str
     """What is seen of the first image."""
     notes: tuple[str, ...]
+    path: Path
+    sized: Rescaling
+    """Where the first image is, and at what size it is seen."""
     processes: int = 1
     each: float = 0.0
     disk: float = 0.0
@@ -60,8 +67,11 @@ def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
 
 
 def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
-    session, here = bench.session, bench.prepared(source(one, options))
-    frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
+    session, where = bench.session, source(one, options)
+    original = where.read()
+    sized = one.rescaling or rescaling(session, original, Diameter.parse(options.diameter))
+    here = bench.prepared(replace(where, by=sized.by), None, original)
+    frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice = session.lattice(here)
     work = blocks(lattice, options.block)
     windows = sum(1 for _ in lattice.windows())
@@ -82,11 +92,13 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         seconds=images * frames * windows * pace / split,
         gigabytes=split * each,
         first=one.stem,
-        image=described(here.image, here.shape, session.model.recipe.shrink, frames),
-        notes=_notes(here.image, session.model.recipe.input.spacing_um),
+        image=described(original, here.image.seen, frames),
+        notes=_notes(here.image),
+        path=one.path,
+        sized=sized,
         processes=split,
         each=each,
-        disk=images * frames * prod(here.image.shape) * STORED / 2**30,
+        disk=images * frames * prod(original.shape) * STORED / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
@@ -100,17 +112,6 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def _notes(image: Image, trained_um: tuple[float, ...] | None) -> tuple[str, ...]:
-    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on, or a
-    volume of unknown voxel size."""
-    if image.ndim == 3 and not image.calibrated:
-        return (*image.notes, CUBES)
-    if trained_um is None or not image.calibrated:
-        return image.notes
-    ratio = max(max(a / b, b / a) for a, b in zip(trained_um, image.voxel_size, strict=True))
-    if ratio < 1.25:
-        return image.notes
-    return (
-        *image.notes,
-        f"the model was trained at {list(trained_um)} µm per voxel and this image has {list(image.voxel_size)}",
-    )
+def _notes(image: Image) -> tuple[str, ...]:
+    """The image's own notes, and a warning of a volume of unknown voxel size."""
+    return (*image.notes, CUBES) if image.ndim == 3 and not image.calibrated else image.notes

@@ -13,16 +13,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import StorageError, UsageError
+from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.lock import LOCK, held
 from toolkit.running.trespass import MARK, RECORD, marked, only_marked, only_written
 
-DONE = "done.jsonl"
-FINGERPRINT = "fingerprint.json"
+DONE = "done.txt"
+FINGERPRINT = "fingerprint.txt"
 RESULT = "result"
 FORMER = "former"
 
@@ -49,8 +50,8 @@ class Workspace:
     def done(self) -> dict[str, dict[str, Any]]:
         """What was finished before, by key, as far as its files are still there, and there themselves, not as links."""
         path = self.folder / DONE
-        lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
-        rows = {row["key"]: row for row in map(json.loads, lines)}
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        rows = {row["key"]: row for row in map(_row, lines) if row}
         here = self.work.resolve()
         return {
             key: row
@@ -64,7 +65,7 @@ class Workspace:
             for name in row["files"]:
                 _sync(self.work / name)
             with (self.folder / DONE).open("a", encoding="utf8") as stream:
-                stream.write(json.dumps({"key": key} | row) + "\n")
+                stream.write(_line({"key": key} | row))
                 stream.flush()
                 os.fsync(stream.fileno())
 
@@ -161,9 +162,11 @@ def _restore(space: Workspace) -> None:
 
 def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     path = space.folder / FINGERPRINT
-    before = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
     kept = {space.folder / LOCK, space.folder / MARK}
-    if resume and before is not None:
+    if resume and path.is_file():
+        before = _row(path.read_bytes())
+        if before is None:
+            raise InputError("what is known of the run to resume is damaged", path, "run it anew without --resume")
         changed = sorted(k for k in fingerprint if before.get(k) != fingerprint[k])
         if changed:
             raise UsageError(
@@ -175,7 +178,7 @@ def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
         kept |= {path, space.folder / DONE, *(space.work / f for row in space.done().values() for f in row["files"])}
     _clear(space, kept)
     space.work.mkdir(exist_ok=True)
-    whole.text(path, json.dumps(fingerprint))
+    whole.text(path, _line(fingerprint))
 
 
 def _clear(space: Workspace, kept: set[Path]) -> None:
@@ -205,15 +208,23 @@ def _mend(path: Path) -> None:
         return
     whole = bytearray()
     for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or "key" not in row:
+        if not line.endswith(b"\n") or _row(line) is None:
             break
         whole += line
     if len(whole) < path.stat().st_size:
         os.truncate(path, len(whole))
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A row as a line that ends in its own sha256."""
+    text = json.dumps(row)
+    return f"{text} {sha256(text.encode()).hexdigest()}\n"
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row of a line; None if it is not as it was written."""
+    text, _, digest = line.strip().rpartition(b" ")
+    return dict(json.loads(text)) if sha256(text).hexdigest().encode() == digest else None
 
 
 def _sync(path: Path) -> None:

@@ -59,14 +59,17 @@ def joined(tables: Sequence[Table]) -> Table:
     )
 
 
-def measure(instances: Instances, image: Image, features: Sequence[str] = ()) -> Table:
+def measure(
+    instances: Instances, image: Image, features: Sequence[str] = (), cut: NDArray[np.bool_] | None = None
+) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.
 
     `id`, `score`; `min_y` … first and `max_y` … one past the last voxel along each axis; `centroid_y` … in voxels;
     `area_px` or `volume_px`; `area_um2` or `volume_um3`, NaN if the voxel size is unknown; `overlaps`: other objects
     that share voxels; per channel `mean_0`, `min_0`, `max_0` … over the finite values, NaN if there is none.
     `features`: "shape" adds the columns of `steps.shape`, "intensity" per channel `sum_0` and `deviation_0` (standard
-    deviation). What the method says of each object, `instances.attributes`, follows.
+    deviation). `cut` `(N,)`, if given, is a column: 1 for objects that are more than what is seen of them. What the
+    method says of each object, `instances.attributes`, follows.
     """
     assert instances.shape == image.shape, f"shapes differ: {instances.shape} and {image.shape}"
     axes = image.axes[1:].lower()
@@ -79,6 +82,8 @@ def measure(instances: Instances, image: Image, features: Sequence[str] = ()) ->
     columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
     first, second, _ = instances.overlapping_pairs()
     columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(instances))
+    if cut is not None:
+        columns["cut"] = cut.astype(np.int64)
     for name, values in _intensities(instances, image, "intensity" in features).items():
         columns |= {f"{name}_{channel}": column for channel, column in enumerate(values)}
     if "shape" in features:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from math import isfinite
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,10 +55,11 @@ class MetricTests:
     def test_truth_and_prediction_are_untouched(self) -> None:
         for scene in self._scenes():
             truth, found = scene.truth, _shifted(scene)
-            before = truth.layers.copy(), truth.centres.copy(), found.start.copy(), found.scores.copy()
+            before: tuple[Any, ...] = truth.layers.copy(), truth.centres.copy(), found.start.copy(), found.scores.copy()
             self._value(truth, found)
-            after = truth.layers, truth.centres, found.start, found.scores
-            assert all(map(np.array_equal, before, after)), "count writes into what it compares: work on a copy"
+            after: tuple[Any, ...] = truth.layers, truth.centres, found.start, found.scores
+            same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+            assert all(same), "count writes into what it compares: work on a copy"
 
     def test_pooled_values_are_those_of_sums_if_it_says_so(self) -> None:
         counts = [self.spec.count(scene.truth, _shifted(scene)) for scene in self._scenes()]

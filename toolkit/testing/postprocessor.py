@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class PostProcessorTests(BlockTests):
 
     def test_its_halo_has_a_number_per_axis(self) -> None:
         for ndim in self.ndims:
-            halo = self.spec.halo(ndim)
+            halo: tuple[Any, ...] = self.spec.halo(ndim)
             assert len(halo) == ndim, f"halo({ndim}) is {halo}"
             assert all(isinstance(n, int) and n >= 0 for n in halo), f"halo({ndim}) is {halo}: whole voxels, 0 or more"
 

@@ -37,7 +37,7 @@ def same_for_any_seed(spec: Spec, given: Given) -> None:
     with TemporaryDirectory() as folder:
         task = {"module": kind.__module__, "name": kind.__qualname__, "fields": spec.model_dump(mode="json")}
         (Path(folder) / "task.json").write_text(json.dumps(task), encoding="utf8")
-        np.savez(Path(folder) / "given.npz", **given)
+        np.savez(Path(folder) / "given.npz", **dict[str, Any](given))
         there = _elsewhere(folder)
     differ = [seed for seed, answer in zip(SEEDS, there, strict=True) if answer != here]
     assert not differ, f"with PYTHONHASHSEED={differ[0]} it gives something else: sort what comes out of a set"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, PathDistribution, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from toolkit.errors import InputError, PluginError, ToolkitError, UsageError
 from toolkit.plugins import GROUP
@@ -51,7 +52,7 @@ class There:
             yield Outcome(subject, what, "failed" if why else "ok", why)
 
     def _licence(self) -> str:
-        about = self.about.metadata
+        about: Any = self.about.metadata
         files = [f for f in self.about.files or () if "LICEN" in f.name.upper() or "COPYING" in f.name.upper()]
         if not (about.get("License-Expression") or about.get("License")):
             return 'write license = "BSD-3-Clause", or another one, into pyproject.toml'

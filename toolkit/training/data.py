@@ -98,12 +98,12 @@ class Crops:
             around = truth.centres[rng.integers(len(truth.ids))] + rng.uniform(-spread, spread)
         else:
             around = rng.uniform(0, image.shape)
-        room = margin(training.crop, training.augment)
+        room = margin(training.crop, training.augment, training.scales)
         inner = crop_box(around, training.crop, image.shape)
         outer = inner.grow(room)
         sample = Sample(scale(image.read_reflected(outer)), truth.crop(outer))
         if any(room):
-            sample = warp(sample, training.crop, training.augment, rng)
+            sample = warp(sample, training.crop, training.augment, rng, training.scales)
         for augment in self._augment:
             sample = augment(sample, rng)
         return sample

@@ -105,10 +105,11 @@ class Lattice:
     @classmethod
     def fitted(cls, shape: Shape, window: Shape, overlap: Shape, stride: Shape) -> Lattice:
         """As few windows as those of `window` and `overlap` on an image of `shape`, and as small as so few can be:
-        multiples of `stride`, of which `window` is one."""
+        multiples of `stride`, of which `window` is one; two of it at least, because a network may need neighbours where
+        it sees coarsest."""
         count = [len(cuts) - 1 for cuts in map(cls(shape, window, overlap).cuts, range(len(shape)))]
         least = [-(-(n - o) // c) + o for n, o, c in zip(shape, overlap, count, strict=True)]
-        small = tuple(-(-n // s) * s for n, s in zip(least, stride, strict=True))
+        small = tuple(min(w, max(2, -(-n // s)) * s) for n, s, w in zip(least, stride, window, strict=True))
         return cls(shape, small, tuple(min(o, w - 1) for o, w in zip(overlap, small, strict=True)))
 
     @cached_property

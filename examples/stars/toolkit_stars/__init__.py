@@ -23,6 +23,7 @@ class Stars(Loss):
     def targets(self, truth):
         from stardist.geometry import star_dist
         from stardist.utils import edt_prob
+
         labels = truth.layers.max(0).clip(0)
         rays = star_dist(labels, RAYS).transpose(2, 0, 1)
         return {"probability": edt_prob(labels)[None], "distances": rays.copy(), "known": truth.known[None]}

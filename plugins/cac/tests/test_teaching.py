@@ -188,6 +188,24 @@ def test_the_foreground_does_not_collapse_where_few_objects_are_annotated() -> N
         assert found[truth == 0].mean() < 0.1
 
 
+def test_what_may_be_an_object_is_no_background_in_the_last_phase() -> None:
+    loss = CacLoss(teaching="none")
+    labels = np.full(SHAPE, -1, np.int32)
+    labels[4:10, 4:10] = 1
+    members, targets = team(), batch(labels, loss)
+    head = members.modules["network"].heads["foreground"]
+    head.data.fill_(-3.0)
+    head.data[..., 30, 30] = 3.0
+    for together in (False, True):
+        term = Branches(loss, together=together)(members, VOXELS, targets)["foreground"]
+        pull = torch.autograd.grad(term, head)[0][0, 0] != 0
+        assert pull[20, 20]
+        assert pull[30, 30] != together
+        assert pull[30, 32] != together, "nor is what is within a radius of it"
+        assert pull[4, 12] != together, "nor what is beside an annotated object"
+        assert pull[5, 5]
+
+
 class Bright(nn.Module):
     """Foreground by brightness alone."""
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,7 +31,7 @@ class Judging(nn.Module):
         name = ("network", OTHER)[int(torch.randint(2, ()))]
         states = team.kept(name)
         state = states[int(torch.randint(len(states), ()))]
-        module = team.module(name)
+        module: Any = team.module(name)
         if hasattr(module, "drop"):
             module.drop = float(torch.rand(())) * DROP
         with torch.no_grad():
@@ -59,5 +61,5 @@ def doubts(team: Team, voxels: Tensor, said: Tensor, each: bool) -> Tensor:
     their entropies, of all pairs at once, or of one after the other."""
     if not each:
         return team(JUDGE, torch.cat([voxels, said, entropy(said)], 1))["wrong"]
-    parts = [torch.cat([voxels, a, entropy(a)], 1) for a in said.split(1, 1)]
+    parts = [torch.cat([voxels, a, entropy(a)], 1) for a in torch.split(said, 1, 1)]
     return torch.cat([team(JUDGE, part)["wrong"] for part in parts], 1)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +92,9 @@ def convolution(
     """Padded to `same`; `flat`: one voxel thick across the plane."""
     kernel = (1, extent, extent)[-ndim:] if flat else (extent,) * ndim
     padding = tuple(k // 2 for k in kernel)
-    return cast("Any", nn.Conv2d if ndim == 2 else nn.Conv3d)(inside, outside, kernel, padding=padding, bias=bias)
+    kind: Any = nn.Conv2d if ndim == 2 else nn.Conv3d
+    made: nn.Conv2d | nn.Conv3d = kind(inside, outside, kernel, padding=padding, bias=bias)
+    return made
 
 
 def affinities(embedding: Tensor, offsets: Sequence[Offset]) -> Tensor:

@@ -86,6 +86,20 @@ class TestAgglomeration(PostProcessorTests):
         return TestMutexWatershed().heads(scene)
 
 
-class TestAgglomerationOfSlices(TestAgglomeration):
-    spec = Agglomeration(fragments="slices", dust=4)
+class TestAgglomerationOfSlices(PostProcessorTests):
+    spec = Agglomeration(fragments="slices")
     ndims = (3,)
+
+    def heads(self, scene: Scene) -> Heads:
+        """As in microscopy of slices, a membrane is where two objects meet: its voxels belong together with none."""
+        labels = scene.truth.layers[0]
+        beside = np.stack([np.roll(labels, step, axis) for axis in range(3) for step in (-1, 1)])
+        met = ((beside > 0) & (beside != labels)).any(0)
+        inner = np.where(met, 0, labels)
+        affinities = [
+            (inner > 0) & (inner == np.roll(inner, [-o for o in offset], range(3))) for offset in usual_offsets(3)
+        ]
+        return {
+            "foreground": (labels > 0)[None].astype(np.float32),
+            "affinities": np.stack(affinities).astype(np.float32),
+        }

@@ -16,6 +16,7 @@ from tests.unit.scenes import planes
 from toolkit.check import check
 from toolkit.check.sparse import Sparse
 from toolkit.check.sparsify import sparsify
+from toolkit.cli import main
 from toolkit.errors import InputError, UsageError
 from toolkit.io import open_dataset
 
@@ -141,3 +142,16 @@ def test_nothing_is_written_over_and_an_image_without_mask_is_named(data: Path, 
     with pytest.raises(InputError, match="an image has no mask"):
         sparsify(str(bare), Sparse(), tmp_path / "sparse")
     assert not (tmp_path / "sparse").exists()
+
+
+def test_the_command_says_what_stayed_and_wants_one_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "sparse")
+    assert main(["check", str(data), "--sparsify", "fraction=.2,seed=3", "-o", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == "train"
+    assert main(["check", str(data), "--sparsify", "fraction=.2", "-o", f"{out}-2"]) == 0
+    assert "objects annotated" in capsys.readouterr().out
+    for wrong in (["--sparsify", ""], ["-o", out], ["--sparsify", "", "-o", f"{out}-3", "--fix", f"{out}-4"]):
+        assert main(["check", str(data), *wrong]) == 2
+    assert main(["check", str(data), "--sparsify", "", "-o", out]) == 2, "nothing is written over"

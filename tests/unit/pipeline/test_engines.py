@@ -107,13 +107,21 @@ def test_a_worker_that_lacks_the_engine_is_refused(tmp_path: Path) -> None:
         named.session()
 
 
-@pytest.mark.parametrize("data", [PLAIN, ERFNET], ids=["plain", "erfnet"])
+VOLUME = {
+    **PLAIN,
+    "network": {**PLAIN["network"], "pooling": [[1, 2, 2], [2, 3, 2]], "norm": "none", "convolutions": 1},
+    "tiling": {"window": [4, 24, 16], "overlap": 2},
+    "training": {"crop": [4, 24, 16]},
+}
+
+
+@pytest.mark.parametrize("data", [PLAIN, ERFNET, VOLUME], ids=["plain", "erfnet", "volume"])
 def test_a_lean_module_gives_the_same_but_for_rounding_and_leaves_the_module_as_it_was(
     tmp_path: Path, data: dict[str, Any]
 ) -> None:
     module = load(by_chance(tmp_path / "model", data)).build()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    voxels = torch.rand(1, 1, 32, 32)
+    voxels = torch.rand(1, 1, *data["tiling"]["window"])
     with torch.inference_mode():
         wanted, found = module(voxels), lean(module)(voxels)
     for name, maps in wanted.items():

@@ -117,6 +117,13 @@ def test_an_unknown_plugin_is_not_guessed_to_be_a_package(site: Path) -> None:
         Catalogue().use("xyzzy")
 
 
+@pytest.mark.parametrize("name", ["../x", "x; rm -rf ~", "x\n", "X", "$(id)", "-r x", "é"])
+def test_a_name_that_is_none_is_never_part_of_a_command(site: Path, name: str) -> None:
+    with pytest.raises(UsageError) as said:
+        Catalogue().use(name)
+    assert "pip" not in str(said.value)
+
+
 def test_a_search_says_which_plugins_could_not_be_asked(site: Path) -> None:
     install_bad(site, "raises")
     with pytest.raises(UsageError, match=r"note: plugin bad is broken \(RuntimeError: bad on purpose\)"):

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import packages
 from tests.models import see_through
 from toolkit.cli import main
 from toolkit.cli.wish import Wish, chosen
 from toolkit.errors import ModelError, UsageError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package, resolve
+from toolkit.registry import package, resolve, verify
 from toolkit.registry.install import Wanted, install
 from toolkit.registry.package import TRAINING
 from toolkit.registry.store import Store
+from toolkit.values.instances import Instances
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +80,27 @@ def test_a_record_that_says_too_little_is_no_reason_to_fail_before_an_image_is_n
     assert resolve.load(str(run), Catalogue(), "builtin").owner == "builtin"
     assert main(["export", str(run), "-o", str(tmp_path / "out.zip")]) == 2
     assert "there is no image to show the model on" in capsys.readouterr().err
+
+
+def test_a_recipe_and_weights_beside_a_description_are_not_the_model(run: Path, tmp_path: Path) -> None:
+    """What is tested, installed and run of a package is what its description says."""
+    files = packages.good() | {
+        name: (run / name).read_bytes() for name in ("recipe.yaml", "best.safetensors", TRAINING)
+    }
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    described = resolve.load(str(packages.zipped(tmp_path / "plain.zip", packages.good())), Catalogue())
+    store = Store()
+    for source in (folder, packages.zipped(tmp_path / "m.zip", files)):
+        name = source.name.replace(".", "-")
+        entry = install(str(source), Wanted(name=name), store)
+        assert sorted(p.name for p in store.folder(entry).iterdir()) == sorted(files)
+        assert [result.passed for result in verify.verify(name, Catalogue(), segment)] == [True]
+        for model in (resolve.load(str(source), Catalogue()), resolve.load(name, Catalogue())):
+            assert (model.recipe, model.sha256) == (described.recipe, entry.sha256)
+
+
+def segment(*_: object, **__: object) -> Instances:
+    raise AssertionError("a package of others brings no instances")

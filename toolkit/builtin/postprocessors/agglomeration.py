@@ -6,7 +6,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from threading import Lock
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -116,7 +117,9 @@ class Agglomeration(FromForeground):
         spacing = component.whole.voxel_size or (1.0,) * mask.ndim
         inside = mask & (total > self.inside * STEPS * len(plane))
         label = fragments(boundary, inside, mask, spacing, self.fragments == "slices", self.dust)
-        return merged(affinity / np.float32(STEPS), label, self.threshold, self.quantile)
+        return merged(
+            (affinity / np.float32(STEPS)).astype(np.float32, copy=False), label, self.threshold, self.quantile
+        )
 
 
 def merged(
@@ -155,7 +158,8 @@ def _silent() -> Iterator[None]:
         kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(nowhere, 1)
-            yield
+            with redirect_stdout(StringIO()):
+                yield
         finally:
             ctypes.CDLL(None).fflush(None)  # what the library holds back would come out later
             os.dup2(kept, 1)

@@ -27,8 +27,8 @@ def fragments(
     """
     if slices and mask.ndim == 3:
         found, used = np.zeros(mask.shape, np.int64), 0
-        for plane, *parts in zip(found, boundary, inside, mask, strict=True):
-            label = fragments(*parts, spacing[1:], dust=dust)
+        for plane, edges, free, within in zip(found, boundary, inside, mask, strict=True):
+            label = fragments(edges, free, within, spacing[1:], dust=dust)
             plane[label > 0] = label[label > 0] + used
             used += int(label.max(initial=0))
         return found

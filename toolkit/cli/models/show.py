@@ -25,7 +25,7 @@ def show(
 ) -> None:
     """Show what is known of a model, without running any of it.
 
-    Example: seg models show embedseg
+    Example: seg models show nuclei@best
     """
     from toolkit.registry import resolve, zoo
     from toolkit.registry.store import Store

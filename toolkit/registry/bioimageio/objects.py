@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from bioimageio.core.axis import AxisId
 from bioimageio.core.common import MemberId
-from bioimageio.core.proc_ops import CellposeFlowDynamics, StardistPostprocessing2D, StardistPostprocessing3D
+from bioimageio.core.proc_ops import (  # type: ignore[attr-defined]
+    CellposeFlowDynamics,
+    StardistPostprocessing2D,
+    StardistPostprocessing3D,
+)
 from bioimageio.core.sample import Sample
 from bioimageio.core.tensor import Tensor
 from bioimageio.spec.model import v0_5 as rdf

@@ -43,12 +43,12 @@ def _array(tensor: Tensor, files: Files) -> NDArray[Any]:
 
 
 def _activated(raw: NDArray[np.float32], head: Head) -> NDArray[np.float64]:
-    grown = raw.astype(np.float64)
+    grown: NDArray[np.float64] = raw.astype(np.float64)
     if head.activation == "sigmoid":
-        return 1 / (1 + np.exp(-np.clip(grown, -500, 500)))
+        grown = 1 / (1 + np.exp(-np.clip(grown, -500, 500)))
     if head.activation == "softmax":
         grown = np.exp(grown - grown.max(1, keepdims=True))
-        return grown / grown.sum(1, keepdims=True)
+        grown /= grown.sum(1, keepdims=True)
     return grown
 
 
