@@ -89,6 +89,9 @@ SAFE = {
     # conformance suites
     "recipe.RecipeTests._saved: write_text": "into the temporary folder of a test",
     "device._compiled: write_text": "into a temporary folder",
+    "seeded.same_for_any_seed: write_text": "into a temporary folder",
+    # a new plugin
+    "scaffold._written: write_text": "into the new folder that `whole.folder` made",
 }
 """`module.function: call ×how often`, by the module's last name."""
 

@@ -170,6 +170,13 @@ def _again(given: T) -> T:
         return arrays.read(path, type(given))
 
 
+def centred(expected: Instances, found: Instances) -> float:
+    """F1 of objects that stand for their centres: each belongs to the object that it lies in."""
+    labels = expected.to_labels()
+    hits = {int(labels[tuple(np.rint(centre).astype(int))]) for centre in found.centroids} - {0}
+    return 2 * len(hits) / max(1, len(expected) + len(found))
+
+
 def agreement(expected: Instances, found: Instances, iou: int = 50) -> float:
     """F1 at IoU `iou` per cent; 1 if there is nothing in both."""
     if not len(expected) and not len(found):

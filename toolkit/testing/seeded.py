@@ -48,7 +48,7 @@ def made(spec: Spec, given: Given) -> str:
     match spec:
         case PostProcessor():
             found = assemble(spec, prediction(dict(given)))
-            return f"{found.digest} {found.scores.tobytes().hex()}"
+            return f"scores {found.scores.tobytes().hex()} of {found.digest}"
         case Loss():
             targets = spec.targets(Truth.from_layers(given["truth"]))
             parts = [f"{n} {a.dtype} {a.shape}".encode() + a.tobytes() for n, a in sorted(targets.items())]

@@ -9,10 +9,13 @@ from unittest import SkipTest
 from toolkit.errors import ToolkitError
 from toolkit.plugins.catalogue import Catalogue, Loaded
 from toolkit.plugins.collect import FAMILIES, WORDS
+from toolkit.plugins.ranking import following
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Loss, Network, PostProcessor
+from toolkit.steps.survey import Survey
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeFormTests, RecipeTests
 from toolkit.testing.ideal import DRAWN, Taught, drawn
+from toolkit.testing.scenes import examples
 from toolkit.values.prediction import Head
 
 MANY = 512
@@ -34,7 +37,7 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
         tests = _refused(unfit, "skipped") if unfit else _tests(NetworkTests, made, ndims=ndims)
         yield f"{WORDS['networks']} {kind}", tests
     for kind, spec in loaded.items["losses"].items():
-        made = _default(spec)
+        made = _deduced(_default(spec))
         ndims = tuple(n for n in (2, 3) if made is not None and _works(made.heads, n))
         yield f"{WORDS['losses']} {kind}", _tests(LossTests, made, ndims=ndims)
     for kind, spec in loaded.items["metrics"].items():
@@ -54,7 +57,9 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
             outputs = sum(head.channels for head in recipe.heads)
             same = "a recipe with fewer outputs and the same network, losses and post-processor is"
             large = f"its heads have {outputs} outputs; inherit from toolkit.testing.RecipeTests with `changes`"
-            yield subject, _recipe(f"{plugin}:{name}", same if parts in whole else large if outputs > MANY else "")
+            changes = following(recipe, _small(recipe.ndim))
+            why = same if parts in whole else large if outputs > MANY else ""
+            yield subject, _recipe(f"{plugin}:{name}", changes, why)
             whole.add(parts)
     for kind, spec in loaded.items["postprocessors"].items():
         if kind not in used:
@@ -96,10 +101,16 @@ def _recipes(plugin: str, names: Iterable[str]) -> tuple[list[tuple[str, Recipe]
     return sorted(found, key=lambda each: sum(head.channels for head in each[1].heads)), broken
 
 
-def _recipe(name: str, why: str) -> type:
-    """All tests of a recipe, or those of its form, with the reason why there are no others."""
+def _small(ndim: int) -> Survey:
+    """What is known of the objects of the scenes."""
+    return Survey.of([scene.truth for scene in examples((ndim,))])
+
+
+def _recipe(name: str, changes: tuple[str, ...], why: str) -> type:
+    """All tests of a recipe, with what it deduces from the small objects of the scenes, or those of its form, with the
+    reason why there are no others."""
     if not why:
-        return type("Tests", (RecipeTests,), {"name": name})
+        return type("Tests", (RecipeTests,), {"name": name, "changes": changes})
     return type("Tests", (RecipeFormTests, _refused(f"not run: {why}", "skipped")), {"name": name})
 
 
@@ -133,6 +144,15 @@ def _unfit(network: Network | None, ndims: tuple[int, ...]) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _deduced(spec: Any) -> Any:
+    """A spec for the small objects of the scenes, as far as it says what follows from them for any number of axes."""
+    if spec is None:
+        return None
+    said = {name: because.value for name, because in spec.deduced(_small(2)).items()}
+    numbers = {name: value for name, value in said.items() if isinstance(value, int | float)}
+    return type(spec).model_validate({**spec.model_dump(), **numbers})
 
 
 def _works(question: Any, ndim: int) -> bool:
