@@ -5,8 +5,7 @@ from __future__ import annotations
 from toolkit_cac.loss import CacLoss
 from toolkit_cac.network import ResidualUNet
 
-from toolkit.testing import LossTests, NetworkTests, RecipeTests
-from toolkit.testing.recipe import RecipeFormTests
+from toolkit.testing import LossTests, NetworkTests, RecipeFormTests, RecipeTests
 
 SMALL = "network.maps=[4,6]"
 
