@@ -63,7 +63,7 @@ def pulled(loss: Loss, truth: Truth) -> dict[str, np.ndarray]:
     return {name: (np.zeros(head.shape) if head.grad is None else head.grad.numpy())[0] for name, head in raw.items()}
 
 
-@pytest.mark.parametrize("loss", losses())
+@pytest.mark.parametrize("loss", list(losses()))
 def test_a_loss_pulls_no_head_where_nothing_near_is_annotated(loss: Loss) -> None:
     found = pulled(loss, Truth.from_layers(SPARSE[None]))
     free = PAIRED.get(loss.kind, ())
@@ -75,7 +75,7 @@ def test_a_loss_pulls_no_head_where_nothing_near_is_annotated(loss: Loss) -> Non
     assert any(gradient[..., :FAR].any() for gradient in found.values()), "what is annotated teaches"
 
 
-@pytest.mark.parametrize("loss", losses())
+@pytest.mark.parametrize("loss", list(losses()))
 def test_known_background_teaches_what_unannotated_voxels_do_not(loss: Loss) -> None:
     dense, sparse = (pulled(loss, Truth.from_layers(x[None])) for x in (ANNOTATED, SPARSE))
     differs = any(not np.array_equal(dense[name], sparse[name]) for name in dense)

@@ -41,7 +41,8 @@ def sparsify(where: str, how: Sparse, folder: Path) -> dict[str, Any]:
         raise InputError("an image has no mask", f"{bare[0]} in {root}", "add it, or name a split: DIR:SPLIT")
     chosen = split or (LEARNT if LEARNT in data.splits else ALL)
     sparse = {item.name for item in open_dataset(f"{root}:{chosen}").items}
-    layered, ndim, objects = False, 0, []
+    layered, ndim = False, 0
+    objects: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for item in data.items:  # read twice: all annotations of a data set may be more than memory holds
         truth = data.truth(item)
         layered, ndim = layered or len(truth.layers) > 1, truth.ndim
