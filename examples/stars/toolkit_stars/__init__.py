@@ -36,8 +36,7 @@ class Stars(Loss):
 
 @postprocessor("stars", needs={"probability": 1, "distances": RAYS}, halo=48, title="StarDist's decoder")
 def stars(heads, probability: Annotated[float, Search(0.2, 0.8)] = 0.5, overlap: float = 0.4):
-    from stardist import non_maximum_suppression, polygons_to_label
-    from stardist.geometry import dist_to_coord
+    from stardist import dist_to_coord, non_maximum_suppression, polygons_to_label
 
     rays, sure = np.maximum(np.moveaxis(heads["distances"], 0, -1), 1e-3), heads["probability"][0]
     points, probi, lengths = non_maximum_suppression(rays, sure, prob_thresh=probability, nms_thresh=overlap)

@@ -24,6 +24,7 @@ class Points(Gathering):
 
     kind: Literal["points"] = "points"
     detects: ClassVar[bool] = True
+    overlaps: ClassVar[bool] = True
     shaping: ClassVar[tuple[str, ...]] = ("source", "unit")
 
     source: Literal["gauss", "votes"] = "gauss"
