@@ -56,4 +56,4 @@ def tensors(targets: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Targets of one crop as a batch of one."""
     import torch
 
-    return {name: torch.from_numpy(np.ascontiguousarray(value))[None] for name, value in targets.items()}
+    return {name: torch.from_numpy(np.array(value, order="C"))[None] for name, value in targets.items()}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.testing.blocks import GOOD, BlockTests, agreement, centred
 from toolkit.testing.blockwise import Heads, assemble, prediction
+from toolkit.testing.division import GOOD, BlockTests, agreement, centred
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import empty, examples, worms
 from toolkit.testing.seeded import same_for_any_seed

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from toolkit.builtin.postprocessors.instances import AsInstances
-from toolkit.testing.blocks import agreement
 from toolkit.testing.blockwise import assemble, grid, prediction
+from toolkit.testing.division import agreement
 from toolkit.testing.scenes import Scene, blobs, worms
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
