@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.files import whole as files
+from toolkit.files.failpoint import failpoint
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
@@ -63,13 +64,16 @@ def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, 
 
 
 def write(path: Path, value: Any) -> str:
-    """Write a dataclass; the file is there as a whole or not at all. Returns its sha256."""
+    """Write a dataclass; the file is there as a whole or not at all, though not synced. Returns its sha256."""
     from safetensors.numpy import save
 
     arrays, about = flat(value)
     data = save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, {ABOUT: json.dumps(about)})
-    with files.file(path) as draft:
+    with files.file(path, lasting=False) as draft:
+        failpoint("part.before")
         draft.write_bytes(data)
+        failpoint("part.written")
+    failpoint("part.named")
     return hashlib.sha256(data).hexdigest()
 
 

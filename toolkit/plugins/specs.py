@@ -147,7 +147,8 @@ class Pass:
     the part that a block needs, where `box` is the block with its halo; it is cut before it is sent.
 
     Fragments and states are frozen dataclasses of arrays, mappings of names to arrays, numbers, texts, tuples of these,
-    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments.
+    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments,
+    `state` that of what `reduce` gives: where it is named, a run that was stopped does not reduce again.
     """
 
     local: Callable[[Any, Any, Backend], Any]
@@ -155,6 +156,7 @@ class Pass:
     fragment: type[Any]
     gathers: bool = False
     """`local` only hands its piece on: no other process is asked for it."""
+    state: type[Any] | None = None
 
 
 class PostProcessor(Spec):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.passes import sweep
-from toolkit.pipeline.session import Prepared, Session
-from toolkit.pipeline.workers import tools, workers
+from toolkit.pipeline.session import Prepared
+from toolkit.pipeline.shelf import Shelf
+from toolkit.pipeline.tools import tools
+from toolkit.pipeline.workers import Map, serial, workers
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
 from toolkit.running.seen import nothing
+from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
 from toolkit.steps.shrink import enlarge
@@ -27,8 +29,13 @@ from toolkit.values.frames import stack
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import blocks
 
+FEW = 8
+"""What is done of an image of no more windows is not worth keeping."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
+
+
+SCALE = "scale"
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,14 @@ class Done:
     """Exit code of the error."""
 
 
-def one_image(model: Model, options: Options, folder: str, processes: int, found: Found) -> Done:
-    """Segment, measure and write one image; an input that cannot be used gives its sentence."""
+def one_image(model: Model, options: Options, space: Workspace, processes: int, found: Found) -> Done:
+    """Segment, measure and write one image; an input that cannot be used gives its sentence.
+
+    What was done of it before is on its shelf in `space` and is not done again.
+    """
     began = time.perf_counter()
     bench: Bench = tools()
-    session = bench.session
-    # Each process works on one image at a time; what it keeps of it is gone with it.
-    pieces = Path(folder).parent / f"pieces-{os.getpid()}"
+    session, folder = bench.session, space.work
     try:
         where = source(found, options)
         frames = io.frames(found.path, where.axes, where.voxel_size)
@@ -67,16 +75,20 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         scale: Scale | None = None
         for number, original in enumerate(frames):
             at = replace(where, frame=number)
-            here = bench.prepared(at, scale, original)
+            shelf = Shelf(space.shelf(key(found)) / str(number), key(found))
+            shelf.tidy()
+            here = bench.prepared(at, scale or shelf.load(SCALE, Scale), original)
             scale = here.scale if session.model.recipe.normalise.together else None
-            objects = _objects(session, model, at, here, options, processes, pieces)
+            objects = _objects(bench, model, at, here, options, processes, shelf)
             parts.append(objects.select(objects.scores >= options.min_score) if options.min_score else objects)
             tables.append(measure(parts[-1], original, options.features))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
-        files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points,
+        if stamp(found.path) != where.stamp:
+            raise InputError("the image changed while it was read", found.path, "run again when it is whole")
+        files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet)  # fmt: skip
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
@@ -98,32 +110,33 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
 
 
 def _objects(
-    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, pieces: Path
+    bench: Bench, model: Model, where: Source, here: Prepared, options: Options, processes: int, shelf: Shelf
 ) -> Instances:
+    session, postprocess = bench.session, bench.session.model.recipe.postprocess
     lattice = session.lattice(here)
-    many = len(blocks(lattice, options.block)) > 1 or sum(1 for _ in lattice.windows()) >= MANY
-    try:
-        if processes > 1 and many:
-            return _by_processes(session, model, where, here, options, processes, pieces)
-        kept = session.pieces(here, folder=pieces)
-        return session.objects(kept, session.model.recipe.postprocess, options.block)
-    finally:
-        shutil.rmtree(pieces, ignore_errors=True)
-
-
-def _by_processes(
-    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, folder: Path
-) -> Instances:
-    """The objects of one image; all pieces are there before the first pass begins."""
-    with workers(processes, partial(Bench.of, model)) as run:
-        remote = partial(pieces_elsewhere, where, here.scale, str(folder))
-        kept = session.pieces(here, folder=folder, run=run, remote=remote)
-        if here.scale.constant:
-            return Instances.empty(here.shape)
+    work, windows = blocks(lattice, options.block), sum(1 for _ in lattice.windows())
+    if here.scale.constant or (len(work) == 1 and windows <= FEW):
+        return session.objects(session.pieces(here), postprocess, options.block)
+    if SCALE not in shelf.known(SCALE):
+        shelf.save(SCALE, here.scale)
+    with ExitStack() as stack:
+        run: Map = serial
+        remotes: dict[str, Any] = {}
+        if processes > 1 and (len(work) > 1 or windows >= MANY):
+            run = stack.enter_context(workers(processes, partial(Bench.of, model)))
+            remotes = {
+                "pieces": partial(pieces_elsewhere, where, here.scale, str(shelf.folder)),
+                "blocks": partial(block_elsewhere, str(shelf.folder)),
+            }
+        kept = session.pieces(here, shelf=shelf, run=run, remote=remotes.get("pieces"))
         kept.save()
-        work, postprocess = blocks(kept.lattice, options.block), session.model.recipe.postprocess
-        found = sweep(postprocess, kept, work, run=run, remote=partial(block_elsewhere, str(folder)))
+        found = sweep(postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks"))
     return enlarge(found, session.model.recipe.shrink, here.shape)
+
+
+def key(found: Found) -> str:
+    """The name of an image in a run."""
+    return str(found.folder / found.stem)
 
 
 def source(found: Found, options: Options) -> Source:

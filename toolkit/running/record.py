@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -50,6 +51,15 @@ def versions() -> dict[str, str]:
     """Versions of the toolkit, its plugins, Python and the libraries on which the result depends."""
     ours = {d.name: d.version for d in distributions() if d.name and d.name.startswith("seg-toolkit")}
     return ours | {"python": sys.version.split()[0]} | {name: version(name) for name in ("torch", "numpy", "monai")}
+
+
+def engine(device: str) -> str:
+    """What computes: other vector units, or another GPU, round differently."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def stamp(path: Path) -> str:

@@ -97,4 +97,4 @@ class PatchPerPix(Options, PostProcessor):
         def unite(parts: Iterator[assembly.Linked], state: Selection, backend: Backend) -> Instances:
             return assembly.assembled(list(parts), state, self)
 
-        return Pass(scores, select, assembly.Scored), Pass(edges, unite, assembly.Linked)
+        return Pass(scores, select, assembly.Scored, state=Selection), Pass(edges, unite, assembly.Linked)

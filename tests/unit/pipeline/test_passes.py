@@ -27,6 +27,7 @@ from toolkit.pipeline.engines import TorchEngine
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import processes
 from toolkit.plugins import seams
 from toolkit.plugins.specs import Pass, PostProcessor
@@ -131,11 +132,12 @@ def test_workers_predict_each_window_once(tmp_path: Path, workers: int) -> None:
     seen = session.prepare(where.read())
     with processes(workers, partial(Bench.of, model)) as run:
         remote = partial(pieces_elsewhere, where, seen.scale, str(folder))
-        kept = session.pieces(seen, folder=folder, run=run, remote=remote, share=3)
+        shelf = Shelf(folder, "a")
+        kept = session.pieces(seen, shelf=shelf, run=run, remote=remote)
         assert len(list(folder.glob("*.piece"))) == len(kept.windows) > 6
         kept.save()
         found = sweep(
-            session.model.recipe.postprocess, kept, blocks(kept.lattice, 32), run=run,
+            session.model.recipe.postprocess, kept, blocks(kept.lattice, 32), shelf=shelf, run=run,
             remote=partial(block_elsewhere, str(folder)),
         )  # fmt: skip
     assert found == session.objects(session.pieces(seen))
@@ -227,7 +229,7 @@ def test_a_disk_that_fills_says_how_much_is_free(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module.arrays, "write", full)
-    with pytest.raises(StorageError, match=r"cannot keep what the network said: .*No space left.*GiB are free"):
+    with pytest.raises(StorageError, match=r"cannot keep what is done: .*No space left.*GiB are free"):
         stored(tmp_path)
 
 
