@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -48,7 +49,7 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
 
 def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], prefix: str = "") -> T:
     """The dataclass `cls` of which `flat` gave these."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name, kind = f"{prefix}{field.name}", hints[field.name]
@@ -90,6 +91,11 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
     with safe_open(path, framework="numpy") as file:
         yield file, json.loads(file.metadata()[ABOUT])
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _plain(item: Any) -> bool:

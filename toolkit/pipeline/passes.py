@@ -45,6 +45,16 @@ class Work:
         return f"block {self.block.index} [{where}] in pass {self.number + 1}"
 
 
+class Again:
+    """Values that are made when they are asked for, and as often: no two of them need be in memory."""
+
+    def __init__(self, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
+        self._make, self._of = make, of
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._make, self._of)
+
+
 Remote = Callable[[Work], str]
 """Does the work of a block somewhere, leaves its fragment in the folder of the pieces and gives the file's sha256."""
 
@@ -83,8 +93,12 @@ def sweep(
             state = shelf.load(saved, step.state)
             continue
         work = (_work(number, state, postprocess, pieces, block) for block in blocks)
-        if step.gathers or shelf is None:
-            fragments: Iterator[Any] = map(partial(local, postprocess, pieces, loose), work)
+        if step.gathers:
+            fragments: Iterable[Any] = Again(partial(local, postprocess, pieces, loose), [
+                Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)
+            ])  # fmt: skip
+        elif shelf is None:
+            fragments = list(map(partial(local, postprocess, pieces, loose), work))
         else:
             remote = remote or partial(store, postprocess, pieces)
             fragments = shelved(postprocess, number, work, shelf, run, remote)
@@ -98,7 +112,7 @@ def sweep(
 
 def shelved(
     postprocess: PostProcessor, number: int, work: Iterable[Work], shelf: Shelf, run: Map, remote: Remote
-) -> Iterator[Any]:
+) -> Iterable[Any]:
     """The fragments of a pass: those that are not on the shelf are made first, each is read when it is asked for."""
     kind, files, todo = postprocess.passes()[number].fragment, [], []
 
@@ -111,7 +125,7 @@ def shelved(
 
     for done, sha256 in enumerate(run(remote, missing())):
         shelf.add(*todo[done], sha256)
-    return (arrays.read(shelf.folder / file, kind) for file in files)
+    return Again(lambda file: arrays.read(shelf.folder / file, kind), files)
 
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:

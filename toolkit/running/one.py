@@ -17,6 +17,7 @@ from toolkit.pipeline.session import Prepared
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.tools import tools
 from toolkit.pipeline.workers import Map, serial, workers
+from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
@@ -35,6 +36,8 @@ MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
 
 
+BLOCK = 400
+"""Voxels per axis of a block."""
 SCALE = "scale"
 
 
@@ -114,9 +117,9 @@ def _objects(
 ) -> Instances:
     session, postprocess = bench.session, bench.session.model.recipe.postprocess
     lattice = session.lattice(here)
-    work, windows = blocks(lattice, options.block), sum(1 for _ in lattice.windows())
+    work, windows = blocks(lattice, usual(options.block, postprocess)), sum(1 for _ in lattice.windows())
     if here.scale.constant or (len(work) == 1 and windows <= FEW):
-        return session.objects(session.pieces(here), postprocess, options.block)
+        return session.objects(session.pieces(here), postprocess)
     if SCALE not in shelf.known(SCALE):
         shelf.save(SCALE, here.scale)
     with ExitStack() as stack:
@@ -132,6 +135,12 @@ def _objects(
         kept.save()
         found = sweep(postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks"))
     return enlarge(found, session.model.recipe.shrink, here.shape)
+
+
+def usual(block: int | None, postprocess: PostProcessor) -> int | None:
+    """Voxels per axis of a block: if the user does not say, as many as memory holds easily, where blocks change
+    nothing."""
+    return block or (BLOCK if postprocess.exact else None)
 
 
 def key(found: Found) -> str:
