@@ -37,6 +37,9 @@ def run(
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
     voxel_size: Annotated[str | None, typer.Option(help="Micrometres per voxel, (Z,)Y,X.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Let the workers of a dask cluster do it.")
+    ] = None,
     block: Annotated[int | None, typer.Option(min=1, help="Voxels per axis of the pieces that are worked on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
@@ -74,6 +77,7 @@ def run(
         axes=axes,
         voxel_size=_numbers(voxel_size),
         workers=workers,
+        scheduler=scheduler,
         block=block,
         resume=resume,
         overwrite=overwrite,

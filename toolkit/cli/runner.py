@@ -45,7 +45,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
-        wish.features, wish.parquet, wish.min_score,
+        wish.features, wish.parquet, wish.min_score, wish.scheduler,
     )  # fmt: skip
     screen = console.progress()
     screen.print(
@@ -63,9 +63,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     screen.print(f"image  {ahead.image}", markup=False)
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
+    windows = f" of {ahead.windows} windows" if ahead.windows > 1 else ""
+    disk = f", {ahead.disk:.1f} GB of disk" if ahead.disk >= 0.1 else ""
     screen.print(
-        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} on {backend.device}"
-    )
+        f"plan   {images}{blocks}{windows}, about {ahead.gigabytes:.1f} GB{disk}, about {_duration(ahead.seconds)} on "
+        f"{backend.device}", soft_wrap=True,
+    )  # fmt: skip
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
     if looked.skipped:

@@ -28,6 +28,7 @@ class Wish:
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0
+    scheduler: str | None = None
     block: int | None = None
     resume: bool = False
     overwrite: bool = False

@@ -27,6 +27,9 @@ class Gathering(PostProcessor):
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         """The objects of the whole image, from what was kept of it."""
 
+    def holds(self) -> float:
+        return 45
+
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         box = Box.whole(prediction.box.shape)
         whole = Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size)

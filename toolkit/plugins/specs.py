@@ -201,6 +201,11 @@ class PostProcessor(Spec):
         search, own = self.tunable()[name], float(getattr(self, name))
         return max(own, search.high) if up else min(own, search.low)
 
+    def holds(self) -> float:
+        """Bytes that the reduces hold at once for each voxel that is kept, beside its piece where a pass gathers: what
+        the plan of a run says of memory."""
+        return 0
+
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         """Raise `ValueError` if these heads are not what this post-processor reads."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
+from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.session import Prepared
@@ -20,7 +21,7 @@ from toolkit.pipeline.workers import Map, serial, workers
 from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
-from toolkit.running.record import stamp
+from toolkit.running.record import stamp, versions
 from toolkit.running.seen import nothing
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
@@ -125,8 +126,10 @@ def _objects(
     with ExitStack() as stack:
         run: Map = serial
         remotes: dict[str, Any] = {}
-        if processes > 1 and (len(work) > 1 or windows >= MANY):
-            run = stack.enter_context(workers(processes, partial(Bench.of, model)))
+        if options.scheduler or (processes > 1 and (len(work) > 1 or windows >= MANY)):
+            make = partial(Bench.of, model)
+            elsewhere = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
+            run = stack.enter_context(elsewhere)
             remotes = {
                 "pieces": partial(pieces_elsewhere, where, here.scale, str(shelf.folder)),
                 "blocks": partial(block_elsewhere, str(shelf.folder)),

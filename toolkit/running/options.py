@@ -15,7 +15,8 @@ DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict"
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. `block`: voxels per axis of a block, or None for one; `workers`: processes."""
+    """How to run. `block`: voxels per axis of a block, or None for what suits the method; `workers`: processes;
+    `scheduler`: address of a dask cluster that works instead of them."""
 
     out: Path
     axes: str | None = None
@@ -29,6 +30,7 @@ class Options:
     features: tuple[str, ...] = ()
     parquet: bool = False
     min_score: float = 0.0
+    scheduler: str | None = None
 
     def kept(self) -> dict[str, Any]:
         """What a record says of them."""

@@ -7,15 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io import Found
-from toolkit.pipeline.session import Session
-from toolkit.running.one import source
+from toolkit.pipeline.session import Prepared, Session
+from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.values.image import Image
 from toolkit.values.tiles import blocks
+from toolkit.values.voxels import Voxels
 
 STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
@@ -24,8 +26,9 @@ CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on one window of the first image. `gigabytes` are those of all `processes`, `disk`
-    those of the results; `block` is the longest side of a block in voxels."""
+    """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes`, of
+    which one more takes `each` and what all blocks are reduced to takes `reduced`; `disk` those of the results and of
+    what is kept until then; `block` is the longest side of a block in voxels."""
 
     images: int
     blocks: int
@@ -38,6 +41,7 @@ class Plan:
     notes: tuple[str, ...]
     processes: int = 1
     each: float = 0.0
+    reduced: float = 0.0
     disk: float = 0.0
     block: int = 1
     ndim: int = 2
@@ -61,35 +65,62 @@ def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
 def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
     here = session.prepare(source(one, options).read())
     frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
-    lattice = session.lattice(here)
-    work = blocks(lattice, options.block)
+    lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
+    work = blocks(lattice, usual(options.block, postprocess))
     windows = sum(1 for _ in lattice.windows())
-    for _ in session.kept(here, [0]):  # the first window warms up
-        pass
-    began = time.perf_counter()
-    for _ in session.kept(here, [0]):
-        pass
-    pace = time.perf_counter() - began
-    halo = session.model.recipe.postprocess.halo(here.image.ndim)
+    sample = _sampled(session, here, windows)
+    halo = postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
-    heads = 4 * sum(head.channels for head in session.model.heads) * voxels
-    split = min(options.workers, max(images, len(work)))
-    each = peak() + 2 * heads / 2**30
+    split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
+    split = max(1, split)
+    size = here.image.shape
+    pieces, share = sample.bytes * prod(size), voxels / prod(size)
+    gathers = any(step.gathers for step in postprocess.passes())
+    reduced = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
+    each = peak() + (0 if gathers else 2 * pieces * share) / 2**30
+    shelved = windows > FEW or len(work) > 1
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * frames * windows * pace / split,
-        gigabytes=split * each,
+        seconds=images * frames * windows * sample.seconds / split,
+        gigabytes=(split if images > 1 else 1) * reduced / 2**30 + split * each,
         first=one.stem,
         image=described(here.image, here.shape, session.model.recipe.shrink, frames),
         notes=_notes(here.image, session.model.recipe.input.spacing_um),
         processes=split,
         each=each,
-        disk=images * frames * prod(here.image.shape) * STORED / 2**30,
+        reduced=reduced / 2**30,
+        disk=(images * frames * prod(size) * STORED + shelved * split * pieces) / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of some windows: seconds for each, and for each voxel of the image the share that is kept, and its bytes."""
+
+    seconds: float
+    kept: float
+    bytes: float
+
+
+def _sampled(session: Session, here: Prepared, windows: int) -> Sample:
+    """The first, the middle and the last window, with all passes."""
+    postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1})
+    for _ in session.kept(here, numbers[:1]):  # warms up
+        pass
+    began = time.process_time()
+    found = list(session.kept(here, numbers))
+    for piece in found:
+        state: Any = None
+        for step in postprocess.passes():
+            state = step.reduce([step.local(piece, state, session.backend)], state, session.backend)
+    seconds = time.process_time() - began
+    size = sum(piece.box.size for piece in found)
+    kept = sum(len(piece) if isinstance(piece, Voxels) else piece.box.size for piece in found)
+    return Sample(seconds / len(found), kept / size, sum(piece.nbytes for piece in found) / size)
 
 
 def peak() -> float:

@@ -64,7 +64,7 @@ def run(
         before = space.done()
         todo = [f for f in found if key(f) not in before]
         results = {name: Done(**{k: v for k, v in row.items() if k != "key"}) for name, row in before.items()}
-        across = len(todo) > 1 and options.workers > 1
+        across = len(todo) > 1 and options.workers > 1 and not options.scheduler
         make = partial(Bench.of, model) if across else partial(Bench, session)
         with (
             _resumable(results, len(found), space),

@@ -98,6 +98,9 @@ class EmbedSegClusters(Gathering):
     def cut(self, piece: Voxels) -> Voxels:
         return piece.select(piece["seediness"] > self.foreground)
 
+    def holds(self) -> float:
+        return 55
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 

@@ -56,6 +56,10 @@ class PatchPerPix(Options, PostProcessor):
 
         return kept.cut(piece, self)
 
+    def holds(self) -> float:
+        """Score, rank and place of a patch, and its members as bits."""
+        return 24 + self.voxels / 8
+
     def deduced(self, survey: Survey) -> Deduced:
         return {"patch": fitting(survey)} if survey.objects else {}
 

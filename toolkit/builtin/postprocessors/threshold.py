@@ -30,6 +30,9 @@ class Threshold(FromForeground):
         touching = f"{100 * survey.touching:.0f} % of the objects touch"
         return Fit(0.2, f"{touching}, and those become one") if survey.crowded else Fit(0.6, touching)
 
+    def holds(self) -> float:
+        return 9
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         (step,) = self.passes()
         found: Instances = step.reduce([step.local(voxels, None, backend)], None, backend)
