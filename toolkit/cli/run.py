@@ -52,6 +52,11 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlays; else of the first 50.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
+    stage: Annotated[str | None, typer.Option(help="Make one stage alone, as a job of a cluster.")] = None,
+    only_blocks: Annotated[
+        str | None, typer.Option(metavar="I:J", help="Of a --stage, only these windows or blocks.")
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="With --dry-run, print a script of jobs.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a run of hours.")] = False,
     as_json: console.Json = False,
 ) -> None:
@@ -78,6 +83,9 @@ def run(
         voxel_size=_numbers(voxel_size),
         workers=workers,
         scheduler=scheduler,
+        stage=stage,
+        only=_range(only_blocks, stage),
+        slurm=slurm,
         block=block,
         resume=resume,
         overwrite=overwrite,
@@ -94,6 +102,15 @@ def run(
     if not wish.inputs:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     execute(wish, catalogue(context), as_json)
+
+
+def _range(text: str | None, stage: str | None) -> range | None:
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if stage is None or not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise UsageError("these are no blocks of a stage", f"--only-blocks {text}", "such as --stage pieces 0:64")
+    return range(int(first), int(last))
 
 
 def _features(text: str | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
@@ -27,7 +28,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
-    if not wish.dry_run:
+    if not wish.dry_run and wish.stage is None:
         writable(out, wish.overwrite)
     wish, why = fitted(wish, found[0], catalogue)
     package = chosen(wish, catalogue)
@@ -57,6 +58,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
     session = Session(package, backend, catalogue)
+    if wish.stage is not None:
+        from toolkit.running.array import make
+
+        count = make(found, session, options, wish.stage, wish.only)
+        screen.print(f"done   stage {wish.stage}, which has {count} parts")
+        return {"stage": wish.stage, "parts": count}
     ahead = plan(found, session, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
@@ -73,6 +80,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
     if looked.skipped:
         screen.print(f"note   {len(looked.skipped)} skipped: {named(looked.skipped)}", markup=False)
+    if wish.dry_run and wish.slurm:
+        from toolkit.running.array import script
+
+        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--slurm")]
+        sys.stdout.write(script(words, session, ahead))
+        return asdict(ahead)
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))

@@ -92,7 +92,7 @@ def sweep(
         if shelf is not None and step.state is not None and saved in shelf.known(saved):
             state = shelf.load(saved, step.state)
             continue
-        work = (_work(number, state, postprocess, pieces, block) for block in blocks)
+        work = work_of(number, state, postprocess, pieces, blocks)
         if step.gathers:
             fragments: Iterable[Any] = Again(partial(local, postprocess, pieces, loose), [
                 Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)
@@ -100,18 +100,37 @@ def sweep(
         elif shelf is None:
             fragments = list(map(partial(local, postprocess, pieces, loose), work))
         else:
-            remote = remote or partial(store, postprocess, pieces)
-            fragments = shelved(postprocess, number, work, shelf, run, remote)
-        with seams.calling(postprocess, f"passes, reduce {number + 1}"):
-            failpoint("reduce.before")
-            state = step.reduce(fragments, state, pieces.backend)
+            fragments = shelved(postprocess, pieces, number, work, shelf, run, remote)
+        state = reduced(postprocess, number, fragments, state, pieces.backend)
         if shelf is not None and step.state is not None:
             shelf.save(saved, state)
     return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
 
 
+def reduced(postprocess: PostProcessor, number: int, fragments: Iterable[Any], state: Any, backend: Backend) -> Any:
+    """The state after a pass."""
+    with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+        failpoint("reduce.before")
+        return postprocess.passes()[number].reduce(fragments, state, backend)
+
+
+def work_of(
+    number: int, state: Any, postprocess: PostProcessor, pieces: Pieces, blocks: Sequence[Block]
+) -> Iterator[Work]:
+    """What is to be done in a pass."""
+    for block in blocks:
+        part = None if state is None else state.window(_outer(postprocess, pieces, block))
+        yield Work(number, part, block)
+
+
 def shelved(
-    postprocess: PostProcessor, number: int, work: Iterable[Work], shelf: Shelf, run: Map, remote: Remote
+    postprocess: PostProcessor,
+    pieces: Pieces,
+    number: int,
+    work: Iterable[Work],
+    shelf: Shelf,
+    run: Map = serial,
+    remote: Remote | None = None,
 ) -> Iterable[Any]:
     """The fragments of a pass: those that are not on the shelf are made first, each is read when it is asked for."""
     kind, files, todo = postprocess.passes()[number].fragment, [], []
@@ -123,7 +142,7 @@ def shelved(
                 todo.append((one.stage, one.file))
                 yield one
 
-    for done, sha256 in enumerate(run(remote, missing())):
+    for done, sha256 in enumerate(run(remote or partial(store, postprocess, pieces), missing())):
         shelf.add(*todo[done], sha256)
     return Again(lambda file: arrays.read(shelf.folder / file, kind), files)
 
@@ -147,11 +166,6 @@ def store(postprocess: PostProcessor, pieces: Pieces, work: Work) -> str:
             f"a fragment of post-processor {postprocess.kind} cannot be written", str(error),
             "make it a frozen dataclass of arrays, see Pass",
         ) from error  # fmt: skip
-
-
-def _work(number: int, state: Any, postprocess: PostProcessor, pieces: Pieces, block: Block) -> Work:
-    part = None if state is None else state.window(_outer(postprocess, pieces, block))
-    return Work(number, part, block)
 
 
 def _outer(postprocess: PostProcessor, pieces: Pieces, block: Block) -> Box:

@@ -139,6 +139,10 @@ class Pieces:
                     dense = "heads" in about
                 self.put(number, Stored(str(path), dense, sha256))
                 self._sound.add(str(path))
+        return self.missing()
+
+    def missing(self) -> list[int]:
+        """The windows of which nothing is kept."""
         return [number for number in range(len(self.windows)) if number not in self._held]
 
     def read(self, outer: Box, core: Box) -> Piece:

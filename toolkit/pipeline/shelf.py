@@ -28,6 +28,8 @@ class Shelf:
         self.folder = folder
         self.image = image
         self._journal = Journal(folder / journal)
+        if journal != JOURNAL:
+            self._journal.mend()  # nobody else writes there
         self._rows: dict[tuple[str, str], str] = {}
         self._sound: dict[str, dict[str, str]] = {}
         for path in sorted(folder.glob(f"{JOURNAL}*")):

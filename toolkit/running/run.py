@@ -59,7 +59,7 @@ def run(
     began = time.time()
     found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
     with opened(
-        options.out, _fingerprint(found, package, options, model.device), options.resume, options.overwrite
+        options.out, fingerprint(found, package, options, model.device), options.resume, options.overwrite
     ) as space:
         before = space.done()
         todo = [f for f in found if key(f) not in before]
@@ -106,7 +106,7 @@ def _resumable(results: dict[str, Done], total: int, space: Workspace) -> Iterat
         raise
 
 
-def _fingerprint(found: Sequence[Found], package: ModelPackage, options: Options, device: str) -> dict[str, Any]:
+def fingerprint(found: Sequence[Found], package: ModelPackage, options: Options, device: str) -> dict[str, Any]:
     """All that decides what is written."""
     return {
         "model": package.sha256,

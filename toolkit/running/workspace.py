@@ -176,13 +176,7 @@ def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     before = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
     kept = {space.folder / LOCK, space.folder / MARK}
     if resume and before is not None:
-        changed = sorted(_changed(before, fingerprint))
-        if changed:
-            raise UsageError(
-                "the run to resume was begun with something else",
-                ", ".join(changed),
-                "run it as before, or anew without --resume",
-            )
+        _alike(before, fingerprint)
         Journal(space.folder / DONE).mend()
         done = space.done()
         kept |= {path, space.folder / DONE, *(space.work / f for row in done.values() for f in row["files"])}
@@ -191,6 +185,26 @@ def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     _clear(space, kept)
     space.work.mkdir(exist_ok=True)
     whole.text(path, json.dumps(fingerprint))
+
+
+def begun(out: Path, fingerprint: dict[str, Any]) -> Workspace:
+    """The workspace of a run that was begun and is not finished, which nobody holds; raises `UsageError` if there is
+    none, or if it was begun with another `fingerprint`."""
+    space = Workspace(out)
+    path = space.folder / FINGERPRINT
+    if not only_marked(space.folder) or not path.is_file():
+        raise UsageError("no run was begun here", out, "begin it with --stage scale")
+    _alike(json.loads(path.read_text(encoding="utf8")), json.loads(json.dumps(fingerprint, default=str)))
+    return space
+
+
+def _alike(before: dict[str, Any], now: dict[str, Any]) -> None:
+    if changed := sorted(_changed(before, now)):
+        raise UsageError(
+            "the run to resume was begun with something else",
+            ", ".join(changed),
+            "run it as before, or anew without --resume",
+        )
 
 
 def _there(path: Path, folder: Path) -> bool:
