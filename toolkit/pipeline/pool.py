@@ -63,7 +63,7 @@ class Pool:
     """`count` fresh processes, which live until `end` or until this process ends."""
 
     def __init__(self, count: int, make: Callable[[], Any] | None = None) -> None:
-        self._make = make
+        self._make, self._begun = make, 0
         self._hands = [Hand(make) for _ in range(count)]
 
     def run(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -74,7 +74,7 @@ class Pool:
         source = (Item(number, what) for number, what in enumerate(items))
         again: deque[Item] = deque()
         done: dict[int, Any] = {}
-        at = 0
+        at = self._begun = 0
         try:
             while True:
                 while at in done:
@@ -101,7 +101,7 @@ class Pool:
         return [hand for hand in self._hands if hand.item is not None]
 
     def _feed(self, fn: Callable[[Any], Any], source: Iterator[Item], again: deque[Item], most: int) -> None:
-        """Give idle hands work; an item on its last try waits until all are idle, and they until it is done."""
+        """Give idle hands work, none beyond `most` items. One on its last try waits until all are idle, and they for it."""
         if any(hand.item is not None and hand.item.tries == TRIES for hand in self._hands):
             return
         for hand in self._hands:
@@ -112,12 +112,11 @@ class Pool:
                 if hand.item is not None and hand.item.tries == TRIES:
                     return
             elif not again:
-                item = next(source, None)
+                item = next(source, None) if self._begun < most else None
                 if item is None:
                     return
+                self._begun += 1
                 hand.give(fn, item)
-                if item.number >= most:
-                    return
 
     def _heard(self) -> Iterator[tuple[Item, Any]]:
         """Items and `(result,)`, or the error, of the hands that have come to an end."""
