@@ -101,7 +101,7 @@ class Pool:
         return [hand for hand in self._hands if hand.item is not None]
 
     def _feed(self, fn: Callable[[Any], Any], source: Iterator[Item], again: deque[Item], most: int) -> None:
-        """Give idle hands work, none beyond `most` items. One on its last try waits until all are idle, and they wait."""
+        """Give idle hands work, none beyond `most` items. One on its last try has the others idle."""
         if any(hand.item is not None and hand.item.tries == TRIES for hand in self._hands):
             return
         for hand in self._hands:
