@@ -16,6 +16,7 @@ from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.values.image import Image
+from toolkit.values.piece import Piece
 from toolkit.values.tiles import blocks
 from toolkit.values.voxels import Voxels
 
@@ -109,14 +110,18 @@ class Sample:
 def _sampled(session: Session, here: Prepared, windows: int) -> Sample:
     """The first, the middle and the last window, with all passes."""
     postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1})
-    for _ in session.kept(here, numbers[:1]):  # warms up
-        pass
-    began = time.process_time()
-    found = list(session.kept(here, numbers))
-    for piece in found:
+
+    def all_passes(piece: Piece) -> None:
         state: Any = None
         for step in postprocess.passes():
             state = step.reduce([step.local(piece, state, session.backend)], state, session.backend)
+
+    for piece in session.kept(here, numbers[:1]):  # warms up
+        all_passes(piece)
+    began = time.process_time()
+    found: list[Piece] = list(session.kept(here, numbers))
+    for piece in found:
+        all_passes(piece)
     seconds = time.process_time() - began
     size = sum(piece.box.size for piece in found)
     kept = sum(len(piece) if isinstance(piece, Voxels) else piece.box.size for piece in found)
