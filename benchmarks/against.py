@@ -1,9 +1,10 @@
 """CPU seconds and peak memory of a `seg` command with this code and with that of another commit, taking turns.
 
-    python benchmarks/against.py COMMIT [--rounds N] [--make SIZE] -- run {image} -o {out} --plugin ppp --block 256 …
+    python benchmarks/against.py COMMIT [--rounds N] [--make SIZE] [--count N] -- run {image} -o {out} --plugin ppp …
 
 Writes the least CPU seconds of each (all processes) and their ratio, and the most memory of one process. `--make
-1024x1024` writes an image of generated nuclei of that size, `{image}`, first. `{out}` is a fresh output each time.
+1024x1024` writes an image of generated nuclei of that size, `{image}`, first; with `--count` it is a folder of so many.
+`{out}` is a fresh output each time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from math import prod
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+TILE = 512
+"""Larger images are made of tiles of this size."""
 CHILD = """
 import json, resource, subprocess, sys
 done = subprocess.run([sys.executable, "-m", "toolkit.cli", *sys.argv[1:]], capture_output=True, text=True)
@@ -30,15 +34,19 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--make", default="")
+    parser.add_argument("--count", type=int, default=0)
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     said, command = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :]
     with tempfile.TemporaryDirectory() as scratch:
         before = Path(scratch) / "before"
         subprocess.run(["git", "worktree", "add", "--detach", str(before), said.commit], cwd=ROOT, check=True,
                        capture_output=True)  # fmt: skip
-        image = str(Path(scratch) / "image.tif")
-        if said.make:
-            make(image, tuple(map(int, said.make.split("x"))))
+        image = str(Path(scratch) / ("images" if said.count else "image.tif"))
+        shape = tuple(map(int, said.make.split("x"))) if said.make else ()
+        if said.count:
+            Path(image).mkdir()
+        for number in range((said.count or 1) if said.make else 0):
+            make(f"{image}/{number:04}.tif" if said.count else image, shape, number)
         try:
             best: dict[str, list[float]] = {}
             for number in range(said.rounds):
@@ -54,18 +62,25 @@ def main() -> None:
     ratio = best["before"][0] / best["now"][0]
     sys.stdout.write(
         f"{said.commit[:7]} {best['before'][0]:.2f} s, now {best['now'][0]:.2f} s of CPU: ×{ratio:.2f}; "
-        f"peak {best['before'][1]:.2f} and {best['now'][1]:.2f} GiB\n"
+        f"peak {best['before'][1]:.2f} and {best['now'][1]:.2f} GiB"
     )
+    if said.make:
+        megapixels = prod(shape) * (said.count or 1) / 1e6
+        sys.stdout.write(f"; {best['now'][0] / megapixels:.2f} s per megapixel")
+    sys.stdout.write("\n")
 
 
-def make(path: str, shape: tuple[int, ...]) -> None:
+def make(path: str, shape: tuple[int, ...], seed: int = 0) -> None:
     """Nuclei as large and as many as in a fluorescence image."""
+    import numpy as np
     import tifffile
 
     from toolkit.testing.scenes import blobs
 
-    count = max(1, shape[0] * shape[1] // 3000)
-    tifffile.imwrite(path, blobs(shape, count=count, radius=(8.0, 14.0)).image.read()[0])
+    small = tuple(min(n, TILE) for n in shape)
+    scene = blobs(small, count=max(1, prod(small) // 3000), radius=(8.0, 14.0), seed=seed).image.read()[0]
+    tiled = np.tile(scene, [-(-n // s) for n, s in zip(shape, small, strict=True)])
+    tifffile.imwrite(path, tiled[tuple(slice(0, n) for n in shape)])
 
 
 def timed(root: Path, command: list[str]) -> tuple[float, float]:

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 ARRAYS = {
     "ap_dsb_stardist": "*",
+    "cac_embedding_affinity": "labels embedding weight affs entropy loss grad affs_bgFalse affs_bgTrue params",
+    "cac_fragments_voi_arand": "affs fragments gt voi arand",
     "cpv_label_3class_*": "params logits pred_cpv cp seeds ws_fg ws_fg_dil",
     "cpv_label_affinities": "params affs pred_fg seeds ws_fg ws_fg_dil",
     "cpv_label_gauss": "params gauss markers",
@@ -37,6 +39,10 @@ ARRAYS = {
     "ppp_paper_*": "*",
 }
 """Published results, and which of their arrays are kept."""
+PLANE = 7
+"""Of arrays `(…, Z, Y, X)` of volumes that are large and random, this plane alone is kept: what they were computed from
+is drawn again by torch with seed 0, vectors first."""
+PLANES = ("embedding", "weight", "affs", "entropy", "grad", "affs_bgFalse", "affs_bgTrue")
 GROUPS = ("cpv_label_3class", "embedseg_2d_case1", "embedseg_2d_case3", "ppp_2d", "ppp_paper_2d")
 """Results of the same input."""
 NUCLEI = (
@@ -66,6 +72,8 @@ def arrays(shared: Path) -> None:
             with np.load(file) as data:
                 names = [n for n in data.files if any(Path(n).match(w) for w in wanted.split())]
                 kept[file.stem] = {n: data[n] for n in names}
+    if (cac := kept.get("cac_embedding_affinity")) is not None:
+        cac.update({name: cac[name][..., PLANE, :, :] for name in PLANES})
     for group in GROUPS:
         members = [found for name, found in kept.items() if name.startswith(f"{group}_")]
         common = {}

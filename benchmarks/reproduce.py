@@ -46,7 +46,9 @@ def row(name: str, plugin: str, data: Path, extra: tuple[str, ...], scratch: Pat
     out = scratch / f"{name}-{data.name}"
     truth = f"{data}:test"
     inputs = rgb(data) if "input.channels=haematoxylin" in extra else [truth]
-    record = json.loads(seg("run", *inputs, "--plugin", plugin, *extra, "-o", str(out), "--no-preview", "--json"))
+    record = json.loads(
+        seg("run", *inputs, "--plugin", plugin, *extra, "--diameter", "off", "-o", str(out), "--no-preview", "--json")
+    )
     if inputs != [truth]:
         truth = str(partial_truth(data, inputs, scratch))
     summary = json.loads(seg("evaluate", str(out), truth, "--metric", "S", "--json"))["summary"]

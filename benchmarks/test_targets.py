@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.engines import one_thread
+from toolkit.pipeline.raw import one_thread
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import OWN
 from toolkit.plugins.recipe import Recipe

@@ -45,6 +45,7 @@ def segment(
     model: Model = None,
     *,
     channel: int | str | Sequence[int | str] | None = None,
+    diameter: float | str = "auto",
     changes: Sequence[str] = (),
     device: str = "auto",
     block: int | None = None,
@@ -56,16 +57,18 @@ def segment(
     `image`: a path, an `Image`, or an array of NumPy, Zarr, dask or xarray; `axes` such as "YXC" or "TYX", of an array
     those that it names, else YX, ZYX or CZYX. Frames of a time series are done one by one and stacked. `model`: a name,
     a path or what `load_model` gave; None: the shipped model that suits the (first) image best. `channel`: a name, a
-    number from 0, "grey" or "haematoxylin", or a list where the model takes several. `changes`:
-    `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that are worked on; the
-    result does not depend on it. Raises a `ToolkitError` with a sentence.
+    number from 0, "grey" or "haematoxylin", or a list where the model takes several. `diameter`: that of the objects in
+    pixels, or "12um"; "auto" looks for it and shows the model another size where it did not learn this one; "off".
+    `changes`: `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that are
+    worked on; the result does not depend on it. Raises a `ToolkitError` with a sentence.
     """
     from toolkit.pipeline.result import segmented
     from toolkit.pipeline.session import Session
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.plugins.sections import asked
-    from toolkit.registry.choose import choose, load
+    from toolkit.registry.choose import choose, lent, load
     from toolkit.registry.resolve import load as resolve
+    from toolkit.steps.sizes import Diameter
 
     with _called():
         several = isinstance(image, list | tuple) and all(
@@ -74,17 +77,18 @@ def segment(
         every = [_images(one, axes, voxel_size) for one in (image if several else [image])]
         if not every:
             return []
-        catalogue = Catalogue()
+        catalogue, size = Catalogue(), Diameter.parse(diameter)
         if model is None:
             loaded = load(choose(every[0][0], catalogue)[0], catalogue)
         else:
             loaded = resolve(str(model), catalogue) if isinstance(model, str | Path) else model
+            loaded, _ = lent(loaded, every[0][0], catalogue)
         wanted = [] if channel is None else [channel] if isinstance(channel, int | str) else list(channel)
         changes = (*changes, *asked(wanted))
         if changes:
             loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner))
         session = Session(loaded, device, catalogue)
-        found = [segmented(session, frames, block) for frames in every]
+        found = [segmented(session, frames, size, block) for frames in every]
     return found if several else found[0]
 
 

@@ -17,6 +17,7 @@ from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.cores import cores
 from toolkit.plugins import hookimpl
+from toolkit.plugins.functions import metric, postprocessor
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Counts, Metric
 from toolkit.plugins.phases import Member, Phase, Team
@@ -95,9 +96,11 @@ __all__ = [
     "hookimpl",
     "jit",
     "kernels",
+    "metric",
     "mutex_partition",
     "nearest",
     "need",
+    "postprocessor",
     "rounded",
     "runs",
     "stitch",

@@ -15,10 +15,11 @@ NOT_TRUSTED, BAD = 3, 4
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip of these files, the same bytes whenever it is made."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 
 

@@ -27,12 +27,15 @@ OURS = ("os.fork", "limited.py")
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one command."""
+    """What came of one command. `cpu` are seconds of processor time, `memory` the most GiB that it or a process of its
+    own held; both begin with what the server has imported."""
 
     code: int
     out: str
     err: str
     seconds: float
+    cpu: float = 0.0
+    memory: float = 0.0
 
     @property
     def errors(self) -> list[str]:
@@ -43,7 +46,7 @@ class ForkServer:
     """`server(arguments, path=…)` runs `seg` in a fork of a process that has imported everything heavy.
 
     `imports` are more modules to import first. With `WATCHED=FILE` in the environment of a case, every connection and
-    every new process is written to FILE.
+    every new process is written to FILE; with `FSIZE=N` no file gets more than N bytes.
     """
 
     def __init__(self, *imports: str) -> None:
@@ -70,7 +73,7 @@ class ForkServer:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -102,19 +105,21 @@ def _fork(case: dict[str, Any]) -> dict[str, Any]:
         if child == 0:
             _case(case, out.fileno(), err.fileno())
         deadline = began + case["timeout"]
-        done, status = os.waitpid(child, os.WNOHANG)
+        done, status, used = os.wait4(child, os.WNOHANG)
         while not done and time.monotonic() < deadline:
             time.sleep(0.005)
-            done, status = os.waitpid(child, os.WNOHANG)
+            done, status, used = os.wait4(child, os.WNOHANG)
         if not done:
             os.killpg(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
+            _, status, used = os.wait4(child, 0)
         texts = [(f.seek(0), f.read().decode(errors="replace"))[1] for f in (out, err)]
         return {
             "code": os.waitstatus_to_exitcode(status),
             "out": texts[0],
             "err": texts[1],
             "seconds": time.monotonic() - began,
+            "cpu": used.ru_utime + used.ru_stime,
+            "memory": used.ru_maxrss / 2**20,
         }
 
 
@@ -129,6 +134,9 @@ def _case(case: dict[str, Any], out: int, err: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.chdir(case["folder"])
         os.environ.update(case["environment"])
+        if "FSIZE" in case["environment"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(case["environment"]["FSIZE"]),) * 2)
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         if "WATCHED" in case["environment"]:
             _watch(case["environment"]["WATCHED"])
         if case["path"]:

@@ -78,7 +78,7 @@ training: {crop: [64, 64]}
 
 FINE = '''
 """A healthy metric, quick to check."""
-from typing import Literal
+from typing import ClassVar, Literal
 
 from toolkit.api import Metric, hookimpl
 
@@ -87,6 +87,7 @@ SEG_API = 2
 
 class Difference(Metric):
     kind: Literal["difference"] = "difference"
+    lower_is_better: ClassVar[tuple[str, ...]] = ("difference",)
 
     def count(self, truth, predicted):
         return {"difference": abs(len(truth.instances) - len(predicted))}

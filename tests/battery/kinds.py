@@ -483,7 +483,7 @@ def zarrs() -> dict[str, Kind]:
             size=(1, 1),
         ),
         "ome-zarr with lost chunks": Kind(sparse, cut[None], "3 of 4 chunks are not stored", size=(1, 2)),
-        "a plate whose well is not there": Kind(plate, None, "plate of many images"),
+        "a plate whose well is not there": Kind(plate, None, "this plate lacks its well A/1"),
     }
 
 

@@ -104,8 +104,8 @@ class Kills:
     def parts(self, model: str) -> int:
         """How many parts a resumed run has to make."""
         work = self.folder / "out.work"
-        total = {"seen": 1 + WINDOWS + 4, "chance": 1 + WINDOWS + 4 + 1 + 4}[model]
-        if Journal(work / "done.jsonl").rows() and (work / "result").exists():
+        total = {"seen": 2 + WINDOWS + 4, "chance": 2 + WINDOWS + 4 + 1 + 4}[model]
+        if Journal(work / "done.txt").rows() and (work / "result").exists():
             return 0
         return total - sum(len(Journal(p).rows()) for p in work.glob("images/*/0/journal"))
 

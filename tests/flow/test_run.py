@@ -440,11 +440,44 @@ def test_without_a_method_the_model_that_suits_best_runs_and_is_recorded(here: P
     assert (here / "named" / "a.labels.tif").read_bytes() == (here / "chosen" / "a.labels.tif").read_bytes()
 
 
-def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg) -> None:
+def test_a_volume_is_run_by_a_2d_model_on_its_planes(here: Path, seg) -> None:
+    write(here / "a.tif", bright((12, 40, 40)))
+    small = ("--set", "tiling.window=[16,48,48]", "--set", "tiling.overlap=[4,8,8]")
+    said = seg("a.tif", "--voxel-size", "1.5,0.5,0.5", "--dry-run", *small)
+    assert said.code == 0, said.err
+    assert "recipe embedseg-3d-sliced with network.anisotropy=[3.0, 1.0, 1.0]" in said.err
+    said = seg("a.tif", "--plugin", "embedseg", "-o", "out", *small)
+    assert said.code == 0, said.err
+    assert json.loads((here / "out" / "run.json").read_text())["recipe"]["name"] == "embedseg-3d-sliced"
+    assert seg("--from", "out/run.json", "-o", "again").code == 0
+    assert (here / "again" / "a.labels.tif").read_bytes() == (here / "out" / "a.labels.tif").read_bytes()
+
+
+def test_an_image_that_no_model_suits_is_a_sentence(here: Path, seg, monkeypatch) -> None:
+    monkeypatch.setenv("TOOLKIT_PLUGINS", "builtin")
     write(here / "a.tif", bright((12, 40, 40)))
     said = seg("a.tif")
     assert said.code == 2
     assert said.error.startswith("error: no installed model says that it suits this image: a (3-D, 1 channel)")
+
+
+NOWHERE = """
+import sys
+import numba.core.caching as caching
+caching.CompileResultCacheImpl._locator_classes = []
+from toolkit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_container_without_a_writable_home_or_cache_runs(here: Path) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    nowhere = dict.fromkeys(("HOME", "SEG_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/dev/null/nowhere")
+    command = [sys.executable, "-c", NOWHERE, "run", "a.tif", "--plugin", "embedseg", "-o", "out", "--workers", "1"]
+    done = subprocess.run(command, env={**os.environ, **nowhere}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (here / "out" / "a.labels.tif").is_file()
 
 
 KILLED = """

@@ -153,3 +153,12 @@ def test_a_run_whose_recipe_is_damaged_is_not_resumed(
     capsys.readouterr()
     assert begin(data, run, "--steps", "1", "--resume") == 5
     assert "the recipe of this training is damaged" in capsys.readouterr().err
+
+
+def test_where_val_has_no_object_the_last_weights_are_kept_and_that_is_said(data: Path, tmp_path: Path, capfd) -> None:
+    tifffile.imwrite(data / "masks" / "d.tif", np.zeros((72, 80), np.uint16))
+    assert begin(data, tmp_path / "run", "--steps", "60") == 0
+    said = capfd.readouterr()
+    assert "data:val has an object: nothing is scored or tuned, the last weights are kept" in said.err
+    assert "weights of step 60" in said.err
+    assert "score" not in said.out

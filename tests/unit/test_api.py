@@ -19,8 +19,8 @@ PROMISED = set(
     Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
     Instances Loss Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet PluginError
     PostProcessor Prediction STEPS Search Spec Survey Team ToolkitError Trunk Truth UsageError Voxels at_offset
-    begin_heads cores divide ends hookimpl jit kernels mutex_partition nearest need rounded runs stitch unet_level
-    usual_offsets
+    begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need postprocessor rounded runs
+    stitch unet_level usual_offsets
     """.split()  # noqa: SIM905
 )
 

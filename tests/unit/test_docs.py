@@ -1,5 +1,6 @@
 """The documents say what is true."""
 
+import ast
 import inspect
 import re
 import subprocess
@@ -51,6 +52,21 @@ def test_recipes_in_the_documents_are_valid(page: Path) -> None:
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [DOCS / "reliability.md", ROOT / "README.md"], ids=lambda p: p.name)
+def test_each_promise_names_tests_that_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf8")
+    named = re.findall(r"`((?:tests|plugins|benchmarks)/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 5
+    for file, name in named:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf8"))
+        tests = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert not name or (name in tests and name.startswith("test_")), f"{file}::{name}"
+    promises = re.findall(r"^\| (?!promise|-)(.*?) \| (.*) \|$", text.partition("| promise |")[2], re.MULTILINE)
+    if page.name == "reliability.md":
+        assert len(promises) > 12
+        assert all(re.search(r"`tests/[\w/]+\.py::test_\w+`", tests) for _, tests in promises)
 
 
 def test_the_page_of_the_command_line_is_what_the_program_says() -> None:

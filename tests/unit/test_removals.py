@@ -58,11 +58,19 @@ SAFE = {
     "repair._describe: copyfile": "into the new folder that `whole.folder` made",
     "repair._describe: open": "into the new folder that `whole.folder` made",
     "repair._describe: write_text": "into the new folder that `whole.folder` made",
+    # a sparse data set
+    "sparsify.sparsify: write_text": "into the new folder that `whole.folder` made",
+    "sparsify._copy: copytree": "into the new folder that `whole.folder` made; fails where something is",
+    "sparsify._copy: copyfile": "into the new folder that `whole.folder` made",
+    "sparsify._describe: copyfile": "into the new folder that `whole.folder` made",
+    "sparsify._describe: write_text ×2": "into the new folder that `whole.folder` made",
     # commands
     "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",
+    "package.save: write_bytes": "the draft that `whole.file` made",
+    "checkpoint.write: write_bytes": "the draft that `whole.file` made",
     "beside.beside: write_text ×2": "into the temporary folder of an export",
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",
@@ -81,6 +89,9 @@ SAFE = {
     # conformance suites
     "recipe.RecipeTests._saved: write_text": "into the temporary folder of a test",
     "device._compiled: write_text": "into a temporary folder",
+    "seeded.same_for_any_seed: write_text": "into a temporary folder",
+    # a new plugin
+    "scaffold._written: write_text": "into the new folder that `whole.folder` made",
 }
 """`module.function: call ×how often`, by the module's last name."""
 

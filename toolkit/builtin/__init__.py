@@ -1,4 +1,4 @@
-"""The built-in plugin: two U-Nets, foreground by cross-entropy and Dice, three post-processors, the metrics."""
+"""The built-in plugin: two U-Nets, foreground by cross-entropy and Dice, four post-processors, the metrics."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.builtin.losses.bce_dice import BceDice
-from toolkit.builtin.metrics import METRICS
+from toolkit.builtin.networks.image import ImageItself
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
 from toolkit.builtin.packaged import Packaged, PackagedHeads
+from toolkit.builtin.postprocessors.agglomeration import Agglomeration
+from toolkit.builtin.postprocessors.instances import AsInstances
 from toolkit.builtin.postprocessors.mutex import MutexWatershed
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
@@ -22,7 +24,7 @@ SEG_API = 2
 
 @hookimpl
 def seg_networks() -> Sequence[type[Network]]:
-    return (UNet, PlainUNet, Packaged)
+    return (UNet, PlainUNet, ImageItself, Packaged)
 
 
 @hookimpl
@@ -32,11 +34,13 @@ def seg_losses() -> Sequence[type[Loss]]:
 
 @hookimpl
 def seg_postprocessors() -> Sequence[type[PostProcessor]]:
-    return (Threshold, Watershed, MutexWatershed)
+    return (Threshold, Watershed, MutexWatershed, Agglomeration, AsInstances)
 
 
 @hookimpl
 def seg_metrics() -> Sequence[type[Metric]]:
+    from toolkit.builtin.metrics import METRICS  # a run has no use for them
+
     return METRICS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from toolkit.plugins.specs import Loss, Network
 from toolkit.values.prediction import Head
@@ -19,6 +19,7 @@ class Packaged(Network):
     """The network of a foreign model package, which the registry builds; it runs, but is not trained here."""
 
     kind: Literal["packaged"] = "packaged"
+    fixed: ClassVar[bool] = True
     model: str = ""
     """The model's name, for messages."""
 

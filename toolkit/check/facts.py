@@ -74,6 +74,11 @@ class MaskFacts:
     """Sizes of the pieces of the objects that have several, by id."""
 
     @property
+    def blank(self) -> bool:
+        """Whether nothing at all is annotated."""
+        return self.unannotated == 1.0
+
+    @property
     def points(self) -> bool:
         """Whether every object is one voxel."""
         return len(self.objects) > 0 and bool((self.objects.sizes == 1).all())
@@ -169,10 +174,11 @@ def _contrast(image: Image, labels: NDArray[Any] | None, low: float, high: float
     if labels is None or labels.shape[1:] != image.shape or not high > low or labels.size > MOST:
         return float("nan")
     inside = (labels > 0).any(0)
-    if not inside.any() or inside.all():
+    outside = (labels == 0).all(0)
+    if not inside.any() or not outside.any():
         return float("nan")
     voxels = image.read()[0]
-    return float((np.median(voxels[inside]) - np.median(voxels[~inside])) / (high - low))
+    return float((np.median(voxels[inside]) - np.median(voxels[outside])) / (high - low))
 
 
 def _shapeless(entry: Entry) -> tuple[MaskFacts | None, NDArray[Any] | None]:
@@ -205,7 +211,7 @@ def _mask(path: Path, axes: str | None) -> tuple[MaskFacts, NDArray[Any]]:
     if low < (0 if kind == "Q" else UNANNOTATED):
         raise InputError(f"a label image may hold -1 (unannotated), but this one holds {low:.0f}", path)
     stack = stack.astype(np.uint8) if stack.dtype == bool else stack
-    unknown = float((stack == UNANNOTATED).any(0).mean()) if low < 0 else 0.0
+    unknown = float(((stack == UNANNOTATED).any(0) & ~(stack > 0).any(0)).mean()) if low < 0 else 0.0
     planes = kind == "Q"
     objects = describe(stack, planes)
     return MaskFacts(stack.shape[1:], kind, dtype, low, high, unknown, objects, parts(stack, planes)), stack

@@ -50,7 +50,7 @@ def odd_labels(facts: Sequence[Facts]) -> Iterator[Finding]:
     )  # fmt: skip
     yield from _sizes([(n, m) for n, m in masks if not m.points])
     yield from _conventions(masks)
-    empty = [Place(name) for name, mask in masks if len(mask.objects) == 0]
+    empty = [Place(name) for name, mask in masks if len(mask.objects) == 0 and not mask.blank]
     yield from finding(
         "empty-mask", "warning", f"{count(len(empty), 'mask')} without an object", "make sure that is right", empty
     )
@@ -157,7 +157,12 @@ def _conventions(masks: Sequence[tuple[str, MaskFacts]]) -> Iterator[Finding]:
         "ignore-label", "warning", f"{count(len(reserved), 'mask')} with an id that often means: ignore",
         "if so, set those voxels to 0 and mark them in void/, or to -1 if they are just not annotated", reserved,
     )  # fmt: skip
-    partly = [Place(name, f"{100 * mask.unannotated:.0f} %") for name, mask in masks if mask.unannotated]
+    blank = [Place(name) for name, mask in masks if mask.blank]
+    yield from finding(
+        "nothing-annotated", "warning", f"{count(len(blank), 'mask')} in which no voxel is annotated (-1 everywhere)",
+        "leave the image out, or annotate an object: it teaches and judges nothing", blank,
+    )  # fmt: skip
+    partly = [Place(name, f"{100 * m.unannotated:.0f} %") for name, m in masks if m.unannotated and not m.blank]
     yield from finding(
         "unannotated", "note", f"{count(len(partly), 'mask')} with voxels that are not annotated (-1)",
         "losses and metrics leave them out", partly,

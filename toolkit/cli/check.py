@@ -12,6 +12,19 @@ from toolkit.cli.catalogue import catalogue
 from toolkit.errors import InputError, UsageError
 
 
+def thin(data: str, text: str, folder: Path, as_json: bool) -> None:
+    """The sparse copy."""
+    from toolkit.check.sparse import Sparse
+    from toolkit.check.sparsify import sparsify
+
+    done = sparsify(data, Sparse.parse(text), folder)
+    if as_json:
+        console.document(done)
+        return
+    some = f"{done['annotated']} of {done['objects']} objects annotated ({done['voxels']} voxels)"
+    console.results().print(f"wrote  {folder}: {done['images']} images of {done['split']}, {some}", markup=False)
+
+
 def check(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A data set, or one split of it: DIR:SPLIT.")],
@@ -21,6 +34,15 @@ def check(
     split_pieces: Annotated[
         bool, typer.Option("--split-pieces", help="With --fix: large pieces of one id become objects of their own.")
     ] = False,
+    sparsify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW", help="Write a copy with few objects annotated: fraction=.1,order=random|small|large,seed=0."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="With --sparsify: the new folder.")
+    ] = None,
     most: Annotated[int, typer.Option("--show", min=0, metavar="N", help="Examples per finding.")] = 3,
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     as_json: console.Json = False,
@@ -28,7 +50,8 @@ def check(
     """Find what is wrong with a data set, and which method fits it.
 
     The installed methods are asked how well they suit. Nothing in DATA is ever altered. The exit code is 0 with
-    warnings, and 5 if something cannot be used.
+    warnings, and 5 if something cannot be used. --sparsify looks for nothing: in the copy, whole objects of the split
+    train stay annotated, and the rest of its images becomes unannotated.
 
     Example: seg check data/ --fix repaired/
     """
@@ -40,6 +63,13 @@ def check(
     from toolkit.gpu.cores import cores
     from toolkit.pipeline.workers import workers as pool
 
+    if (sparsify is None) != (output is None):
+        raise UsageError("a sparse copy needs a folder, and a folder a sparse copy", "--sparsify, -o", "name both")
+    if sparsify is not None and output is not None:
+        if fix is not None:
+            raise UsageError("one copy at a time", "--fix, --sparsify", "repair first, then make the repaired sparse")
+        thin(data, sparsify, output, as_json)
+        return
     if split_pieces and fix is None:
         raise UsageError("nothing is altered without --fix", "--split-pieces", "add --fix FOLDER")
     stock = inventory(data)

@@ -13,6 +13,7 @@ from toolkit.files.plain_text import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 """The flag that every verb with results has."""
@@ -33,6 +34,13 @@ def paragraph(screen: Console, text: str) -> None:
     from rich.text import Text
 
     screen.print(Text(shown(text, lines=True)))
+
+
+def table(*names: str) -> Table:
+    """A table whose cells go on in the next line where the screen is narrow: no name is cut."""
+    from rich.table import Column, Table
+
+    return Table(*(Column(name, overflow="fold") for name in names), box=None, pad_edge=False)
 
 
 def document(data: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from toolkit.cli import console
 
 if TYPE_CHECKING:
@@ -25,11 +23,11 @@ def show(found: Diagnosis, most: int) -> None:
     if not found.findings:
         out.print("nothing to remark")
     if found.sizes:
-        table = Table("split", box=None, pad_edge=False)
+        table = console.table("split")
         micron = any(row.diameter_um is not None for row in found.sizes)
         names = ["images", "objects", "per image", "min", "median", "max", "diameter", *["µm"] * micron, "touching"]
         for name in names:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", overflow="fold")
         for row in found.sizes:
             size = ["" if row.diameter_um is None else f"{row.diameter_um:g}"] * micron
             numbers = (row.images, row.objects, row.per_image, row.smallest, row.median, row.largest, row.diameter)

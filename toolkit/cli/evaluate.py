@@ -31,6 +31,9 @@ def evaluate(
     ] = None,
     pred_axes: Annotated[str | None, typer.Option(metavar="AXES", help="Axes of PRED, such as YX or LYX.")] = None,
     truth_axes: Annotated[str | None, typer.Option(metavar="AXES", help="Axes of TRUTH, such as ZYX or QYX.")] = None,
+    partly: Annotated[
+        bool, typer.Option("--partly", help="TRUTH names some objects only: these count, and what is beside them.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
     samples: Annotated[int, typer.Option(min=0, metavar="N", help="Bootstrap samples of the 95 % intervals.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the bootstrap.")] = 0,
@@ -52,8 +55,8 @@ def evaluate(
     for path in filter(None, (output, html)):
         whole.replaceable(path)
     metrics = find_metrics(metric or (), catalogue(context))
-    pairs = pairing.pairs(predicted, truth, pred_axes, truth_axes)
-    rivals = pairing.pairs(against, truth, pred_axes, truth_axes) if against else []
+    pairs = pairing.pairs(predicted, truth, pred_axes, truth_axes, partly)
+    rivals = pairing.pairs(against, truth, pred_axes, truth_axes, partly) if against else []
     with pool(min(workers, len(pairs))) as run, counted(run, len(pairs) + len(rivals)) as seen:
         found = evaluation.evaluate(pairs, metrics, against=rivals, samples=samples, seed=seed, run=seen)
     document = found.to_json() if output or as_json else {}

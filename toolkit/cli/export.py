@@ -25,9 +25,11 @@ def export(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run, or a model.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.zip", help="The package.")],
-    name: Annotated[str | None, typer.Option(help="Title of the model. [default: the recipe's name]")] = None,
+    name: Annotated[str | None, typer.Option(help="Title of the model. [default: as its card says]")] = None,
     author: Annotated[list[str] | None, typer.Option(help="An author; may be repeated.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "CC-BY-4.0",
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the weights, an SPDX name. [default: the card's, else CC-BY-4.0]")
+    ] = None,
     cite: Annotated[list[str] | None, typer.Option(metavar="DOI", help="What to cite; may be repeated.")] = None,
     description: Annotated[str | None, typer.Option(help="What the model does, on which images.")] = None,
     version: Annotated[str, typer.Option(help="Version of the model.")] = "1.0",
@@ -36,34 +38,43 @@ def export(
         Path | None, typer.Option(help="Image to show the model on. [default: one of the run's validation images]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a package that exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Export a model that finds nothing all the same.")] = False,
     as_json: console.Json = False,
 ) -> None:
     """Export a model as a bioimage.io package that gives the same instances again.
 
-    A clean process loads the package and compares test output and instances before anything is written.
+    A clean process loads the package and compares test output and instances before anything is written. A model that
+    finds nothing, or scored 0 where it was trained, is refused.
 
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
     whole.replaceable(out)
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
+    from toolkit.gpu.backend import Backend
+    from toolkit.pipeline.engines import choose
     from toolkit.pipeline.segment import segment
+    from toolkit.plugins.card import Card
     from toolkit.registry import resolve
-    from toolkit.registry.bioimageio.beside import About
+    from toolkit.registry.bioimageio.beside import About, titled
     from toolkit.registry.export import export as write
 
     plugins = catalogue(context)
     model = resolve.load(run, plugins)
+    card = Card.beside(model.source)
     about = About(
-        name=name or model.name,
-        description=description or f"Instances by the method {model.recipe.postprocess.kind}.",
-        authors=tuple(author or ()),
-        licence=licence,
-        cite=tuple(cite or ()),
+        name=name or titled(model, card),
+        description=description or card.description or f"Instances by the method {model.recipe.postprocess.kind}.",
+        authors=tuple(author or card.authors),
+        licence=licence or card.spdx or "CC-BY-4.0",
+        cite=tuple(cite or card.cite),
         version=version,
         tags=tuple(tag or ()),
-    )
-    found = write(model, about, _example(model, Path(run), image), out, plugins, segment, _verify)
+    ).checked()
+    engine = choose("auto", model, Backend()).plain()
+    example = _example(model, Path(run), image)
+    with console.progress().status("the package is made, loaded again and compared"):
+        found = write(model, about, example, out, plugins, segment, engine, _verify, force)
     if as_json:
         console.document({"out": str(out), "verified": [result.what for result in found]})
         return

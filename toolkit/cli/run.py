@@ -32,8 +32,16 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME|N|grey|haematoxylin", help="What is seen; once for each that the model takes."),
     ] = None,
+    diameter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX|<n>um|auto|off",
+            help="Median diameter of the objects; default: auto, and off for DATASET:SPLIT.",
+        ),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the network: auto, torch or onnxruntime.")] = "auto",
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
     voxel_size: Annotated[str | None, typer.Option(help="Micrometres per voxel, (Z,)Y,X.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
@@ -46,6 +54,10 @@ def run(
     from_record: Annotated[
         Path | None, typer.Option("--from", metavar="RUN.json", help="Repeat the run of this record.")
     ] = None,
+    roi: Annotated[
+        str | None, typer.Option(metavar="BOX", help="Objects in a part of the image, (Z,)Y,X: 0:512,100:300.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Objects where this image is not 0.")] = None,
     features: Annotated[str | None, typer.Option(help="More columns of the table: shape, intensity or both.")] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
@@ -78,7 +90,11 @@ def run(
         channels=tuple(channel or ()),
         changes=tuple(changes or ()),
         named=recipe,
+        diameter=diameter,
+        roi=roi,
+        mask=mask,
         device=device,
+        engine=engine,
         axes=axes,
         voxel_size=_numbers(voxel_size),
         workers=workers,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import Wish, chosen, default_out, fitted
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
+from toolkit.steps.sizes import Diameter
+from toolkit.steps.within import spans
+from toolkit.values.rescaling import Rescaling
 
 
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
@@ -24,57 +25,69 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.io.table import need_parquet
 
     looked = io.search(wish.inputs)
-    found = looked.images
+    found: Sequence[io.Found] = looked.images
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
     if not wish.dry_run and wish.stage is None:
         writable(out, wish.overwrite)
+    asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
+    Diameter.parse(asked)
+    if wish.roi is not None:
+        spans(wish.roi)
+    found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     wish, why = fitted(wish, found[0], catalogue)
-    package = chosen(wish, catalogue)
+    package, how = chosen(wish, catalogue, found[0])
 
-    from toolkit.gpu.backend import select
+    from toolkit.cli.bars import bars
     from toolkit.gpu.cores import cores
     from toolkit.gpu.memory import available
+    from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
-    from toolkit.running.seen import counted
+    from toolkit.running.seen import counted, resized
 
-    backend = select(wish.device)
+    session = Session(package, wish.device, catalogue, wish.engine)
+    bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
-        wish.features, wish.parquet, wish.min_score, wish.scheduler,
+        wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
+        wish.scheduler,
     )  # fmt: skip
     screen = console.progress()
     screen.print(
         f"model  {package.name} {package.version}  sha256 {package.sha256[:12]}  licence {package.licence}",
     )
-    if why:
-        screen.print(f"chosen {why}", markup=False, soft_wrap=True)
+    if why or how:
+        screen.print(f"chosen {why or how}", markup=False, soft_wrap=True)
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
-    session = Session(package, backend, catalogue)
     if wish.stage is not None:
         from toolkit.running.array import make
 
-        count = make(found, session, options, wish.stage, wish.only)
+        count = make(found, bench, options, wish.stage, wish.only)
         screen.print(f"done   stage {wish.stage}, which has {count} parts")
         return {"stage": wish.stage, "parts": count}
-    ahead = plan(found, session, options)
+    with screen.status("plan"):
+        ahead = plan(found, bench, options)
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
+    if ahead.sized.said:
+        screen.print(f"size   {ahead.sized.said}", markup=False)
+    if wish.diameter is None and asked == "off" and package.recipe.input.diameter_px:
+        screen.print("size   seen as it is, as every data set that has splits (--diameter auto)")
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     windows = f" of {ahead.windows} windows" if ahead.windows > 1 else ""
     disk = f", {ahead.disk:.1f} GB of disk" if ahead.disk >= 0.1 else ""
     screen.print(
         f"plan   {images}{blocks}{windows}, about {ahead.gigabytes:.1f} GB{disk}, about {_duration(ahead.seconds)} on "
-        f"{backend.device}", soft_wrap=True,
+        f"{backend.device}, {session.engine}", soft_wrap=True,
     )  # fmt: skip
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
@@ -91,13 +104,15 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
             console.document(asdict(ahead))
         return asdict(ahead)
     begin(ahead, options, wish, room)
-    with _bar(len(found), screen) as progress:
-        advance = (lambda _: progress.advance(progress.task_ids[0])) if progress else (lambda _: None)
-        outcome = run(found, session, options, advance, allow)
+    found = [replace(one, rescaling=ahead.sized) if one.path == ahead.path else one for one in found]
+    with bars(len(found), screen) as advance:
+        outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
         screen.print(f"note   {where}: {note}", markup=False)
+    if len(good) > 1 and (sizes := resized([Rescaling(**d.size) for d in good if d.size])):
+        screen.print(f"size   {sizes}", markup=False)
     if differ := counted([d.seen for d in good]):
         screen.print(f"note   not the same is seen of all images: {differ}", markup=False)
     screen.print(
@@ -129,18 +144,10 @@ def _once(done: list[Any], ahead: Any) -> dict[str, list[str]]:
     return said
 
 
-def _bar(count: int, screen: Any) -> Any:
-    if count < 2 or not screen.is_terminal:
-        return nullcontext()
-    bar = Progress(TextColumn("run   "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen)
-    bar.add_task("run", total=count)
-    return bar
-
-
 def _objects(done: list[Any]) -> str:
     objects, pairs = sum(d.objects for d in done), sum(d.overlapping for d in done)
     where = f" in {len(done)} images" if len(done) > 1 else ""
-    return f"{objects} objects{where}" + (f", {pairs} overlapping pairs" if pairs else "")
+    return f"{objects} object{'s'[: objects != 1]}{where}" + (f", {pairs} overlapping pairs" if pairs else "")
 
 
 def _duration(seconds: float) -> str:

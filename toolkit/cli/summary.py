@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from toolkit.cli import console
 from toolkit.evaluation.evaluate import Evaluation
@@ -33,11 +32,11 @@ def counted(run: Map, total: int) -> Iterator[Map]:
 def show(found: Evaluation) -> None:
     """The summary as a table, with what has to be known to read it."""
     out = console.results()
-    table = Table("value", "mean", "95 % interval", "pooled", box=None, pad_edge=False)
+    table = console.table("value", "mean", "95 % interval", "pooled")
     compared = bool(found.other)
     if compared:
         for name in ("other", "difference", "95 % interval"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
     for column in table.columns:
         column.no_wrap = True
     for column in table.columns[1:]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import InputError, ModelError, UsageError
+from toolkit.errors import InputError, ModelError
+from toolkit.files import bounded
+from toolkit.values.rescaling import Rescaling
 
 if TYPE_CHECKING:
     from toolkit.io import Found
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.package import ModelPackage
+    from toolkit.values.image import Image
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Wish:
     out: Path | None = None
     changes: tuple[str, ...] = ()
     device: str = "auto"
+    engine: str = "auto"
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0
@@ -45,28 +49,30 @@ class Wish:
     channels: tuple[str, ...] = ()
     named: str | None = None
     """Name or file of a recipe to run the model with."""
+    diameter: str | None = None
+    roi: str | None = None
+    mask: Path | None = None
+    sizes: Mapping[str, Rescaling] = field(default_factory=dict)
+    """At what size the images of a record that is repeated were seen, by path."""
     recipe: dict[str, Any] | None = None
     """The whole recipe of a record that is repeated."""
     sha256: str | None = None
     """The weights of that record."""
 
 
-def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
-    """The model that was asked for, with the changes applied.
+def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage, str]:
+    """The model that was asked for, with the changes applied; and what the first image asked for beside.
 
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
-    heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights.
+    heads allow it, the post-processor of P. `--recipe R` runs M with R, whose network must take its weights. Where no
+    recipe was named and the image has another number of axes than the model, a recipe that fits both is taken.
     """
     from toolkit.plugins.recipe import Recipe, recipe_named
     from toolkit.plugins.sections import asked
     from toolkit.registry import resolve
 
-    if wish.plugin is None and wish.model is None:
-        raise UsageError("no method was named", "--plugin or --model", "see seg plugins list")
-    owner = None
-    if wish.plugin is not None:
-        owner = catalogue.plugin(wish.plugin).name
-    loaded = resolve.load(wish.model or str(wish.plugin), catalogue, owner)
+    owner = None if wish.plugin is None else catalogue.plugin(wish.plugin).name
+    loaded = resolve.load(wish.model or wish.plugin or _modelled(str(wish.named), catalogue), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -80,34 +86,68 @@ def chosen(wish: Wish, catalogue: Catalogue) -> ModelPackage:
         path = catalogue.find("recipes", owner, owner)
         theirs = Recipe.load(path, catalogue, owner).postprocess
         recipe = Recipe.parse({**recipe.plain(), "postprocess": theirs.model_dump(mode="json")}, catalogue, owner)
+    why = ""
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
+    elif wish.recipe is None and owner in (None, loaded.owner):
+        loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
+        recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
     recipe.expects(loaded.heads)
-    return loaded
+    return loaded, why
+
+
+def _fit(model: ModelPackage, wish: Wish, first: Found, catalogue: Catalogue) -> tuple[ModelPackage, str]:
+    """`lent` for the first image. One that cannot be read says so when its turn comes."""
+    from toolkit.registry.choose import lent
+
+    try:
+        image = _opened(wish, first)
+    except InputError:
+        return model, ""
+    return lent(model, image, catalogue)
+
+
+def _opened(wish: Wish, first: Found) -> Image:
+    from toolkit import io
+
+    return io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
+
+
+def _modelled(named: str, catalogue: Catalogue) -> str:
+    """The model that a recipe alone means: a file with its weights beside it or without any, else that of its name."""
+    from toolkit.plugins.recipe import recipe_named
+
+    recipe, owner = recipe_named(named, catalogue)
+    path = Path(named)
+    if path.suffix not in (".yaml", ".yml") or recipe.network.untrained or path.with_suffix(".safetensors").is_file():
+        return named if owner is None or ":" in named else f"{owner}:{named}"
+    return recipe.name
 
 
 def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
     if wish.plugin is not None or wish.model is not None or wish.named is not None:
         return wish, ""
-    from toolkit import io
     from toolkit.registry.choose import choose
 
-    image = io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
-    best, *others = choose(image, catalogue)
+    best, *others = choose(_opened(wish, first), catalogue)
     also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
-    return replace(wish, model=best.name, changes=(*best.changes, *wish.changes)), f"{best.fit.reason}{also}"
+    how = f"; recipe {best.named} with {', '.join(best.changes)}" if best.named else ""
+    wish = replace(wish, model=best.name, named=best.named, changes=(*best.changes, *wish.changes))
+    return wish, f"{best.fit.reason}{how}{also}"
 
 
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
     try:
-        data = json.loads(record.read_text(encoding="utf8"))
+        data = bounded.read_json(record, 2**29)
         model, options = data["model"], data["options"]
         inputs = tuple(image["input"] for image in data["images"])
         size = options["voxel_size"]
+        same = wish.model is None and wish.diameter is None
+        sizes = {one["input"]: _rescaling(one["size"]) for one in data["images"] if same and one.get("size")}
         return replace(
             wish,
             inputs=wish.inputs or inputs,
@@ -122,9 +162,17 @@ def repeated(wish: Wish, record: Path) -> Wish:
             features=wish.features or tuple(options.get("features", ())),
             parquet=wish.parquet or bool(options.get("parquet")),
             min_score=wish.min_score or float(options.get("min_score", 0.0)),
+            diameter=wish.diameter or options.get("diameter", "off"),
+            sizes=sizes,
+            roi=wish.roi or options.get("roi"),
+            mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error
+
+
+def _rescaling(plain: Mapping[str, Any]) -> Rescaling:
+    return Rescaling(tuple(float(b) for b in plain["by"]), plain["diameter_px"], plain["said"])
 
 
 def default_out(inputs: tuple[str, ...], stems: list[str]) -> Path:

@@ -23,7 +23,7 @@ class Shown:
 
 
 def shown(catalogue: Catalogue, plugin: str | None, drawn: Path) -> Shown:
-    """What this plugin's models say that they show; without a plugin, the model that suits the tissue best.
+    """What this plugin's models say that they show; without a plugin, what the model that suits the tissue best shows.
 
     An image that has to be made is written to the file `drawn`. Raises `UsageError` if the plugin ships no model.
     """
@@ -40,5 +40,6 @@ def shown(catalogue: Catalogue, plugin: str | None, drawn: Path) -> Shown:
     tissue = picture(TISSUE, Path(), drawn)
     best = choose(io.read(tissue), catalogue, plugin)[0]
     demo = Card.beside(best.path).demo
-    changes = demo.changes if demo is not None and demo.picture == TISSUE else best.changes
-    return Shown(best.name, tissue, changes)
+    if demo is not None and plugin is None:
+        return Shown(best.name, picture(demo.picture, best.path.parent, drawn), demo.changes)
+    return Shown(best.name, tissue, best.changes)

@@ -11,6 +11,7 @@ from toolkit.errors import UsageError
 from toolkit.evaluation.bootstrap import POOLED
 from toolkit.plugins.catalogue import BUILTIN, Catalogue
 from toolkit.plugins.metric import Metric
+from toolkit.plugins.refusal import sentence
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
 
@@ -63,7 +64,7 @@ def _metric(name: str, catalogue: Catalogue) -> Metric:
     try:
         return cls.model_validate({"thresholds": thresholds.split(",")})
     except ValidationError as error:
-        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        reason = sentence(error.errors())
         raise UsageError(
             f"these thresholds cannot be used ({reason})", name, "write for instance S@.5:.05:.95"
         ) from error

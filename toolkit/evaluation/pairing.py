@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from toolkit import io
 from toolkit.errors import InputError, nearest
@@ -13,7 +16,7 @@ from toolkit.evaluation.evaluate import Pair
 from toolkit.io.shapeless import is_shapeless
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.truth import Truth
+from toolkit.values.truth import UNANNOTATED, Truth
 
 ENDINGS = (
     ".labels.tif",
@@ -32,13 +35,23 @@ PREFERRED = (".zarr", ".labels.tif", ".labels.tiff")
 
 
 def pairs(
-    predicted: str | Path, truth: str | Path, predicted_axes: str | None = None, truth_axes: str | None = None
+    predicted: str | Path,
+    truth: str | Path,
+    predicted_axes: str | None = None,
+    truth_axes: str | None = None,
+    partly: bool = False,
 ) -> list[Pair]:
     """Pairs of label images or instances in `predicted` (a file or a folder) and `truth` (also `DIR:SPLIT`).
 
     A file is paired with a file whatever they are called, with a folder by its stem; two folders must hold the same
-    stems. Raises `InputError` that names what is missing.
+    stems. `partly`: the truth names some of the objects, so that its background is unannotated. Raises `InputError`
+    that names what is missing.
     """
+    found = _pairs(predicted, truth, predicted_axes, truth_axes)
+    return [replace(p, truth=partial(_partly, p.truth)) for p in found] if partly else found
+
+
+def _pairs(predicted: str | Path, truth: str | Path, predicted_axes: str | None, truth_axes: str | None) -> list[Pair]:
     sources, true = _predictions(predicted, predicted_axes), _truths(str(truth), truth_axes)
     if len(sources) == 1 and len(true) == 1 and Path(predicted).is_file() and Path(truth).is_file():
         (name, load), ((read, image),) = next(iter(sources.items())), true.values()
@@ -77,6 +90,12 @@ def _read_instances(path: Path, axes: str | None) -> Instances:
 
 def _read_truth(path: Path, axes: str | None) -> Truth:
     return io.read_truth(path, axes=axes)
+
+
+def _partly(truth: Truth | Callable[[], Truth]) -> Truth:
+    """The truth, in which all that is no object is unannotated."""
+    whole = truth if isinstance(truth, Truth) else truth()
+    return replace(whole, layers=np.where(whole.covered > 0, np.maximum(whole.layers, 0), np.int32(UNANNOTATED)))
 
 
 def _read_shapeless(path: Path, predicted: Callable[[], Instances]) -> Truth:

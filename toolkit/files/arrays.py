@@ -49,7 +49,7 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
 
 def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], prefix: str = "") -> T:
     """The dataclass `cls` of which `flat` gave these."""
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name, kind = f"{prefix}{field.name}", hints[field.name]

@@ -1,10 +1,11 @@
-"""Rows of JSON that are only ever appended: what was done, as far as it was written whole."""
+"""Rows of JSON that are only ever appended, each with its own digest: what was done, as far as it was written whole."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Journal:
         self._synced = 0.0
 
     def rows(self) -> list[Any]:
-        """All rows up to the first that is torn."""
+        """All rows up to the first that is torn or damaged."""
         return _sound(self.path)[0]
 
     def mend(self) -> None:
@@ -33,7 +34,7 @@ class Journal:
 
     def add(self, row: Any, now: bool = False) -> None:
         """Append a row; with `now` it has reached the disk."""
-        line = (json.dumps(row) + "\n").encode()
+        line = signed(row).encode()
         failpoint("journal.before")
         with self.path.open("ab", buffering=0) as stream:
             stream.write(line[:-1])
@@ -45,18 +46,27 @@ class Journal:
         failpoint("journal.after")
 
 
+def signed(row: Any) -> str:
+    """A row as a line that ends in its own sha256."""
+    text = json.dumps(row)
+    return f"{text} {sha256(text.encode()).hexdigest()}\n"
+
+
+def row_of(line: bytes) -> Any:
+    """The row of a line; None if it is not as it was written."""
+    text, _, digest = line.strip().rpartition(b" ")
+    return json.loads(text) if sha256(text).hexdigest().encode() == digest else None
+
+
 def _sound(path: Path) -> tuple[list[Any], int]:
-    """The rows before the first torn line, and how many bytes they take."""
+    """The rows before the first line that is torn or damaged, and how many bytes they take."""
     rows: list[Any] = []
     size = 0
     if not path.is_file():
         return rows, size
     for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            row = None
-        if not isinstance(row, dict | list):
+        row = row_of(line) if line.endswith(b"\n") else None
+        if row is None:
             break
         rows.append(row)
         size += len(line)

@@ -64,6 +64,14 @@ def select(device: str = "auto") -> Backend:
     raise UsageError("this device cannot be used", f"{device}, {why}", "choose --device cpu")
 
 
+def short(backend: Backend) -> bool:
+    """Whether numbers of 16 bits are computed faster than those of 32: a CPU without instructions for them emulates
+    them, and takes 2.4 times as long."""
+    import torch
+
+    return backend.on_gpu or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def _why_no_gpu(index: int) -> str | None:
     """Why GPU `index` cannot be used, or None if it can."""
     import torch

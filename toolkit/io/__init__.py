@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toolkit.io.image import read as read
     from toolkit.io.inputs import Found as Found
     from toolkit.io.inputs import find_inputs as find_inputs
+    from toolkit.io.inputs import is_split as is_split
     from toolkit.io.inputs import search as search
     from toolkit.io.labels import read_instances as read_instances
     from toolkit.io.labels import read_truth as read_truth
@@ -28,6 +29,7 @@ _HOME = {
     "count_nonfinite": "finite",
     "find_inputs": "inputs",
     "frames": "image",
+    "is_split": "inputs",
     "of_array": "array",
     "open_dataset": "dataset",
     "read": "image",

@@ -28,6 +28,8 @@ GAIN = 5000
 """No codec gains more than this on an image."""
 MOST_INNER = 2**20
 """Chunks in a shard, whose index is read as a whole."""
+METADATA = (".json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+MOST_METADATA = 2**26
 SLACK = 2**16
 """What checksums and headers may add to a chunk."""
 ABSENT = 2**64 - 1
@@ -42,6 +44,11 @@ class Limit:
     codec: str
     inner: int = 0
     first: bool = False
+
+    @property
+    def stored(self) -> int:
+        """Bytes that a file of the array may have: nothing that is packed grows by much."""
+        return (self.most + 16) * max(1, self.inner) + MOST_METADATA
 
     def broken(self, data: memoryview, whole: bool) -> bool:
         """Whether a piece of a file, or the whole of it, holds a chunk that unpacks to more."""
@@ -67,9 +74,14 @@ class Checked(WrapperStore[LocalStore]):
         path = Path(self._store.root) / key
         if path.exists() and not path.is_file():
             raise InputError("a chunk of this Zarr is no file", path, "copy the folder again")
-        found = await self._store.get(key, prototype, byte_range)
         limit = next((self.limits[p] for p in self.limits if key.startswith(f"{p}/" if p else "")), None)
-        if found is None or limit is None or key.endswith((".json", ".zarray", ".zattrs")):
+        if key.endswith(METADATA):
+            limit = None
+        most = limit.stored if limit else MOST_METADATA
+        if path.exists() and byte_range is None and path.stat().st_size > most:
+            raise InputError("a file of this Zarr is far too large", path, "copy the folder again")
+        found = await self._store.get(key, prototype, byte_range)
+        if found is None or limit is None:
             return found
         data: Any = found.as_numpy_array()
         if limit.broken(memoryview(data).cast("B"), whole=byte_range is None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.files import bounded
 from toolkit.io.paths import stem
 from toolkit.io.raster import decoding, interpreting
 from toolkit.values.instances import Instances
@@ -77,7 +77,7 @@ def _runs(rings: Sequence[Ring], shape: tuple[int, int]) -> tuple[NDArray[np.int
 
 
 def _geojson(path: Path) -> Iterator[list[Ring]]:
-    data = json.loads(path.read_text(encoding="utf8"))
+    data = bounded.read_json(path, 2**28)
     features = data.get("features", [data]) if isinstance(data, dict) else data
     for number, feature in enumerate(features, 1):
         geometry = feature.get("geometry", feature)

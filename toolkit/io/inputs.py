@@ -14,6 +14,7 @@ from toolkit.io.folder import Skipped, below
 from toolkit.io.meta import read_meta
 from toolkit.io.paths import OUTPUTS, is_image, is_zarr, stem
 from toolkit.io.plate import fields
+from toolkit.values.rescaling import Rescaling
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Found:
 
     `stem` names its outputs, which go to `folder` below the output folder: `.` unless stems are equal. `axes` and
     `voxel_size` (µm) are those of the data set that the image belongs to, if any. `preview`: whether a picture of it is
-    wanted.
+    wanted. `rescaling`: at what size it is seen, if that was found before.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Found:
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     preview: bool = True
+    rescaling: Rescaling | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ def search(inputs: Sequence[str | Path]) -> Search:
     return Search(tuple(_apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))), tuple(skipped.values()))
 
 
+def is_split(text: str) -> bool:
+    """Whether this names a split of a data set."""
+    root, split = parted(text)
+    return split is not None and root.is_dir()
+
+
 def _readable(path: Path) -> bool:
     """Whether the name can be written down: in records, in other names, on a terminal."""
     try:
@@ -76,9 +84,8 @@ def _readable(path: Path) -> bool:
 
 def _of(text: str) -> Iterator[Found | Skipped]:
     path = Path(text)
-    root, split = parted(text)
-    if split is not None and root.is_dir():
-        yield from (_described(item.image, root) for item in open_dataset(text).items)
+    if is_split(text):
+        yield from (_described(item.image, parted(text)[0]) for item in open_dataset(text).items)
     elif path.is_dir() and not is_image(path):
         if path.name.endswith(".seg") or ((path / "run.json").is_file() and any(path.rglob("*.labels.tif"))):
             raise InputError("this is a result of seg, no image", path, "name the images that it was made from")
@@ -107,7 +114,10 @@ def _in(folder: Path) -> Iterator[Found | Skipped]:
             yield one
         else:
             some = True
-            yield from _named(one)
+            try:
+                yield from tuple(_named(one))
+            except InputError:  # a broken plate says so in its turn, and the others are done
+                yield Found(one, _stem(one))
     if not some:
         skipped = [s for s in below(folder) if isinstance(s, Skipped)]
         has = f", but {named(skipped)}" if skipped else ""

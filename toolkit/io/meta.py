@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, nearest
+from toolkit.files import bounded
 from toolkit.io.units import LEAST, MOST
 
 WEIGHTS = "weights.csv"
@@ -66,8 +67,7 @@ def read_weights(root: Path, names: Iterable[str] | None = None) -> dict[str, fl
     if not path.is_file():
         return found
     try:
-        with path.open(newline="", encoding="utf8") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = list(csv.DictReader(io.StringIO(bounded.read(path).decode("utf8"), newline="")))
     except (ValueError, OSError, csv.Error) as error:
         raise InputError("this table cannot be read", path, " ".join(str(error).split())[:120]) from error
     known = None if names is None else set(names)
@@ -98,8 +98,8 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        data = json.loads(path.read_text(encoding="utf8"))
-    except (ValueError, OSError, RecursionError) as error:
+        data = bounded.read_json(path)
+    except (ValueError, OSError) as error:
         raise InputError("this file is not valid JSON", path, " ".join(str(error).split())[:120]) from error
     if not isinstance(data, dict):
         raise InputError("this file does not hold a mapping", path, "write {…}")

@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 
 from toolkit.errors import InputError
+from toolkit.files import bounded
 from toolkit.io.intact import RATIO
 from toolkit.io.omexml import Described, Document, parse
 from toolkit.io.paths import COMPANION
@@ -54,7 +55,7 @@ def told(path: Path, tif: Any) -> Told | str:
             beside = path.with_name(document.companion)
             if not beside.is_file():
                 return f"this file is one part of a set that {document.companion} describes, which is not beside it"
-            document = parse(beside.read_text(encoding="utf8", errors="replace"))
+            document = parse(bounded.read(beside).decode("utf8", "replace"))
             if document is None:
                 return f"{beside.name}, which describes this file, cannot be read"
         mine = _Mine(path, own, document)
@@ -69,7 +70,7 @@ def told(path: Path, tif: Any) -> Told | str:
 def of_companion(path: Path) -> Told:
     """The first image that a companion file describes."""
     with decoding(path), interpreting(path):
-        document = parse(path.read_text(encoding="utf8"))
+        document = parse(bounded.read(path).decode("utf8"))
         if document is None or not document.images:
             raise InputError("this companion file describes no image", path, "check the file")
         places = _Mine(path, None, document).places(document.images[0])
@@ -81,7 +82,7 @@ def files_of(path: Path) -> tuple[str, ...]:
     same image, itself among them; empty if it cannot be told."""
     with suppress(InputError, OSError, ValueError, KeyError), decoding(path), interpreting(path):
         if path.name.lower().endswith(COMPANION):
-            document = parse(path.read_text(encoding="utf8"))
+            document = parse(bounded.read(path).decode("utf8"))
             return () if document is None else document.files
         with tifffile.TiffFile(path, mode="r", _multifile=False) as tif:
             found = told(path, tif) if tif.is_ome else ""

@@ -9,11 +9,13 @@ from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io.lettered import lettered
+from toolkit.io.plate import about_of, fields
 from toolkit.io.raster import Raster, by_shape, decoding, interpreting
 from toolkit.io.units import sizes
 
 COUNTED = 2**20
 """Of arrays with more chunks it is not counted how many are stored."""
+MOST_LEVELS = 64
 
 
 def open_zarr(path: Path) -> Raster:
@@ -29,9 +31,9 @@ def open_zarr(path: Path) -> Raster:
             return _plain(path, node)
         about = about_of(node)
         notes: tuple[str, ...] = ()
-        if "plate" in about or "well" in about:
+        if first := fields(path):
             raise InputError(
-                "this is a plate of many images", path, f"name a field, such as {path}/A/1/0, or run all with seg run"
+                "this is a plate of many images", path, f"name a field, such as {first[0][0]}, or run all with seg run"
             )
         if "bioformats2raw.layout" in about and "0" in node:
             count = sum(1 for name in node.group_keys() if name.isdecimal())
@@ -42,13 +44,6 @@ def open_zarr(path: Path) -> Raster:
         if not about.get("multiscales"):
             return _only(path, node)
         return _image(path, node, about, notes)
-
-
-def about_of(node: Any) -> Mapping[str, Any]:
-    """OME metadata: below `ome` since version 0.5, at the top before."""
-    attributes: dict[str, Any] = dict(node.attrs)
-    ome = attributes.get("ome")
-    return ome if isinstance(ome, dict) else attributes
 
 
 def _image(path: Path, node: Any, about: Mapping[str, Any], notes: tuple[str, ...]) -> Raster:
@@ -73,6 +68,8 @@ def _largest(path: Path, node: Any, image: Mapping[str, Any]) -> tuple[Mapping[s
     """The level of full resolution, whatever the order of the levels, and a note if their scales contradict it."""
     import zarr
 
+    if len(image["datasets"]) > MOST_LEVELS:
+        raise InputError("this OME-Zarr has too many levels", path, f"{MOST_LEVELS} are the most")
     levels = [(level, node.get(level["path"])) for level in image["datasets"]]
     finest = min(levels, key=lambda pair: prod(_scale(pair[0])))
     if not isinstance(finest[1], zarr.Array):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io.raster import decoding, interpreting
+
+
+def about_of(node: Any) -> Mapping[str, Any]:
+    """OME metadata: below `ome` since version 0.5, at the top before."""
+    attributes: dict[str, Any] = dict(node.attrs)
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, dict) else attributes
 
 
 def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
@@ -19,7 +26,6 @@ def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
         import zarr
 
         from toolkit.io.chunks import opened
-        from toolkit.io.omezarr import about_of
 
         node = opened(path)
         about = about_of(node)
@@ -34,8 +40,6 @@ def fields(path: Path) -> tuple[tuple[Path, str], ...] | None:
 
 def _fields(path: Path, plate: Any, well: str) -> Iterator[tuple[Path, str]]:
     import zarr
-
-    from toolkit.io.omezarr import about_of
 
     group = plate.get(well) if well else plate
     if not isinstance(group, zarr.Group):

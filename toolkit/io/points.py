@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.files import bounded
 from toolkit.values.truth import Truth
 
 Floats = NDArray[np.float64]
@@ -63,10 +65,9 @@ def read_points(
 def _table(path: Path, ndim: int) -> tuple[NDArray[np.int64], Floats, list[int]]:
     """Ids, places `(N, D)` and the number of each row in the file, whose first is the header."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            names = {name.strip().lower(): name for name in table.fieldnames or () if name}
-            listed = [(table.line_num, row) for row in table]
+        table = csv.DictReader(io.StringIO(bounded.read(path, 2**28).decode("utf-8-sig"), newline=""))
+        names = {name.strip().lower(): name for name in table.fieldnames or () if name}
+        listed = [(table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "this table of points cannot be read", f"{path} ({error})", "write CSV with a header"

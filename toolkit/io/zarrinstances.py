@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
 from toolkit.io.chunks import bound, opened
 from toolkit.io.raster import decoding, interpreting
+from toolkit.values.attributes import wrong
 from toolkit.values.instances import Instances
 
 SCHEMA = "toolkit.instances/1"
 ARRAYS = {"shape": "int64", "start": "int64", "length": "int32", "offsets": "int64", "scores": "float32"}
+ATTRIBUTES = "attributes"
 CHUNK = 2**22
 """Entries per chunk."""
 
@@ -33,16 +36,21 @@ def write_zarr_instances(group: Any, instances: Instances, voxel_size: tuple[flo
         }
     )
     for name, dtype in ARRAYS.items():
-        data = np.asarray(getattr(instances, name), dtype)
-        array = group.create_array(
-            name,
-            shape=data.shape,
-            dtype=dtype,
-            chunks=(max(1, min(CHUNK, len(data))),),
-            compressors=[ZstdCodec(level=3, checksum=True)],
-            config={"write_empty_chunks": True},
-        )
-        array[:] = data
+        _store(group, name, np.asarray(getattr(instances, name), dtype))
+    for name, values in instances.attributes.items():
+        _store(group, f"{ATTRIBUTES}/{name}", values)
+
+
+def _store(group: Any, name: str, data: NDArray[Any]) -> None:
+    array = group.create_array(
+        name,
+        shape=data.shape,
+        dtype=data.dtype,
+        chunks=(max(1, min(CHUNK, len(data))), *(max(1, n) for n in data.shape[1:])),
+        compressors=[ZstdCodec(level=3, checksum=True)],
+        config={"write_empty_chunks": True},
+    )
+    array[...] = data
 
 
 def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
@@ -65,11 +73,20 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         shape, start, length, offsets, scores = (
             np.asarray(arrays[name][:]).astype(dtype) for name, dtype in ARRAYS.items()
         )
-        instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores)
+        said = {name: np.asarray(array[...]) for name, array in _attributes(path, group).items()}
+        instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores, said)
         if not _sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
         size = tuple(float(v) for v in about.get("voxel_size_um") or ())
         return instances, (1.0,) * (len(shape) - len(size)) + size if size else ()
+
+
+def _attributes(path: Path, group: Any) -> dict[str, Any]:
+    """The arrays of what a method said of each object, if it said something."""
+    found = dict(group[ATTRIBUTES].arrays()) if ATTRIBUTES in group else {}
+    for array in found.values():
+        bound(path / "instances" / ATTRIBUTES, array)
+    return found
 
 
 def _sound(instances: Instances) -> bool:
@@ -79,7 +96,8 @@ def _sound(instances: Instances) -> bool:
         return False
     end, size = start + length, int(np.prod(shape, dtype=np.float64))
     return (
-        offsets[0] == 0
+        not wrong(instances.attributes, len(instances))
+        and offsets[0] == 0
         and offsets[-1] == len(start)
         and bool((np.diff(offsets) > 0).all())
         and bool(((length > 0) & (start >= 0) & (end <= size)).all())

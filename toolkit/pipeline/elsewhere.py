@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import io
-from toolkit.errors import ModelError
+from toolkit.errors import ModelError, UsageError
 from toolkit.files import plain_yaml
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.engines import Engine, choose
 from toolkit.pipeline.passes import Work, store
 from toolkit.pipeline.pieces import Pieces, Stored
 from toolkit.pipeline.session import Prepared, Session, Share
@@ -33,31 +34,43 @@ class Model:
     recipe: str
     sha256: str
     device: str
+    engine: Engine
     allow: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None) -> Model:
-        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, allow)
+    def of(
+        cls, loaded: ModelPackage, backend: Backend, allow: tuple[str, ...] | None = None, engine: Engine | None = None
+    ) -> Model:
+        """`engine`: default is that of `auto`."""
+        engine = engine or choose("auto", loaded, backend)
+        return cls(loaded.reference, loaded.owner, loaded.recipe.dump(), loaded.sha256, backend.device, engine, allow)
 
     def session(self) -> Session:
-        """The model in this process; raises `ModelError` if it is another by now."""
+        """The model in this process; raises `ModelError` if it is another by now, `UsageError` if its engine is not to
+        be had here."""
         catalogue = Catalogue(self.allow)
         loaded = resolve.load(self.reference, catalogue, self.owner)
         if loaded.sha256 != self.sha256:
             raise ModelError("the model has changed since it was chosen", self.reference, "start again")
         recipe = Recipe.parse(plain_yaml.load(self.recipe.encode()), catalogue, loaded.owner)
-        return Session(loaded.with_recipe(recipe), Backend(self.device), catalogue)
+        loaded, backend = loaded.with_recipe(recipe), Backend(self.device)
+        if choose(self.engine.kind if self.engine.kind != "package" else "auto", loaded, backend) != self.engine:
+            raise UsageError("this machine has another engine than the run was begun with", str(self.engine),
+                             "use workers of one kind")  # fmt: skip
+        return Session(loaded, backend, catalogue, self.engine)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Names an image so that any process can read it; `stamp` tells one state of a file from another."""
+    """Names an image, and what is seen of it, so that any process can read it; `stamp` tells one state of a file from
+    another, `by` are the factors that it is rescaled by."""
 
     path: str
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     stamp: str = ""
     frame: int = 0
+    by: tuple[float, ...] = ()
 
     def read(self) -> Image:
         return io.read(Path(self.path), self.axes, self.voxel_size, self.frame)
@@ -79,7 +92,7 @@ class Bench:
     def prepared(self, source: Source, scale: Scale | None = None, image: Image | None = None) -> Prepared:
         """The image of `source`, if it was not read yet; with the `scale` that another process has fitted."""
         if self._prepared is None or self._source != source:
-            self._prepared = self.session.prepare(image or source.read(), scale)
+            self._prepared = self.session.prepare(image or source.read(), scale, source.by)
             self._source = source
         return self._prepared
 

@@ -11,6 +11,7 @@ from toolkit.errors import PluginError
 from toolkit.files import arrays
 from toolkit.files.failpoint import failpoint
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.heard import each, tell
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.workers import Map, serial
@@ -46,13 +47,14 @@ class Work:
 
 
 class Again:
-    """Values that are made when they are asked for, and as often: no two of them need be in memory."""
+    """Values that are made when they are asked for, and as often, each told as a part of `stage`: no two of them need
+    be in memory."""
 
-    def __init__(self, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
-        self._make, self._of = make, of
+    def __init__(self, stage: str, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
+        self._stage, self._make, self._of = stage, make, of
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self._make, self._of)
+        return each(self._stage, map(self._make, self._of), len(self._of))
 
 
 Remote = Callable[[Work], str]
@@ -92,19 +94,25 @@ def sweep(
         if shelf is not None and step.state is not None and saved in shelf.known(saved):
             state = shelf.load(saved, step.state)
             continue
-        work = work_of(number, state, postprocess, pieces, blocks)
+        work, here = work_of(number, state, postprocess, pieces, blocks), partial(local, postprocess, pieces, loose)
         if step.gathers:
-            fragments: Iterable[Any] = Again(partial(local, postprocess, pieces, loose), [
-                Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)
-            ])  # fmt: skip
+            fragments: Iterable[Any] = Again(
+                said(postprocess, number), here,
+                [Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)],
+            )  # fmt: skip
         elif shelf is None:
-            fragments = list(map(partial(local, postprocess, pieces, loose), work))
+            fragments = list(each(said(postprocess, number), map(here, work), len(blocks)))
         else:
-            fragments = shelved(postprocess, pieces, number, work, shelf, run, remote)
+            fragments = shelved(postprocess, pieces, number, work, len(blocks), shelf, run, remote)
         state = reduced(postprocess, number, fragments, state, pieces.backend)
         if shelf is not None and step.state is not None:
             shelf.save(saved, state)
     return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
+
+
+def said(postprocess: PostProcessor, number: int) -> str:
+    """What a pass is called where it is told how far it is."""
+    return f"pass {number + 1} of {len(postprocess.passes())}"
 
 
 def reduced(postprocess: PostProcessor, number: int, fragments: Iterable[Any], state: Any, backend: Backend) -> Any:
@@ -128,12 +136,14 @@ def shelved(
     pieces: Pieces,
     number: int,
     work: Iterable[Work],
+    total: int,
     shelf: Shelf,
     run: Map = serial,
     remote: Remote | None = None,
 ) -> Iterable[Any]:
-    """The fragments of a pass: those that are not on the shelf are made first, each is read when it is asked for."""
-    kind, files, todo = postprocess.passes()[number].fragment, [], []
+    """The fragments of a pass, of which `work` are `total`: those that are not on the shelf are made first, each is
+    read when it is asked for."""
+    kind, stage, files, todo = postprocess.passes()[number].fragment, said(postprocess, number), [], []
 
     def missing() -> Iterator[Work]:
         for one in work:
@@ -144,7 +154,8 @@ def shelved(
 
     for done, sha256 in enumerate(run(remote or partial(store, postprocess, pieces), missing())):
         shelf.add(*todo[done], sha256)
-    return Again(lambda file: arrays.read(shelf.folder / file, kind), files)
+        tell(stage, done + 1 + len(files) - len(todo), total)
+    return Again(stage, lambda file: arrays.read(shelf.folder / file, kind), files)
 
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:

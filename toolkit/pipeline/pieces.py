@@ -16,6 +16,7 @@ from toolkit.errors import StorageError
 from toolkit.files import arrays, whole
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
+from toolkit.pipeline.heard import tell
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
@@ -39,14 +40,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Origin:
-    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink`, whether it is of one
-    value, so that there is nothing to see, and the post-processor that kept them, `loose` or not."""
+    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink` and rescaled `by`,
+    whether it is of one value, so that there is nothing to see, and the post-processor that kept them, `loose` or
+    not."""
 
     shape: tuple[int, ...]
     shrink: tuple[int, ...]
     postprocess: PostProcessor
     constant: bool = False
     loose: bool = False
+    by: tuple[float, ...] = ()
 
 
 class Pieces:
@@ -94,12 +97,13 @@ class Pieces:
     def add(self, number: int, piece: Piece) -> None:
         """Keep the piece of window `number`."""
         if not self._fits(piece):
-            self.put(number, store(piece, self.folder, number, self.backend))
+            self._held[number] = store(piece, self.folder, number, self.backend)
         elif isinstance(piece, Prediction):
             self._held[number] = self._drawn(piece)
         else:
             self._held[number] = piece
             self._bytes += piece.nbytes
+        tell("windows", len(self._held), len(self.windows))
 
     def save(self) -> Path:
         """Write which pieces lie in `folder`, so that another process can `open` it."""
@@ -107,7 +111,7 @@ class Pieces:
         assert origin is not None, "pieces of an image know their origin"
         about = {
             "lattice": [self.lattice.shape, self.lattice.window, self.lattice.overlap],
-            "origin": [origin.shape, origin.shrink, origin.constant, origin.loose],
+            "origin": [origin.shape, origin.shrink, origin.constant, origin.loose, origin.by],
             "stored": [[p.dense, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
         }
         with writing(self.folder):
@@ -118,8 +122,8 @@ class Pieces:
     def open(cls, folder: Path, backend: Backend, postprocess: PostProcessor) -> Pieces:
         """The pieces that were saved in `folder`, kept for `postprocess`."""
         about = json.loads((folder / INDEX).read_text(encoding="utf8"))
-        shape, shrink, constant, loose = about["origin"]
-        origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose)
+        shape, shrink, constant, loose, by = about["origin"]
+        origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose, tuple(by))
         found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
         for number, (dense, sha256) in enumerate(about["stored"]):
             found.put(number, Stored(str(folder / file_of(number)), dense, sha256))
@@ -128,6 +132,7 @@ class Pieces:
     def put(self, number: int, stored: Stored) -> None:
         """Take over the piece of window `number` that another process has stored in `folder`."""
         self._held[number] = stored
+        tell("windows", len(self._held), len(self.windows))
 
     def take(self, shelf: Shelf) -> list[int]:
         """Take over what is on a shelf, whose digests were compared; gives the numbers of the windows that are not."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import exhausted
-from toolkit.pipeline.engines import Raw, TorchEngine, one_thread
+from toolkit.pipeline.engines import Engine, built, choose
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
-from toolkit.steps.turns import turns
 from toolkit.values.image import Image
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice, Window
@@ -28,21 +28,18 @@ class Predictor:
     it sees one window at a time on one thread, because other numbers round differently.
     """
 
-    def __init__(self, package: ModelPackage, backend: Backend) -> None:
+    def __init__(self, package: ModelPackage, backend: Backend, engine: Engine | None = None) -> None:
+        """`engine`: default is that of `auto`."""
         self.recipe = package.recipe
         self.heads = package.heads
         self.backend = backend
         self._takes = package.takes
         self._batch = GPU_BATCH if backend.on_gpu else 1
-        augment = self.recipe.tiling.augment
-        every = turns(self.recipe.tiling.window, self.heads)
-        chosen = every[:1] if augment == "none" else every
-        network = self.recipe.network
-        self.engine = TorchEngine(package.build(), backend, self.heads, chosen, network, after=augment == "turns_after")
+        self.engine = built(engine or choose("auto", package, backend), package, backend)
 
     def lattice(self, shape: Sequence[int]) -> Lattice:
         """The windows of an image of `shape`."""
-        return Lattice(tuple(shape), self.recipe.tiling.window, self.recipe.tiling.overlaps)
+        return self.recipe.lattice(shape)
 
     def windows(self, image: Image, scale: Scale, windows: Iterable[Window]) -> Iterator[Prediction]:
         """The heads of each window, in their order: lazy, activated where somebody asks, on the device."""
@@ -55,8 +52,7 @@ class Predictor:
         whole = Box.whole(image.shape)
         left = iter(windows)
         while batch := list(islice(left, self._batch)):
-            with one_thread():
-                out = self._outputs(image, scale, batch)
+            out = self._outputs(image, scale, batch)
             for window, heads in zip(batch, out, strict=True):
                 box = window.outer & whole
                 inside = box.relative_to(window.outer).slices
@@ -69,11 +65,12 @@ class Predictor:
         parts = [part.crop(part.core & box).dense() for part in seen]
         return Prediction.join(parts, box, box, self.backend.xp)
 
-    def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, Raw]]:
+    def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, Any]]:
         """Heads of each window; halves the batch when memory runs out, down to one window."""
         voxels = np.stack([scale(image.read_reflected(w.outer)) for w in windows])
         try:
-            return self.engine(voxels)
+            found: list[dict[str, Any]] = self.engine(voxels)
+            return found
         except (RuntimeError, MemoryError) as error:
             if not exhausted(error):
                 raise

@@ -11,8 +11,10 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import UsageError
+from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.session import Session
 from toolkit.steps.measure import Table, joined, measure
+from toolkit.steps.sizes import Diameter
 from toolkit.values.frames import frame, stack
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -56,14 +58,17 @@ class Result(Instances):
         return joined([measure(frame(self, t), image, features) for t, image in enumerate(self.images)])
 
 
-def segmented(session: Session, images: Sequence[Image], block: int | None = None) -> Result:
+def segmented(session: Session, images: Sequence[Image], diameter: Diameter, block: int | None = None) -> Result:
     """The objects of an image, or of the frames of a time series. What was assumed is logged."""
     parts, scale = [], None
+    sized = rescaling(session, images[0], diameter)
     for image in images:
-        prepared = session.prepare(image, scale)
+        prepared = session.prepare(image, scale, sized.by)
         scale = prepared.scale if session.model.recipe.normalise.together else None
         pieces = session.pieces(prepared)
         parts.append(session.objects(pieces, session.model.recipe.postprocess, block))
+    if sized.said:
+        _log.warning("%s: %s", images[0].name, sized.said)
     _log.info("%s: %s is seen", images[0].name, prepared.image.seen)
     for note in prepared.image.notes:
         _log.warning("%s: %s", images[0].name, note)

@@ -21,14 +21,16 @@ def segment(
     *,
     changes: Sequence[str] = (),
     device: str = "auto",
+    engine: str = "auto",
     block: int | None = None,
     catalogue: Catalogue | None = None,
 ) -> Instances:
     """Instances of one image.
 
     `image`: an `Image`, a path, or an array `(Z)YX` or `C(Z)YX` (then say so with `Image.from_array`). `model`: a
-    loaded package, or the name or path of one. `changes`: `"section.field=value"`. `block`: voxels per axis of the
-    pieces that are worked on, rounded up to whole window cores; the result does not depend on it.
+    loaded package, or the name or path of one. `changes`: `"section.field=value"`. `engine`: auto, torch
+    or onnxruntime. `block`: voxels per axis of the pieces that are worked on, rounded up to whole window cores; the
+    result does not depend on it.
     """
     catalogue = catalogue or Catalogue()
     loaded = resolve.load(model, catalogue) if isinstance(model, str) else model
@@ -37,6 +39,6 @@ def segment(
         image = io.read(Path(image))
     elif not isinstance(image, Image):
         image = Image.from_array(image)
-    session = Session(loaded, device, catalogue)
+    session = Session(loaded, device, catalogue, engine)
     pieces = session.pieces(session.prepare(image))
     return session.objects(pieces, loaded.recipe.postprocess, block)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, UsageError
-from toolkit.gpu.backend import Backend, select
+from toolkit.gpu.backend import Backend
+from toolkit.pipeline.engines import Engine, choose, placed
 from toolkit.pipeline.passes import keep, sweep
 from toolkit.pipeline.pieces import STAGE, Origin, Pieces, Stored, file_of, store
 from toolkit.pipeline.predictor import Predictor
@@ -22,7 +23,8 @@ from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
-from toolkit.steps.shrink import enlarge, shrink
+from toolkit.steps.rescale import rescale, restore
+from toolkit.steps.shrink import enlarge, shrink, shrunk
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import Lattice, blocks
@@ -43,11 +45,13 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself."""
+    """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself,
+    `by` are the factors that it was rescaled by; none where it was not."""
 
     image: Image
     scale: Scale
     shape: tuple[int, ...]
+    by: tuple[float, ...] = ()
 
 
 class Session:
@@ -59,17 +63,25 @@ class Session:
     """
 
     def __init__(
-        self, model: ModelPackage | str, device: str | Backend = "auto", catalogue: Catalogue | None = None
+        self,
+        model: ModelPackage | str,
+        device: str | Backend = "auto",
+        catalogue: Catalogue | None = None,
+        engine: str | Engine = "auto",
     ) -> None:
-        """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N."""
+        """`model`: a loaded package, or the name or path of one. `device`: auto, cpu or cuda:N. `engine`: auto, torch
+        or onnxruntime, or the one that was chosen before."""
         self.catalogue = catalogue or Catalogue()
         self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
-        self.backend = device if isinstance(device, Backend) else select(device)
+        asked = engine.kind if isinstance(engine, Engine) else engine
+        network = not self.model.recipe.network.untrained
+        self.backend = device if isinstance(device, Backend) else placed(device, asked, network)
+        self.engine = engine if isinstance(engine, Engine) else choose(engine, self.model, self.backend)
 
     @cached_property
     def predictor(self) -> Predictor:
         """The network, loaded when it is first asked."""
-        return Predictor(self.model, self.backend)
+        return Predictor(self.model, self.backend, self.engine)
 
     def predict(self, image: Image, folder: Path | None = None) -> Pieces:
         """What the network says of `image`, as far as some values of the post-processor's tunable fields need it.
@@ -86,28 +98,33 @@ class Session:
         `changes`: `"postprocess.field=value"`, or the whole post-processor. Raises `UsageError` that names the field if
         the pieces were not kept for such a value, or if something is changed that only a new prediction can show.
         """
+        assert pieces.origin is not None, "a session makes pieces with their origin"
+        return returned(self.found(pieces, changes, block), pieces.origin)
+
+    def found(self, pieces: Pieces, changes: Sequence[str] | PostProcessor = (), block: int | None = None) -> Instances:
+        """Like `objects`, in what the network saw."""
         origin = pieces.origin
         assert origin is not None, "a session makes pieces with their origin"
         postprocess = changes if isinstance(changes, PostProcessor) else self._changed(changes)
         serves(origin, postprocess)
         if origin.constant:  # nothing to see: any object would be an invention of the network
-            return Instances.empty(origin.shape)
-        found = sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose)
-        return enlarge(found, origin.shrink, origin.shape)
+            return Instances.empty(pieces.shape)
+        return sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose)
 
-    def prepare(self, image: Image, scale: Scale | None = None) -> Prepared:
-        """What the network sees of a whole image, with the `scale` that was fitted to it, if one was; raises a sentence
-        if image and recipe do not fit."""
+    def prepare(self, image: Image, scale: Scale | None = None, by: tuple[float, ...] = ()) -> Prepared:
+        """What the network sees of a whole image, with the `scale` that was fitted to it, if one was, and rescaled `by`
+        so many voxels per voxel; raises a sentence if image and recipe do not fit."""
         recipe = self.model.recipe
         seen = prepare(image, recipe)
+        if recipe.network.untrained:
+            recipe.expects(recipe.network.gives(seen.channels))
         series = image.series if recipe.normalise.together else None
         fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
-        return Prepared(seen, fitted, image.shape)
+        return Prepared(rescale(seen, by), fitted, image.shape, by)
 
     def lattice(self, prepared: Prepared) -> Lattice:
         """The windows of an image."""
-        tiling = self.model.recipe.tiling
-        return Lattice(prepared.image.shape, tiling.window, tiling.overlaps)
+        return self.model.recipe.lattice(prepared.image.shape)
 
     def pieces(
         self,
@@ -127,7 +144,7 @@ class Session:
         of some windows elsewhere. `only`: no other windows.
         """
         recipe = self.model.recipe
-        origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose)
+        origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose, prepared.by)
         if shelf is not None:
             folder, room = shelf.folder, 0
         found = Pieces(self.lattice(prepared), self.backend, origin, folder, room)
@@ -166,6 +183,11 @@ class Session:
             if section != "postprocess" and changed.plain()[section] != value:
                 raise UsageError("only a new prediction shows this change", section, "change postprocess alone")
         return changed.postprocess
+
+
+def returned(found: Instances, origin: Origin) -> Instances:
+    """Objects of what the network saw in the image that it was made of."""
+    return enlarge(restore(found, origin.by, shrunk(origin.shape, origin.shrink)), origin.shrink, origin.shape)
 
 
 def serves(origin: Origin, wanted: PostProcessor) -> None:

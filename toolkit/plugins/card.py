@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from toolkit.errors import ModelError
-from toolkit.files import plain_yaml
+from toolkit.files import bounded, plain_yaml
 from toolkit.plugins.sections import Section
 from toolkit.steps.survey import Fit, Survey
 
 RULE = "---\n"
+SPDX = r"(?:weights )?(MIT|Unlicense|[A-Za-z][A-Za-z0-9.+-]*-[A-Za-z0-9.+-]*)(?=$|[,;\s])"
 
 
 class Measured(Section):
@@ -24,6 +26,8 @@ class Measured(Section):
     """Mean S at IoU .5 on images that it has not learnt from."""
     on: str
     """Those images."""
+    recipe: str = ""
+    """The recipe that the model was run with, if it was not its own; such as one for images with another axis."""
     changes: Annotated[tuple[str, ...], Field(alias="set")] = ()
     """The `--set` changes with which they were run."""
 
@@ -41,8 +45,14 @@ class Card(Section):
     """The YAML between two lines `---` at the top of `NAME.md`; all of it may be missing."""
 
     licence: str = "unknown"
-    title: str = ""
+    """An SPDX name, or a sentence that begins with one, or with `weights` and one."""
+    title: str | None = ""
     """What the model is for, in a few words."""
+    description: str | None = ""
+    """What it does, on which images."""
+    authors: tuple[str, ...] = ()
+    cite: tuple[str, ...] = ()
+    """DOIs of what to cite for it."""
     measured: tuple[Measured, ...] = ()
     demo: Demo | None = None
 
@@ -51,21 +61,27 @@ class Card(Section):
         """The card of the model whose recipe this file is; an empty one if there is none."""
         path = recipe.with_suffix(".md")
         try:
-            text = path.read_text(encoding="utf8") if path.is_file() else ""
+            text = bounded.read(path).decode("utf8") if path.is_file() else ""
             head, rule, _ = text.removeprefix(RULE).partition(RULE) if text.startswith(RULE) else ("", "", "")
             card: Card = cls.model_validate(plain_yaml.load(head.encode()) if rule else {})
-        except (ValueError, plain_yaml.NotPlain) as error:
+        except (ValueError, OSError, plain_yaml.NotPlain) as error:
             raise ModelError("this model card cannot be read", path, " ".join(str(error).split())[:200]) from error
         return card
 
-    def trial(self, survey: Survey) -> Measured | None:
-        """The best trial on images of this kind."""
-        fitting = [trial for trial in self.measured if trial.stained == survey.stained]
+    @property
+    def spdx(self) -> str | None:
+        """The licence of the weights as the catalogue of SPDX calls it, if the card says one."""
+        named = re.match(SPDX, self.licence)
+        return named[1] if named else None
+
+    def trial(self, survey: Survey, own: bool = True) -> Measured | None:
+        """The best trial on images of this kind, with the model's `own` recipe or with another."""
+        fitting = [t for t in self.measured if t.stained == survey.stained and own is not bool(t.recipe)]
         return max(fitting, key=lambda trial: trial.score, default=None)
 
-    def suits(self, survey: Survey) -> Fit | None:
+    def suits(self, survey: Survey, own: bool = True) -> Fit | None:
         """How well the model does on images of this kind; None if it was not tried on any."""
-        trial = self.trial(survey)
+        trial = self.trial(survey, own)
         return (
             None
             if trial is None

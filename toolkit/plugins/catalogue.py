@@ -91,7 +91,7 @@ class Catalogue:
             raise UsageError("this plugin is left out", name, "see --no-plugin and TOOLKIT_PLUGINS")
         if not same:
             known = nearest(name, (p.name for p in self.plugins))
-            raise UsageError("no such plugin", name, f"{known} or install it: pip install seg-toolkit-{name}")
+            raise UsageError("no such plugin", name, f"{known} or install the package that has it")
         return same[0]
 
     def load(self, plugin: Plugin) -> Loaded:

@@ -82,7 +82,20 @@ def _family(family: Family, results: list[Any], plugin: str) -> dict[str, Any]:
             if name in items:
                 raise PluginError(f"the plugin has two of one {WORDS[family]}", f"{plugin}:{name}", "rename one")
             items[name] = value
-    return items
+    return Items(items)
+
+
+class Items(dict[str, Any]):
+    """What a plugin has of a family, by name; a spec is found by its former names, too, which are not listed."""
+
+    def __missing__(self, name: str) -> Any:
+        for spec in self.values():
+            if name in getattr(spec, "aliases", ()):
+                return spec
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or any(name in getattr(spec, "aliases", ()) for spec in self.values())
 
 
 def _recipe(item: Any) -> tuple[str, Path]:

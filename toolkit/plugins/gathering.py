@@ -46,9 +46,11 @@ class Gathering(PostProcessor):
 
 
 def need(heads: Mapping[str, Head], wanted: Mapping[str, int | None], kind: str) -> None:
-    """Raise `ValueError` unless post-processor `kind` finds these heads, with so many channels (None: any number)."""
+    """Raise `ValueError` unless post-processor `kind` finds these heads, with so many channels (None: any number).
+
+    A head whose channels are not known before an image is read has 0, which pass."""
     for name, channels in wanted.items():
-        if name not in heads or channels not in (None, heads[name].channels):
+        if name not in heads or (channels and heads[name].channels not in (0, channels)):
             size = "" if channels is None else f" of {channels} channel{'s'[: channels != 1]}"
             has = ", ".join(f"{head.name} ({head.channels})" for head in heads.values())
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from toolkit.errors import PluginError, ToolkitError
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import SPECS, Recipe
+from toolkit.plugins.recipe import Recipe, recipe_named
 from toolkit.steps.survey import Fit, Survey
 
 LOST = 0.2
@@ -20,13 +21,15 @@ OTHER = 1.25
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe and how well it suits; `changes` are those with which its model does."""
+    """A recipe and how well it suits; `named` is the recipe that its model does it with, if it is not its own, and
+    `changes` are those of that recipe."""
 
     plugin: str
     path: Path
     recipe: Recipe
     fit: Fit
     changes: tuple[str, ...] = ()
+    named: str | None = None
 
     @property
     def name(self) -> str:
@@ -36,8 +39,7 @@ class Candidate:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What makes it another method, not another size of one."""
-        specs = (getattr(self.recipe, section) for section in SPECS if section != "network")
-        return (self.plugin, *("" if spec is None else spec.kind for spec in specs))
+        return (self.plugin, *(f"{place}={spec.kind}" for place, spec in self.recipe.placed if place != "network"))
 
 
 @dataclass(frozen=True)
@@ -77,19 +79,37 @@ def rank(survey: Survey, catalogue: Catalogue, *, trained: bool = False, plugin:
 
 def _asked(survey: Survey, catalogue: Catalogue, owner: str, path: Path, card: Card | None) -> Candidate | None:
     """A recipe, or the model with this card, as well as the least of those who speak for it says."""
-    trial = card.trial(survey) if card else None
-    changes = trial.changes if trial else ()
-    recipe = Recipe.load(path, catalogue, owner, changes)
+    recipe = Recipe.load(path, catalogue, owner)
+    own = recipe.ndim == survey.ndim
+    trial = card.trial(survey, own) if card else None
+    changes, named = trial.changes if trial else (), None
+    if card and trial and not own:
+        named = trial.recipe
+        recipe, _ = recipe_named(named, catalogue, (), owner)
+        changes = (*changes, *following(recipe, survey))
+    recipe = recipe.changed(changes, catalogue, owner)
     if card is None and any(loss.prepares for loss in recipe.losses):
         return None
-    said = [spec.suits(survey) for spec in recipe.specs] + ([card.suits(survey)] if card else [])
+    said = [spec.suits(survey) for spec in recipe.specs] + ([card.suits(survey, own)] if card else [])
     answers = [answer for answer in said if answer is not None]
     for answer in answers:
         if not isinstance(answer, Fit):
             raise PluginError("suits gives a Fit or None", f"{path.stem} gave {answer!r}"[:200])
     if not answers:
         return None
-    return Candidate(owner, path, recipe, min([*_limits(survey, recipe), *answers], key=lambda f: f.score), changes)
+    fit = min([*_limits(survey, recipe), *answers], key=lambda f: f.score)
+    return Candidate(owner, path, recipe, fit, changes, named)
+
+
+def following(recipe: Recipe, survey: Survey) -> tuple[str, ...]:
+    """The changes of a recipe that follow from what was surveyed: `section.field=value`."""
+    # No change of this form reaches into a list of losses.
+    sections = {section: spec for section, spec in recipe.placed if "." not in section}
+    return tuple(
+        f"{section}.{field}={json.dumps(because.value)}"
+        for section, spec in sections.items()
+        for field, because in spec.deduced(survey).items()
+    )
 
 
 def _limits(survey: Survey, recipe: Recipe) -> Iterator[Fit]:

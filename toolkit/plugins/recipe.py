@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from toolkit.errors import InputError, UsageError, nearest
-from toolkit.files import plain_yaml
+from toolkit.errors import InputError, UsageError
+from toolkit.files import bounded, plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
 from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.plugins.told import told
+from toolkit.plugins.validated import spec_of, validated
 from toolkit.steps.normalise import Normalise
 from toolkit.steps.turns import refused
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Lattice
 
 SCHEMA: Literal["toolkit.recipe/1"] = "toolkit.recipe/1"
 SPECS: dict[str, Family] = {
@@ -27,8 +29,6 @@ SPECS: dict[str, Family] = {
     "postprocess": "postprocessors",
 }
 """Sections of a recipe that hold a spec, and the family it comes from."""
-LOSSES = ("loss", "auxiliary")
-"""Those of `Recipe.losses`."""
 
 
 class Recipe(Section):
@@ -40,16 +40,23 @@ class Recipe(Section):
     input: Input = Input()
     normalise: Normalise = Normalise()
     network: SerializeAsAny[Network]
-    loss: SerializeAsAny[Loss]
-    auxiliary: SerializeAsAny[Loss] | None = None
-    """A second loss with heads of its own."""
+    loss: SerializeAsAny[Loss] | None = None
+    """What the network learns; null for a network that learns nothing, such as `image`."""
+    auxiliary: SerializeAsAny[Loss] | tuple[SerializeAsAny[Loss], ...] | None = None
+    """A second loss, or several, with heads of their own or the same ones; how much each counts: `training.weights`."""
     postprocess: SerializeAsAny[PostProcessor]
     tiling: Tiling = Tiling()
     training: Learning = Learning()
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if len(self.training.crop) != self.ndim:
+        if self.network.untrained != (self.loss is None) or (self.loss is None and self.auxiliary):
+            raise ValueError(
+                f"network {self.network.kind} learns nothing: set loss and auxiliary to null"
+                if self.network.untrained
+                else "a network that learns needs a loss"
+            )
+        if self.loss is not None and len(self.training.crop) != self.ndim:
             raise ValueError(f"training.crop has {len(self.training.crop)} axes and tiling.window has {self.ndim}")
         if self.input.spacing_um is not None and len(self.input.spacing_um) != self.ndim:
             raise ValueError(f"input.spacing_um needs {self.ndim} numbers, one per axis of tiling.window")
@@ -59,18 +66,22 @@ class Recipe(Section):
             stride = self.network.stride(self.ndim)
         with told("postprocess"):
             self.postprocess.halo(self.ndim)
-        for what, shape in (("tiling.window", self.tiling.window), ("training.crop", self.training.crop)):
+        shapes = [("tiling.window", self.tiling.window), ("training.crop", self.training.crop)]
+        for what, shape in shapes[: 1 if self.loss is None else 2]:
             if any(n % s for n, s in zip(shape, stride, strict=True)):
                 raise ValueError(f"{what} {list(shape)} must be a multiple of the network's stride {list(stride)}")
-        if wrong := self.postprocess.disagrees(self.loss):
+        if self.loss is not None and (wrong := self.postprocess.disagrees(self.loss)):
             raise ValueError(wrong)
         names = [head.name for head in self.heads]
-        if len(set(names)) < len(names):
-            raise ValueError("loss and auxiliary have heads of one name")
-        if self.auxiliary is not None and (
-            any(phase.build for phase in self.loss.phases()) or self.auxiliary.members(self.network, self.ndim)
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"loss and auxiliary have two heads of one name, {twice}, that are not the same")
+        if len(self.losses) > 1 and (
+            any(phase.build for phase in self.losses[0].phases())
+            or any(loss.members(self.network, self.ndim) for loss in self.losses[1:])
         ):
             raise ValueError("a loss with networks or phases of its own cannot be beside another loss")
+        if len(self.training.weights) not in (0, len(self.losses)):
+            raise ValueError(f"training.weights needs {len(self.losses)} numbers, one per loss")
         if self.tiling.augment != "none" and (wrong := refused(self.tiling.window, self.tiling.overlaps, self.heads)):
             raise ValueError(wrong)
         return self
@@ -85,18 +96,40 @@ class Recipe(Section):
         """Spatial axes: 2 or 3."""
         return len(self.tiling.window)
 
+    def lattice(self, shape: Sequence[int]) -> Lattice:
+        """The windows on which the network sees an image of `shape`: those of `tiling`, as small as so few can be."""
+        size, window, overlap = tuple(shape), self.tiling.window, self.tiling.overlaps
+        if self.network.fixed or self.tiling.augment != "none":  # other shapes do not fit, or do not turn
+            return Lattice(size, window, overlap)
+        return Lattice.fitted(size, window, overlap, self.network.stride(self.ndim))
+
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """The loss and, if there is one, the auxiliary loss."""
-        return (self.loss,) if self.auxiliary is None else (self.loss, self.auxiliary)
+        """The loss and the auxiliary ones; none of a method that learns nothing."""
+        more = self.auxiliary if isinstance(self.auxiliary, tuple) else (self.auxiliary,)
+        return tuple(loss for loss in (self.loss, *more) if loss is not None)
+
+    @property
+    def taught(self) -> tuple[tuple[str, Loss], ...]:
+        """The losses and where each stands in the recipe."""
+        many = isinstance(self.auxiliary, tuple)
+        places = ("loss", *(f"auxiliary.{n}" if many else "auxiliary" for n in range(len(self.losses))))
+        return tuple(zip(places, self.losses, strict=False))
+
+    @property
+    def main(self) -> Loss:
+        """The loss; raises `UsageError` where there is none."""
+        if self.loss is None:
+            raise UsageError("this method learns nothing", self.name, "run it: seg run IMAGE --plugin NAME")
+        return self.loss
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """The heads of the network, from all losses."""
-        found: list[Head] = []
-        for section, loss in zip(LOSSES, self.losses, strict=False):
+        """What the network gives: the heads of all losses, one that several read once, or what it has unlearnt."""
+        found = list(self.network.gives(self.input.count))
+        for section, loss in self.taught:
             with told(section):
-                found += loss.heads(self.ndim)
+                found += [head for head in loss.heads(self.ndim) if head not in found]
         return tuple(found)
 
     def expects(self, heads: Iterable[Head]) -> None:
@@ -105,9 +138,14 @@ class Recipe(Section):
             self.postprocess.check({head.name: head for head in heads}, self.ndim)
 
     @property
+    def placed(self) -> tuple[tuple[str, Spec], ...]:
+        """Network, losses and post-processor, and where each stands in the recipe."""
+        return ("network", self.network), *self.taught, ("postprocess", self.postprocess)
+
+    @property
     def specs(self) -> tuple[Spec, ...]:
         """Network, losses and post-processor."""
-        return (self.network, *self.losses, self.postprocess)
+        return tuple(spec for _, spec in self.placed)
 
     @property
     def title(self) -> str:
@@ -128,24 +166,24 @@ class Recipe(Section):
         data = dict(data)
         for section, family in SPECS.items():
             raw = data.get(section)
-            if raw is None or not isinstance(raw, Mapping):
-                continue
-            if "kind" not in raw:
-                raise UsageError("a kind is missing", f"{section}.kind", f"name a {family[:-1]}")
-            kind = catalogue.find(family, str(raw["kind"]), owner)
-            bare = str(raw["kind"]).rpartition(":")[2]
-            data[section] = _validated(kind, {**raw, "kind": bare}, section)
-        recipe: Recipe = _validated(cls, data, "")
+            if isinstance(raw, Mapping):
+                data[section] = spec_of(raw, section, family, catalogue, owner)
+            elif isinstance(raw, list | tuple):
+                data[section] = tuple(
+                    spec_of({"kind": one} if isinstance(one, str) else one, f"{section}.{n}", family, catalogue, owner)
+                    for n, one in enumerate(raw)
+                )
+        recipe: Recipe = validated(cls, data, "")
         return recipe
 
     @classmethod
     def load(cls, path: Path, catalogue: Catalogue, owner: str | None = None, changes: Sequence[str] = ()) -> Recipe:
         """Read a YAML file and apply `--set` changes of the form `a.b=value`."""
         try:
-            data = plain_yaml.load(path.read_bytes())
+            data = plain_yaml.load(bounded.read(path))
         except FileNotFoundError as error:
             raise InputError("no such recipe file", path, "check the path") from error
-        except plain_yaml.NotPlain as error:
+        except (plain_yaml.NotPlain, OSError) as error:
             raise InputError("this recipe is not valid YAML", path, str(error)) from error
         if not isinstance(data, dict):
             raise InputError("this recipe is not a mapping", path, "see docs/recipes.md for a whole one")
@@ -208,26 +246,3 @@ def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
                 raise UsageError("this section has no fields", f"--set {change}", "set the section itself")
             result[section] = {**inside, keys[1]: value}
     return result
-
-
-def _validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = [str(p) for p in first["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
-        where = ".".join(filter(None, [section, *path])) or "recipe"
-        if first["type"] == "extra_forbidden":
-            raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
-        what = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{where}: {what[0].lower()}{what[1:]}", do="see seg show") from error
-
-
-def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """Names that are valid below `path`."""
-    for step in path:
-        field = model.model_fields.get(step)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return [f.alias or name for name, f in model.model_fields.items()]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from toolkit.errors import PluginError, ToolkitError
+from toolkit.values.attributes import wrong
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
@@ -54,6 +55,8 @@ def instances(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Ins
     if isinstance(found, Instances) and found.shape == shape:
         if not ((found.scores >= 0) & (found.scores <= 1)).all():
             raise fault(spec, verb, "a score is no number from 0 to 1", "give probabilities, or leave the scores out")
+        if odd := wrong(found.attributes, len(found)):
+            raise fault(spec, verb, odd, "give one entry per object, in the order of labels")
         return found
     got = f"of shape {found.shape}" if isinstance(found, Instances) else f"but {type(found).__name__}"
     cure = "did you mean Instances.from_labels(…)?" if not isinstance(found, Instances) else "fill the whole block"
@@ -62,21 +65,21 @@ def instances(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Ins
 
 def piece(found: Any, seen: Prediction, spec: Named) -> Piece:
     """What should be kept of the core of a window; its arrays are read-only from here on."""
-    wrong = ""
+    odd = ""
     if not isinstance(found, Prediction | Voxels):
-        wrong = f"it is a {type(found).__name__}, not a Prediction or Voxels"
+        odd = f"it is a {type(found).__name__}, not a Prediction or Voxels"
     elif found.box != seen.core or found.shape != seen.shape:
-        wrong = f"it is of box {found.box} in an image of {found.shape}, the core of the window is {seen.core}"
+        odd = f"it is of box {found.box} in an image of {found.shape}, the core of the window is {seen.core}"
     elif isinstance(found, Prediction):
         bad = {n: tuple(h.shape) for n, h in found.heads.items() if tuple(h.shape[1:]) != seen.core.shape}
-        wrong = f"its heads have the shapes {bad}, the core of the window has {seen.core.shape}" if bad else ""
-        wrong = wrong or ("" if found.heads else "it has no heads")
+        odd = f"its heads have the shapes {bad}, the core of the window has {seen.core.shape}" if bad else ""
+        odd = odd or ("" if found.heads else "it has no heads")
     else:
-        odd = {n: len(v) for n, v in found.values.items() if len(v) != len(found)}
-        wrong = f"it has {len(found)} voxels, and values of {odd}" if odd else ""
-    if wrong:
+        sizes = {n: len(v) for n, v in found.values.items() if len(v) != len(found)}
+        odd = f"it has {len(found)} voxels, and values of {sizes}" if sizes else ""
+    if odd:
         cure = "keep prediction.crop(prediction.core), or Voxels.of(…) there"
-        raise fault(spec, "keep", f"what it keeps is no piece of its window: {wrong}", cure)
+        raise fault(spec, "keep", f"what it keeps is no piece of its window: {odd}", cure)
     sealed(found)
     kept: Piece = found
     return kept

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.steps.channels import select
 from toolkit.steps.choice import Learnt, choose
+from toolkit.steps.sizes import Sizes
 from toolkit.values.image import Image
 
 Validate = Literal["S", "detection"]
@@ -38,6 +39,8 @@ class Input(Section):
     """Voxel size in micrometres that the method was trained at, `(Z)YX`; null if unknown."""
     shrink: tuple[Annotated[int, Field(ge=1, le=16)], ...] | None = None
     """The network sees the means of so many voxels per axis, `(Z)YX`, and its objects are enlarged again; null: 1."""
+    diameter_px: Sizes | None = None
+    """Diameters of the objects that the network learnt, in voxels of what it sees; a training says so itself."""
 
     @property
     def count(self) -> int | None:
@@ -64,6 +67,10 @@ class Tiling(Section):
     """Test-time augmentation: `turns` averages the raw outputs over 8 (2-D) or 16 (3-D) rotations and flips of each
     window, in so many times the time (Lalit et al. 2021, §2); `turns_after` averages what their activations make of
     them, so that one turn that is wrongly sure cannot outvote the others."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Numbers in which the network computes where a processor has instructions for them; `bfloat16` stands where it
+    was measured on `val` that no S@t falls by more than .003, elsewhere float32 runs."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tiling:
@@ -95,12 +102,17 @@ class Learning(Section):
     """`poly`: (1 − step/steps)^0.9, as Lalit et al. 2021 have it."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0; a tenth of all steps at most."""
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """How much each loss counts: `loss`, then `auxiliary`; empty: 1 each."""
     steps: Annotated[int, Field(ge=1)] = 20000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights that validation and the result use; 0 for none."""
     augment: tuple[str, ...] = ("flip", "rotate", "intensity")
     """Augmentations in order; see `toolkit.training.augment`."""
+    scales: tuple[Annotated[float, Field(ge=0.125)], Annotated[float, Field(le=8)]] | None = None
+    """From how small to how large objects appear in crops, as factors, such as [0.5, 2]; null: 1.4 both ways with the
+    augmentation `scale`, else as they are."""
     crowd: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of crops that are centred where objects overlap or nearly touch."""
     validate_: Annotated[Validate, Field(alias="validate")] = "S"
@@ -110,6 +122,12 @@ class Learning(Section):
     model runs: batches of mixed crops have others than a window of one dark image."""
     validations: Annotated[int, Field(ge=1, le=1000)] = 20
     """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Learning:
+        if self.scales is not None and self.scales[0] > self.scales[1]:
+            raise ValueError("scales are the smallest and the largest factor, in this order")
+        return self
 
 
 def asked(channels: Sequence[int | str]) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ class Spec(BaseModel):
     title: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Former names of the kind: recipes and models that have them go on working."""
 
     @classmethod
     def named(cls) -> str:
@@ -88,6 +90,11 @@ class Spec(BaseModel):
 class Network(Spec):
     """A neural network that can carry any heads."""
 
+    untrained: ClassVar[bool] = False
+    """True if there is nothing to learn and no weights: a recipe with it has no loss and is a whole model."""
+    fixed: ClassVar[bool] = False
+    """True if it takes only windows of the recipe's shape, not every multiple of `stride` up to it."""
+
     @abstractmethod
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         """A module `(B, channels, *S) -> {head.name: (B, head.channels, *S)}` of raw outputs, S of `ndim` axes."""
@@ -95,6 +102,10 @@ class Network(Spec):
     @abstractmethod
     def stride(self, ndim: int) -> tuple[int, ...]:
         """The window and the crop must be multiples of this, per axis."""
+
+    def gives(self, channels: int | None) -> tuple[Head, ...]:
+        """Heads that it has without a loss, of an image of so many channels (None: not known yet)."""
+        return ()
 
     def shares(self) -> tuple[Network, tuple[str, ...]]:
         """The network whose weights this one has, another than itself if it only calls it; and how the names of those

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,9 +12,10 @@ from toolkit.errors import ModelError, StorageError, UsageError
 from toolkit.files import whole
 from toolkit.io.overlay import write_overlay
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.refusal import place, sentence
 from toolkit.registry.bioimageio.beside import About, Test
-from toolkit.registry.bioimageio.example import Example
-from toolkit.registry.package import ModelPackage
+from toolkit.registry.bioimageio.example import Example, window
+from toolkit.registry.package import ModelPackage, is_run, trained
 from toolkit.registry.verify import Result
 from toolkit.steps import normalise
 from toolkit.values.instances import Instances
@@ -30,16 +31,23 @@ def export(
     out: Path,
     catalogue: Catalogue,
     segment: Callable[..., Instances],
+    engine: Mapping[str, str],
     verify: Callable[[Path], Sequence[Result]],
+    force: bool = False,
 ) -> Sequence[Result]:
     """Write the package of `model` to `out`, once `verify` has found that a clean process reproduces its test data.
 
-    `segment` is `toolkit.pipeline.segment`. Returns what was verified. Raises `ModelError` if anything differs, and
-    `UsageError` if `about` is not what the format allows; then there is no `out`.
+    `segment` is `toolkit.pipeline.segment`, which uses `engine`. Returns what was verified. Raises `ModelError` if
+    anything differs, and `UsageError` if `about` is not what the format allows, or, without `force`, if the model finds
+    nothing in the example or scored 0 where it was trained; then there is no `out`.
     """
     if isinstance(model.recipe.network, Packaged):
         raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
-    if not example.voxels.shape[1:] == model.recipe.tiling.window:
+    if model.recipe.network.untrained:
+        raise UsageError(
+            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
+        )
+    if not example.voxels.shape[1:] == window(model.recipe):
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():
         os.environ.setdefault(name, value)
@@ -50,8 +58,11 @@ def export(
     image = example.image
     seen = model.with_recipe(model.recipe.changed(["input.channels=all"], catalogue, model.owner))
     test = Test(
-        example, normalise.fit(image, model.recipe.normalise), segment(image, seen, device="cpu", catalogue=catalogue)
-    )
+        example, normalise.fit(image, model.recipe.normalise),
+        segment(image, seen, device="cpu", catalogue=catalogue), engine,
+    )  # fmt: skip
+    if not force:
+        _useful(model, test)
     with TemporaryDirectory(prefix="seg-export-") as scratch:
         folder = Path(scratch) / "package"
         folder.mkdir()
@@ -60,8 +71,7 @@ def export(
         try:
             write(model, about, test, needed(model, catalogue), folder, made)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            where = f"{'.'.join(place(error.errors()[0]['loc']))}: {sentence(error.errors())}"
             raise UsageError("this is not what the format allows", where, "see seg export --help") from error
         found = verify(made)
         wrong = [f"{result.what} ({result.detail})" for result in found if not result.passed]
@@ -70,6 +80,18 @@ def export(
                              "nothing was written; please report it")  # fmt: skip
         _publish(made, out)
     return found
+
+
+def _useful(model: ModelPackage, test: Test) -> None:
+    """Refuse a model that nobody can use."""
+    closing = trained(model.source.parent).get("closing") if is_run(model.source.parent) else None
+    if closing and closing["value"] == 0:
+        where = f"{closing['metric']} 0 on {closing['images']} images"
+        raise UsageError("the model found none of the objects of its validation images", where,
+                         "train it longer; --force exports it all the same")  # fmt: skip
+    if not len(test.instances):
+        raise UsageError("the model finds nothing in the image that it is shown on", test.example.name,
+                         "show it on another --image; --force exports it all the same")  # fmt: skip
 
 
 def needed(model: ModelPackage, catalogue: Catalogue) -> dict[str, str]:

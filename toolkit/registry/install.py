@@ -43,8 +43,8 @@ def install(
     with _acquired(source, store, sha256, tell) as path:
         files, entry = _described(path)
         entry = Entry(
-            name=wanted.name or _slug(zoo_name(source) or entry.name),
-            version=wanted.version or _slug(entry.version),
+            name=_slug(zoo_name(source) or entry.name) if wanted.name is None else wanted.name,
+            version=_slug(entry.version) if wanted.version is None else wanted.version,
             sha256=files.digest,
             source=source
             if fetch.is_address(source)
@@ -98,4 +98,4 @@ def _described(path: Path) -> tuple[Files, Entry]:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "model"
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:128].strip("-.") or "model"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
-from toolkit.files import whole
+from toolkit.files import bounded, whole
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import Member
@@ -18,11 +18,13 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
 from toolkit.registry.bioimageio.formats import NAMES
-from toolkit.registry.gate import record, yaml
+from toolkit.registry.gate import record, refusing, yaml
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
+
+    from toolkit.registry.gate.graph import Graph
 
 WEIGHTS = "best.safetensors"
 """Name of the weights in the folder of a training run."""
@@ -49,6 +51,8 @@ class ModelPackage:
     reference: str
     heads: tuple[Head, ...]
     build: Callable[[], torch.nn.Module]
+    graph: Callable[[], Graph] | None = None
+    """The same network as a graph of the package, if it has one: the heads in order, `tanh` applied."""
     version: str = "1.0"
     licence: str = "unknown"
     takes: int | None = None
@@ -61,7 +65,7 @@ class ModelPackage:
     def lends(self, recipe: Recipe) -> bool:
         """Whether the recipe's network is another one that has the weights of this model's."""
         own, other = self.recipe, recipe.network
-        return other != own.network and other.shares()[0] == own.network.shares()[0] and recipe.loss.means(own.loss)
+        return other != own.network and other.shares()[0] == own.network.shares()[0] and _alike(recipe, own)
 
     def with_recipe(self, recipe: Recipe, heads_from: str = "the model") -> ModelPackage:
         """The same network with another recipe around it, or its weights in a network that shares them.
@@ -69,7 +73,9 @@ class ModelPackage:
         Raises `UsageError` if the network would differ otherwise.
         """
         own = self.recipe
-        same = (recipe.network, recipe.heads) == (own.network, own.heads) and recipe.loss.means(own.loss)
+        if own.network.untrained and recipe.network == own.network:
+            return replace(self, recipe=recipe, heads=recipe.heads)
+        same = (recipe.network, recipe.heads) == (own.network, own.heads) and _alike(recipe, own)
         if not same and not self.lends(recipe):
             raise UsageError(
                 f"network and heads are fixed by {heads_from}",
@@ -84,7 +90,14 @@ class ModelPackage:
             )
         if same:
             return replace(self, recipe=recipe, takes=takes)
-        return replace(self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe))
+        return replace(
+            self, recipe=recipe, takes=takes, heads=recipe.heads, build=partial(_lend, self.build, recipe), graph=None
+        )
+
+
+def _alike(one: Recipe, other: Recipe) -> bool:
+    """Whether equal heads of two recipes mean the same."""
+    return one.loss is None or other.loss is None or one.loss.means(other.loss)
 
 
 def _lend(weights: Callable[[], torch.nn.Module], recipe: Recipe) -> torch.nn.Module:
@@ -106,7 +119,8 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
     The recipe's names are first those of the plugin that the run recorded; `owner` stands where it recorded none.
     """
     if (folder / RECIPE).is_file():
-        yaml.parse((folder / RECIPE).read_bytes(), folder / RECIPE)
+        with refusing("this recipe cannot be read", folder / RECIPE):
+            yaml.parse(bounded.read(folder / RECIPE), folder / RECIPE)
     recorded = trained(folder).get("owner")
     owner = recorded if isinstance(recorded, str) else owner
     return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
@@ -115,22 +129,31 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
 def trained(folder: Path) -> dict[str, Any]:
     """What the training run in a folder says of itself; empty where it says nothing. `ModelError` if it is damaged."""
     path = folder / TRAINING
-    return record.parse(path.read_bytes(), path) if path.is_file() else {}
+    with refusing("the record of this training cannot be read", path):
+        return record.parse(bounded.read(path), path) if path.is_file() else {}
 
 
 def with_weights(
     recipe_file: Path, weights: Path, catalogue: Catalogue, owner: str | None, reference: str
 ) -> ModelPackage:
     """The model of a recipe file and the weights beside it."""
+    if not weights.is_file() and (recipe := unlearnt(recipe_file, catalogue, owner)):
+        return from_files(recipe_file, recipe_file, recipe, owner, reference)
     if not weights.is_file():
         raise ModelError("the weights are missing", weights, "was the training stopped before its first validation?")
     return from_files(recipe_file, weights, Recipe.load(recipe_file, catalogue, owner), owner, reference)
 
 
+def unlearnt(recipe_file: Path, catalogue: Catalogue, owner: str | None) -> Recipe | None:
+    """The recipe in a file, if its network has no weights, so that the recipe alone is the model."""
+    recipe = Recipe.load(recipe_file, catalogue, owner)
+    return recipe if recipe.network.untrained else None
+
+
 def from_files(
     recipe_file: Path, weights: Path, recipe: Recipe, owner: str | None = None, reference: str = ""
 ) -> ModelPackage:
-    """The model with this recipe, read from `recipe_file`, and these weights."""
+    """The model with this recipe, read from `recipe_file`, and these weights, which are that file if it has none."""
     return ModelPackage(
         name=recipe.name,
         recipe=recipe,
@@ -178,14 +201,14 @@ def build(recipe: Recipe, weights: Path) -> torch.nn.Module:
 
 def save(module: torch.nn.Module, path: Path, half: bool = False) -> None:
     """Write the weights as safetensors, atomically; `half` stores floating tensors in 16 bits."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     state: dict[str, Any] = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in module.state_dict().items()
     }
     with whole.file(path) as made:
-        save_file(state, made)
+        made.write_bytes(packed(state))  # a full disk is an `OSError` only here
 
 
 def file_digest(path: Path) -> str:

@@ -11,12 +11,12 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import zoo
 from toolkit.registry.bioimageio.formats import NAMES
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names, with_weights
+from toolkit.registry.package import ModelPackage, from_run, is_run, stored_names, unlearnt, with_weights
 from toolkit.registry.store import Entry, Store
 
 
 def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
-    """The model that `reference` names: the folder of a training run, a recipe file with weights beside it, a
+    """The model that `reference` names: the folder of a training run, a recipe file with its weights beside it, a
     bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
 
     Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
@@ -37,7 +37,7 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
     except UsageError as error:
         raise unknown(reference, catalogue, error) from error
     weights = recipe.with_suffix(".safetensors")
-    if not weights.is_file():
+    if not weights.is_file() and not unlearnt(recipe, catalogue, plugin):
         shipped = [n for n, p in catalogue.collect("recipes").items() if p.with_suffix(".safetensors").is_file()]
         raise UsageError(
             "this method ships no trained model",

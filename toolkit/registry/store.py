@@ -21,7 +21,7 @@ from toolkit.errors import UsageError, nearest
 from toolkit.registry.gate.archive import Files
 from toolkit.registry.objects import Objects, disk
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,127}")
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
 COLUMNS = ("name", "version", "sha256", "source", "licence", "notes", "parent", "added")
@@ -102,7 +102,7 @@ class Store:
         """
         for what, text in (("name", entry.name), ("version", entry.version), *(("alias", a) for a in aliases)):
             if not NAME.fullmatch(text):
-                raise UsageError(f"this is not a {what}", text or "(empty)", "use a-z, 0-9 and . _ + -")
+                raise UsageError(f"this is not a {what}", text or "(empty)", "use up to 128 of a-z, 0-9 and . _ + -")
         row = (entry.name, entry.version, files.digest, entry.source, entry.licence, entry.notes, entry.parent, _now())
         with disk(self.home), self.objects.staged(files) as stage, self._writing() as db:
             db.execute("INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -133,7 +133,7 @@ class Store:
         """Change what is said of a model: its notes, one more alias, scores."""
         entry = self.get(reference)
         if alias is not None and not NAME.fullmatch(alias):
-            raise UsageError("this is not an alias", alias or "(empty)", "use a-z, 0-9 and . _ + -")
+            raise UsageError("this is not an alias", alias or "(empty)", "use up to 128 of a-z, 0-9 and . _ + -")
         key = (entry.name, entry.version)
         with self._writing() as db:
             if notes is not None:

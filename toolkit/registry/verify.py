@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit.errors import ModelError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.registry.bioimageio import reproduce as tensors
 from toolkit.registry.bioimageio.read import Opened
+from toolkit.registry.gate.tensors import array
 from toolkit.registry.package import ModelPackage, is_run
 from toolkit.registry.store import Store
 from toolkit.values.image import Image
@@ -66,5 +69,16 @@ def _instances(opened: Opened, model: ModelPackage, test: Any, catalogue: Catalo
     image = Image(array, axes, tuple(test["voxel_size"]), "test input")
     whole = model.with_recipe(model.recipe.changed(["input.channels=all"], catalogue, model.owner))
     found = segment(image, whole, device="cpu", catalogue=catalogue)
-    same = found.digest == test["sha256"]
+    same = found.digest == test["sha256"] and all(
+        _told(found.attributes.get(name), opened, name) for name in test.get("attributes", ())
+    )
     return Result("instances", f"{len(found)} found, {test['count']} expected{'' if same else ', not the same'}", same)
+
+
+def _told(found: Any, opened: Opened, name: str) -> bool:
+    """Whether an attribute of the objects is what the package says, up to rounding."""
+    where = f"test_instances_{name}.npy"
+    expected = array(opened.files.read(where), f"{opened.files.where}: {where}")
+    if found is None or found.shape != expected.shape:
+        return False
+    return bool(np.allclose(found, expected, 1e-3, 1e-3) if expected.dtype.kind == "f" else (found == expected).all())

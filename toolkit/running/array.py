@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from toolkit.errors import UsageError
 from toolkit.io import Found
-from toolkit.pipeline.elsewhere import Bench, Model
+from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import Work, reduced, shelved, work_of
 from toolkit.pipeline.pieces import STAGE
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.shelf import JOURNAL, Shelf
-from toolkit.running.one import SCALE, key, source, usual
+from toolkit.running.one import SCALE, SIZE, at_size, key, source, usual
 from toolkit.running.options import Options
 from toolkit.running.plan import Plan
 from toolkit.running.run import fingerprint
 from toolkit.running.workspace import begun, opened
 from toolkit.steps.normalise import Scale
+from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
 
 JOBS = 16
@@ -34,29 +36,32 @@ def stages(session: Session) -> list[str]:
     return named
 
 
-def make(found: Sequence[Found], session: Session, options: Options, stage: str, only: range | None) -> int:
+def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, only: range | None) -> int:
     """Make the parts `only` (default: all) of a stage of the one image of a run; gives how many the stage has.
 
     `scale` begins the run. The others raise `UsageError` unless it was begun with the same image, model and options.
     """
+    session = bench.session
     if stage not in stages(session):
         raise UsageError("no such stage", f"--stage {stage}", f"choose one of {', '.join(stages(session))}")
     if len(found) != 1:
         raise UsageError("an array makes one image", f"{len(found)} inputs", "name one")
-    same = fingerprint(found, session.model, options, Model.of(session.model, session.backend).device)
-    bench, where = Bench(session), source(found[0], options)
+    same, where = fingerprint(found, session, options), source(found[0], options)
     if stage == SCALE:
         with opened(options.out, same, options.resume, options.overwrite) as space:
+            image = where.read()
+            sized = at_size(space, found[0], session, image, options)
             shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]))
-            shelf.save(SCALE, bench.prepared(where).scale)
+            shelf.save(SIZE, sized)
+            shelf.save(SCALE, bench.prepared(replace(where, by=sized.by), None, image).scale)
         return 1
     mine = JOURNAL if only is None else f"{JOURNAL}.{stage}.{only.start}-{only.stop}"
     space = begun(options.out, same)
     shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]), mine)
-    scale = shelf.load(SCALE, Scale)
-    if scale is None:
+    seen, scale = shelf.load(SIZE, Rescaling), shelf.load(SCALE, Scale)
+    if seen is None or scale is None:
         raise UsageError("the run was not begun", options.out, f"run it with --stage {SCALE} first")
-    here, postprocess = bench.prepared(where, scale), session.model.recipe.postprocess
+    here, postprocess = bench.prepared(replace(where, by=seen.by), scale), session.model.recipe.postprocess
     kept = session.pieces(here, shelf=shelf, only=only if stage == STAGE else range(0))
     if stage == STAGE:
         return len(kept.windows)
@@ -68,7 +73,7 @@ def make(found: Sequence[Found], session: Session, options: Options, stage: str,
     if number and state is None:
         raise UsageError("the pass before is not reduced", options.out, f"run it with --stage {before}")
     todo = [w for w in work_of(number, state, postprocess, kept, work) if only is None or w.block.index in only]
-    fragments = shelved(postprocess, kept, number, todo, shelf)
+    fragments = shelved(postprocess, kept, number, todo, len(todo), shelf)
     if stage.startswith("reduce"):
         shelf.save(stage, reduced(postprocess, number, fragments, state, session.backend))
     return len(work)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
 from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.heard import tell
+from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.passes import sweep
-from toolkit.pipeline.session import Prepared
+from toolkit.pipeline.pieces import Pieces
+from toolkit.pipeline.session import Prepared, Session, returned
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.tools import tools
 from toolkit.pipeline.workers import Map, serial, workers
@@ -26,20 +34,25 @@ from toolkit.running.seen import nothing
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
-from toolkit.steps.shrink import enlarge
+from toolkit.steps.sizes import Diameter
+from toolkit.steps.within import box, within
 from toolkit.values.frames import stack
+from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import blocks
+from toolkit.values.rescaling import Rescaling
+from toolkit.values.tiles import Block, blocks
 
+LONGEST = 220
+"""Bytes of a name to which endings are added; file systems take 255."""
 FEW = 8
 """What is done of an image of no more windows is not worth keeping."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
-
-
 BLOCK = 400
 """Voxels per axis of a block."""
 SCALE = "scale"
+SIZE = "size"
+"""Stages of a shelf."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class Done:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seen: str = ""
+    size: dict[str, Any] = field(default_factory=dict)
+    """The `Rescaling`."""
     error: str | None = None
     code: int = 0
     """Exit code of the error."""
@@ -70,6 +85,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
     bench: Bench = tools()
     session, folder = bench.session, space.work
     try:
+        if len(os.fsencode(found.stem)) > LONGEST:
+            raise InputError("the name of this image is too long for those of its results", found.path, "rename it")
         where = source(found, options)
         frames = io.frames(found.path, where.axes, where.voxel_size)
         if options.strict and frames[0].absent:
@@ -77,28 +94,38 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         parts: list[Instances] = []
         tables: list[Table] = []
         scale: Scale | None = None
+        sized = at_size(space, found, session, frames[0], options)
+        vanished = 0
         for number, original in enumerate(frames):
-            at = replace(where, frame=number)
+            at = replace(where, frame=number, by=sized.by)
+            tell("scale")
             shelf = Shelf(space.shelf(key(found)) / str(number), key(found))
             shelf.tidy()
             here = bench.prepared(at, scale or shelf.load(SCALE, Scale), original)
             scale = here.scale if session.model.recipe.normalise.together else None
-            objects = _objects(bench, model, at, here, options, processes, shelf)
-            parts.append(objects.select(objects.scores >= options.min_score) if options.min_score else objects)
-            tables.append(measure(parts[-1], original, options.features))
+            objects, lost = _objects(session, model, at, here, sized, options, processes, shelf)
+            vanished += lost
+            objects = objects.select(objects.scores >= options.min_score) if options.min_score else objects
+            tell("measure")
+            part = _part(objects, options, original)
+            parts.append(part[0])
+            tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
         if stamp(found.path) != where.stamp:
             raise InputError("the image changed while it was read", found.path, "run again when it is whole")
+        tell("write")
         files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet)  # fmt: skip
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    if vanished:
+        notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):
-        notes = (*notes, nothing(here.image, frames[0].channels))
+        notes = (*notes, nothing(here.image, frames[0].channels, sized))
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -110,23 +137,52 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
         seen=here.image.seen,
+        size=asdict(sized),
     )
 
 
 def _objects(
-    bench: Bench, model: Model, where: Source, here: Prepared, options: Options, processes: int, shelf: Shelf
-) -> Instances:
-    session, postprocess = bench.session, bench.session.model.recipe.postprocess
-    lattice = session.lattice(here)
+    session: Session,
+    model: Model,
+    where: Source,
+    here: Prepared,
+    sized: Rescaling,
+    options: Options,
+    processes: int,
+    shelf: Shelf,
+) -> tuple[Instances, int]:
+    """The objects, and how many vanish at the resolution of the image."""
+    lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work, windows = blocks(lattice, usual(options.block, postprocess)), sum(1 for _ in lattice.windows())
     if here.scale.constant or (len(work) == 1 and windows <= FEW):
-        return session.objects(session.pieces(here), postprocess)
-    if SCALE not in shelf.known(SCALE):
-        shelf.save(SCALE, here.scale)
+        kept = session.pieces(here)
+        found = session.found(kept, postprocess)
+    else:
+        for stage, value in ((SIZE, sized), (SCALE, here.scale)):
+            if stage not in shelf.known(stage):
+                shelf.save(stage, value)
+        across = options.scheduler or (processes > 1 and (len(work) > 1 or windows >= MANY))
+        kept, found = _shelved(session, model, where, here, options, processes if across else 1, shelf, work)
+    assert kept.origin is not None, "a session makes pieces with their origin"
+    objects = returned(found, kept.origin)
+    return objects, len(found) - len(objects)
+
+
+def _shelved(
+    session: Session,
+    model: Model,
+    where: Source,
+    here: Prepared,
+    options: Options,
+    processes: int,
+    shelf: Shelf,
+    work: Sequence[Block],
+) -> tuple[Pieces, Instances]:
+    """The pieces of one image on its shelf, and the objects in what the network saw."""
     with ExitStack() as stack:
         run: Map = serial
         remotes: dict[str, Any] = {}
-        if options.scheduler or (processes > 1 and (len(work) > 1 or windows >= MANY)):
+        if options.scheduler or processes > 1:
             make = partial(Bench.of, model)
             elsewhere = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
             run = stack.enter_context(elsewhere)
@@ -136,8 +192,28 @@ def _objects(
             }
         kept = session.pieces(here, shelf=shelf, run=run, remote=remotes.get("pieces"))
         kept.save()
-        found = sweep(postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks"))
-    return enlarge(found, session.model.recipe.shrink, here.shape)
+        return kept, sweep(
+            session.model.recipe.postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks")
+        )
+
+
+def at_size(space: Workspace, found: Found, session: Session, image: Image, options: Options) -> Rescaling:
+    """At what size an image is seen. What was done of it at another size is of no use and goes."""
+    before = Shelf(space.shelf(key(found)) / "0", key(found)).load(SIZE, Rescaling)
+    sized = found.rescaling or before or rescaling(session, image, Diameter.parse(options.diameter))
+    if before not in (None, sized):
+        space.forget(key(found))
+    return sized
+
+
+def _part(objects: Instances, options: Options, image: Image) -> tuple[Instances, NDArray[np.bool_]]:
+    """The objects in the part of the image that is wanted, and which of them were cut."""
+    roi = None if options.roi is None else box(options.roi, image.shape, image.name)
+    mask = None if options.mask is None else io.read_truth(options.mask, shape=image.shape).covered > 0
+    if mask is not None and mask.shape != image.shape:
+        raise InputError(f"the mask has {list(mask.shape)} voxels and the image has {list(image.shape)}",
+                         f"{image.name}, --mask {options.mask}", "choose the mask of this image")  # fmt: skip
+    return within(objects, roi, mask)
 
 
 def usual(block: int | None, postprocess: PostProcessor) -> int | None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score")
+KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score", "diameter", "roi",
+        "mask")  # fmt: skip
 """Options that the record of a run keeps, so that it can be repeated."""
 DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict", "features": "--features",
-            "parquet": "--parquet", "min_score": "--min-score"}  # fmt: skip
+            "parquet": "--parquet", "min_score": "--min-score", "diameter": "--diameter", "roi": "--roi",
+            "mask": "--mask"}  # fmt: skip
 """Options that decide what is written, as the user calls them."""
 
 
@@ -30,7 +32,18 @@ class Options:
     features: tuple[str, ...] = ()
     parquet: bool = False
     min_score: float = 0.0
+    diameter: str = "off"
+    """What `steps.sizes.Diameter.parse` takes."""
+    roi: str | None = None
+    """What `steps.within.spans` takes."""
+    mask: str | None = None
+    """A label image."""
     scheduler: str | None = None
+
+    @property
+    def parted(self) -> bool:
+        """Whether objects of a part of the image are wanted."""
+        return self.roi is not None or self.mask is not None
 
     def kept(self) -> dict[str, Any]:
         """What a record says of them."""

@@ -5,18 +5,24 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io import Found
+from toolkit.pipeline.elsewhere import Bench
+from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.session import Prepared, Session
+from toolkit.plugins import seams
 from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
+from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
 from toolkit.values.piece import Piece
+from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
 from toolkit.values.voxels import Voxels
 
@@ -40,6 +46,9 @@ class Plan:
     image: str
     """What is seen of the first image."""
     notes: tuple[str, ...]
+    path: Path
+    sized: Rescaling
+    """Where the first image is, and at what size it is seen."""
     processes: int = 1
     each: float = 0.0
     reduced: float = 0.0
@@ -48,28 +57,32 @@ class Plan:
     ndim: int = 2
 
 
-def plan(found: Sequence[Found], session: Session, options: Options) -> Plan:
-    """Open the first image that can be read, run one window of it, and say what all of it will cost.
+def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
+    """Open the first image that can be read, run one window of it, and say what all of it will cost. The image stays on
+    the `bench`, for the run.
 
     Raises the `InputError` of the last image if none can be read.
     """
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), session, options)
+            return _measured(one, len(found), bench, options)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, session: Session, options: Options) -> Plan:
-    here = session.prepare(source(one, options).read())
-    frames = 1 if here.image.series is None else here.image.series.shape[0] // here.shape[0]
+def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
+    session, where = bench.session, source(one, options)
+    original = where.read()
+    sized = one.rescaling or rescaling(session, original, Diameter.parse(options.diameter))
+    here = bench.prepared(replace(where, by=sized.by), None, original)
+    frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work = blocks(lattice, usual(options.block, postprocess))
     windows = sum(1 for _ in lattice.windows())
-    sample = _sampled(session, here, windows)
+    sample = _sampled(session, here, windows, images * frames * windows >= MANY)
     halo = postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
@@ -77,7 +90,7 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
     size = here.image.shape
     pieces, share = sample.bytes * prod(size), voxels / prod(size)
     gathers = any(step.gathers for step in postprocess.passes())
-    reduced = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
+    holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
     each = peak() + (0 if gathers else 2 * pieces * share) / 2**30
     shelved = windows > FEW or len(work) > 1
     return Plan(
@@ -85,14 +98,16 @@ def _measured(one: Found, images: int, session: Session, options: Options) -> Pl
         blocks=len(work),
         windows=windows,
         seconds=images * frames * windows * sample.seconds / split,
-        gigabytes=(split if images > 1 else 1) * reduced / 2**30 + split * each,
+        gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
         first=one.stem,
-        image=described(here.image, here.shape, session.model.recipe.shrink, frames),
-        notes=_notes(here.image, session.model.recipe.input.spacing_um),
+        image=described(original, here.image.seen, frames),
+        notes=_notes(here.image),
+        path=one.path,
+        sized=sized,
         processes=split,
         each=each,
-        reduced=reduced / 2**30,
-        disk=(images * frames * prod(size) * STORED + shelved * split * pieces) / 2**30,
+        reduced=holds / 2**30,
+        disk=(images * frames * prod(original.shape) * STORED + shelved * split * pieces) / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
@@ -107,17 +122,21 @@ class Sample:
     bytes: float
 
 
-def _sampled(session: Session, here: Prepared, windows: int) -> Sample:
-    """The first, the middle and the last window, with all passes."""
-    postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1})
+def _sampled(session: Session, here: Prepared, windows: int, many: bool) -> Sample:
+    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up."""
+    postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1} if many else {0})
 
     def all_passes(piece: Piece) -> None:
         state: Any = None
-        for step in postprocess.passes():
-            state = step.reduce([step.local(piece, state, session.backend)], state, session.backend)
+        for number, step in enumerate(postprocess.passes()):
+            with seams.calling(postprocess, f"passes, local {number + 1}"):
+                fragment = step.local(piece, state, session.backend)
+            with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+                state = step.reduce([fragment], state, session.backend)
 
-    for piece in session.kept(here, numbers[:1]):  # warms up
-        all_passes(piece)
+    if many:
+        for piece in session.kept(here, numbers[:1]):
+            all_passes(piece)
     began = time.process_time()
     found: list[Piece] = list(session.kept(here, numbers))
     for piece in found:
@@ -136,17 +155,6 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def _notes(image: Image, trained_um: tuple[float, ...] | None) -> tuple[str, ...]:
-    """The image's own notes, and a warning if it is much finer or coarser than what the model was trained on, or a
-    volume of unknown voxel size."""
-    if image.ndim == 3 and not image.calibrated:
-        return (*image.notes, CUBES)
-    if trained_um is None or not image.calibrated:
-        return image.notes
-    ratio = max(max(a / b, b / a) for a, b in zip(trained_um, image.voxel_size, strict=True))
-    if ratio < 1.25:
-        return image.notes
-    return (
-        *image.notes,
-        f"the model was trained at {list(trained_um)} µm per voxel and this image has {list(image.voxel_size)}",
-    )
+def _notes(image: Image) -> tuple[str, ...]:
+    """The image's own notes, and a warning of a volume of unknown voxel size."""
+    return (*image.notes, CUBES) if image.ndim == 3 and not image.calibrated else image.notes

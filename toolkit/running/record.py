@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from toolkit.pipeline.elsewhere import Model
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.gate.process import walls
 from toolkit.registry.package import ModelPackage
 
@@ -41,6 +41,7 @@ def record(
         "recipe": package.recipe.plain(),
         "options": dict(options),
         "device": model.device,
+        "engine": model.engine.plain(),
         "versions": versions(),
         "images": [dict(image) for image in images],
     }
@@ -49,17 +50,8 @@ def record(
 @cache
 def versions() -> dict[str, str]:
     """Versions of the toolkit, its plugins, Python and the libraries on which the result depends."""
-    ours = {d.name: d.version for d in distributions() if d.name and d.name.startswith("seg-toolkit")}
+    ours = {p.distribution: p.version for p in Catalogue().plugins}
     return ours | {"python": sys.version.split()[0]} | {name: version(name) for name in ("torch", "numpy", "monai")}
-
-
-def engine(device: str) -> str:
-    """What computes: other vector units, or another GPU, round differently."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def stamp(path: Path) -> str:

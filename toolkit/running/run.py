@@ -14,10 +14,9 @@ from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import workers
-from toolkit.registry.package import ModelPackage
 from toolkit.running.one import Done, key, one_image
 from toolkit.running.options import Options
-from toolkit.running.record import engine, record, stamp, versions
+from toolkit.running.record import record, stamp, versions
 from toolkit.running.workspace import Workspace, opened
 
 PREVIEWS = 50
@@ -43,7 +42,7 @@ class Outcome:
 
 def run(
     found: Sequence[Found],
-    session: Session,
+    bench: Bench,
     options: Options,
     tell: Callable[[Done], None] = lambda _: None,
     allow: tuple[str, ...] | None = None,
@@ -54,18 +53,16 @@ def run(
     raised and nothing is written. Pictures are of the first `PREVIEWS` images. With `resume`, images that were finished
     by a run that was stopped are kept.
     """
-    package = session.model
-    model = Model.of(package, session.backend, allow)
+    session, package = bench.session, bench.session.model
+    model = Model.of(package, session.backend, allow, session.engine)
     began = time.time()
     found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
-    with opened(
-        options.out, fingerprint(found, package, options, model.device), options.resume, options.overwrite
-    ) as space:
+    with opened(options.out, fingerprint(found, session, options), options.resume, options.overwrite) as space:
         before = space.done()
         todo = [f for f in found if key(f) not in before]
         results = {name: Done(**{k: v for k, v in row.items() if k != "key"}) for name, row in before.items()}
         across = len(todo) > 1 and options.workers > 1 and not options.scheduler
-        make = partial(Bench.of, model) if across else partial(Bench, session)
+        make = partial(Bench.of, model) if across else lambda: bench
         with (
             _resumable(results, len(found), space),
             workers(options.workers if across else 1, make) as over_images,
@@ -106,13 +103,14 @@ def _resumable(results: dict[str, Done], total: int, space: Workspace) -> Iterat
         raise
 
 
-def fingerprint(found: Sequence[Found], package: ModelPackage, options: Options, device: str) -> dict[str, Any]:
+def fingerprint(found: Sequence[Found], session: Session, options: Options) -> dict[str, Any]:
     """All that decides what is written."""
+    package = session.model
     return {
         "model": package.sha256,
         "recipe": package.recipe.plain(),
+        "engine": session.engine.plain(),
         "inputs": [(str(f.path.absolute()), stamp(f.path)) for f in found],
         **options.deciding(package.recipe.postprocess.exact),
-        "engine": engine(device),
         "versions": versions(),
     }

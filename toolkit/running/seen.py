@@ -6,20 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 
 from toolkit.values.image import Image
+from toolkit.values.rescaling import Rescaling
 
 
-def described(image: Image, shape: Sequence[int], shrink: Sequence[int], frames: int = 1) -> str:
-    """Axes, size, channel and voxel size of an image that was perhaps shrunk from `shape`."""
-    letters, sizes = image.axes[1:].lower(), "×".join(map(str, shape))
+def described(image: Image, seen: str, frames: int = 1) -> str:
+    """Axes, size and voxel size of an image, and the channels of it that are `seen`."""
+    letters, sizes = image.axes[1:].lower(), "×".join(map(str, image.shape))
     time = f"{frames} frames, " if frames > 1 else ""
-    size = tuple(v / s for v, s in zip(image.voxel_size, shrink, strict=True))
+    size = image.voxel_size
     what = "pixel size" if image.ndim == 2 else "voxel size"
     if image.calibrated:
         numbers = "×".join(f"{v:.4g}" for v in (size[:1] if len({*size}) == 1 else size))
         known = f"{what} {numbers} µm" + (f" ({image.origin})" if image.origin else "")
     else:
         known = f"{what} unknown (say --voxel-size)"
-    return f"{image.name}  {time}{letters} {sizes}  {image.seen}  {known}"
+    return f"{image.name}  {time}{letters} {sizes}  {seen}  {known}"
 
 
 def counted(seen: Sequence[str]) -> str:
@@ -28,7 +29,17 @@ def counted(seen: Sequence[str]) -> str:
     return ", ".join(f"{n} × {kind}" for kind, n in kinds.most_common()) if len(kinds) > 1 else ""
 
 
-def nothing(image: Image, channels: int) -> str:
+def resized(sizes: Sequence[Rescaling]) -> str:
+    """How many of many images are seen at another size, and between which; nothing if none is."""
+    some = [max(one.by) for one in sizes if one.by]
+    if not some:
+        return ""
+    low, high = (f"×{f:.3g}" for f in (min(some), max(some)))
+    return f"{len(some)} of {len(sizes)} images are seen at {low}" + (f" to {high}" if high != low else "")
+
+
+def nothing(image: Image, channels: int, sized: Rescaling) -> str:
     """What to try where no object was found."""
-    tries = ["another --channel" * (channels > 1), "--axes" * (image.ndim == 3), "other thresholds with --set"]
+    size = "--diameter off" if sized.by else "--diameter with that of the objects"
+    tries = ["another --channel" * (channels > 1), size, "--axes" * (image.ndim == 3), "other thresholds with --set"]
     return f"no object was found in {image.seen}; try " + ", ".join(filter(None, tries))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from toolkit.errors import UsageError
+from toolkit.files import bounded
 from toolkit.files.lock import LOCK
 
 RECORD = "run.json"
@@ -25,9 +25,9 @@ def only_written(out: Path) -> None:
     if not any(out.iterdir()):
         return
     try:
-        images = json.loads((out / RECORD).read_text(encoding="utf8"))["images"]
+        images = bounded.read_json(out / RECORD, 2**29)["images"]
         written = {Path(name) for image in images for name in image["files"]} - {Path()}
-    except (ValueError, KeyError, TypeError, FileNotFoundError, IsADirectoryError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise no_run from error
     written |= {Path(RECORD), Path(LOCK)}
     for top, folders, files in os.walk(out, onerror=_raised):

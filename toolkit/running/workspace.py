@@ -17,16 +17,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import StorageError, UsageError
+from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.failpoint import failpoint
-from toolkit.files.journal import Journal
+from toolkit.files.journal import Journal, row_of, signed
 from toolkit.files.lock import LOCK, held
 from toolkit.pipeline.shelf import JOURNAL
 from toolkit.running.trespass import MARK, RECORD, marked, only_marked, only_written
 
-DONE = "done.jsonl"
-FINGERPRINT = "fingerprint.json"
+DONE = "done.txt"
+FINGERPRINT = "fingerprint.txt"
 RESULT = "result"
 FORMER = "former"
 IMAGES = "images"
@@ -66,7 +66,7 @@ class Workspace:
 
     def done(self) -> dict[str, dict[str, Any]]:
         """What was finished before, by key, as far as its files are still there, and there themselves, not as links."""
-        rows = {row["key"]: row for row in Journal(self.folder / DONE).rows() if "key" in row}
+        rows = {row["key"]: row for row in Journal(self.folder / DONE).rows()}
         return {key: row for key, row in rows.items() if all(_there(self.work / f, self.work) for f in row["files"])}
 
     def finish(self, key: str, row: dict[str, Any]) -> None:
@@ -173,10 +173,9 @@ def _restore(space: Workspace) -> None:
 
 def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     path = space.folder / FINGERPRINT
-    before = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
     kept = {space.folder / LOCK, space.folder / MARK}
-    if resume and before is not None:
-        _alike(before, fingerprint)
+    if resume and path.is_file():
+        _alike(path, fingerprint)
         Journal(space.folder / DONE).mend()
         done = space.done()
         kept |= {path, space.folder / DONE, *(space.work / f for row in done.values() for f in row["files"])}
@@ -184,7 +183,7 @@ def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
         kept -= {p for key in done for p in space.shelf(key).glob("*")}
     _clear(space, kept)
     space.work.mkdir(exist_ok=True)
-    whole.text(path, json.dumps(fingerprint))
+    whole.text(path, signed(fingerprint))
 
 
 def begun(out: Path, fingerprint: dict[str, Any]) -> Workspace:
@@ -194,17 +193,18 @@ def begun(out: Path, fingerprint: dict[str, Any]) -> Workspace:
     path = space.folder / FINGERPRINT
     if not only_marked(space.folder) or not path.is_file():
         raise UsageError("no run was begun here", out, "begin it with --stage scale")
-    _alike(json.loads(path.read_text(encoding="utf8")), json.loads(json.dumps(fingerprint, default=str)))
+    _alike(path, json.loads(json.dumps(fingerprint, default=str)))
     return space
 
 
-def _alike(before: dict[str, Any], now: dict[str, Any]) -> None:
+def _alike(path: Path, now: dict[str, Any]) -> None:
+    """Raise `UsageError` unless the run whose fingerprint is at `path` was begun with what is there now."""
+    before = row_of(path.read_bytes())
+    if before is None:
+        raise InputError("what is known of the run to resume is damaged", path, "run it anew without --resume")
     if changed := sorted(_changed(before, now)):
-        raise UsageError(
-            "the run to resume was begun with something else",
-            ", ".join(changed),
-            "run it as before, or anew without --resume",
-        )
+        raise UsageError("the run to resume was begun with something else", ", ".join(changed),
+                         "run it as before, or anew without --resume")  # fmt: skip
 
 
 def _there(path: Path, folder: Path) -> bool:

@@ -27,7 +27,7 @@ PIECE = 256
 FAINT = 1 / 15
 """Colours of 8 bits whose contrast is less than this share of the strongest one's show nothing, as red in a JPEG of
 something blue."""
-LIGHT, DARK, COLOURED = 0.6, 0.25, 0.03
+LIGHT, DARK, COLOURED = 0.5, 0.25, 0.03
 """In stained tissue, the medians of the brightest and of the darkest colour of a pixel lie above the first two, and a
 quarter of the pixels have colours that differ by more than the third; as shares of the range."""
 

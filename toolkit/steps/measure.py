@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.steps.shape import shape
-from toolkit.values import runs
+from toolkit.values import attributes, runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import slabs
@@ -51,20 +51,25 @@ class Table(Mapping[str, Column]):
 def joined(tables: Sequence[Table]) -> Table:
     """The tables of the frames of a time series as one, with a column `frame`; ids go on from frame to frame."""
     frame = np.repeat(np.arange(len(tables)), [t.rows for t in tables])
-    columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    unknown = [np.full(t.rows, np.nan) for t in tables]
+    names = dict.fromkeys(name for t in tables for name in t)
+    columns = {name: np.concatenate([t.get(name, u) for t, u in zip(tables, unknown, strict=True)]) for name in names}
     return Table(
         {"id": np.arange(1, len(frame) + 1), "frame": frame, **{k: v for k, v in columns.items() if k != "id"}}
     )
 
 
-def measure(instances: Instances, image: Image, features: Sequence[str] = ()) -> Table:
+def measure(
+    instances: Instances, image: Image, features: Sequence[str] = (), cut: NDArray[np.bool_] | None = None
+) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.
 
     `id`, `score`; `min_y` … first and `max_y` … one past the last voxel along each axis; `centroid_y` … in voxels;
     `area_px` or `volume_px`; `area_um2` or `volume_um3`, NaN if the voxel size is unknown; `overlaps`: other objects
     that share voxels; per channel `mean_0`, `min_0`, `max_0` … over the finite values, NaN if there is none.
     `features`: "shape" adds the columns of `steps.shape`, "intensity" per channel `sum_0` and `deviation_0` (standard
-    deviation).
+    deviation). `cut` `(N,)`, if given, is a column: 1 for objects that are more than what is seen of them. What the
+    method says of each object, `instances.attributes`, follows.
     """
     assert instances.shape == image.shape, f"shapes differ: {instances.shape} and {image.shape}"
     axes = image.axes[1:].lower()
@@ -77,11 +82,13 @@ def measure(instances: Instances, image: Image, features: Sequence[str] = ()) ->
     columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
     first, second, _ = instances.overlapping_pairs()
     columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(instances))
+    if cut is not None:
+        columns["cut"] = cut.astype(np.int64)
     for name, values in _intensities(instances, image, "intensity" in features).items():
         columns |= {f"{name}_{channel}": column for channel, column in enumerate(values)}
     if "shape" in features:
         columns |= shape(instances, image)
-    return Table(columns)
+    return Table(columns | attributes.columns(instances.attributes, tuple(columns)))
 
 
 def _intensities(instances: Instances, image: Image, more: bool) -> dict[str, Column]:

@@ -50,9 +50,11 @@ class Scale:
 
     def __call__(self, voxels: NDArray[Any]) -> NDArray[np.float32]:
         column = (slice(None), *[None] * (voxels.ndim - 1))
-        scaled = (voxels.astype(np.float32) - self.offset.astype(np.float32)[column]) * self.factor.astype(np.float32)[
-            column
-        ]
+        # 32-bit floats hold neither the digits of longer integers nor the largest of 64-bit floats.
+        long = voxels.dtype.itemsize > 4 or (voxels.dtype.itemsize == 4 and np.issubdtype(voxels.dtype, np.integer))
+        exact: Any = np.float64 if long else np.float32
+        offset, factor = (numbers.astype(exact)[column] for numbers in (self.offset, self.factor))
+        scaled: NDArray[np.float32] = ((voxels.astype(exact) - offset) * factor).astype(np.float32, copy=False)
         return scaled if np.issubdtype(voxels.dtype, np.integer) else np.nan_to_num(scaled, nan=0, posinf=0, neginf=0)
 
 

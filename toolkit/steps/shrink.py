@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.values import attributes
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.truth import Truth
@@ -52,7 +53,8 @@ def enlarge(instances: Instances, by: Sequence[int], shape: Sequence[int]) -> In
         start = np.ravel_multi_index(tuple(row[:, inside]), tuple(shape))
         parts.append((start.astype(np.int64), length[inside], instances.owner[inside]))
     start, length, owner = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Instances.from_runs(shape, start, length, owner, instances.scores)
+    there = attributes.moved(instances.attributes, (0,) * len(by), tuple(by))
+    return Instances.from_runs(shape, start, length, owner, instances.scores, there)
 
 
 def shrunk(shape: Sequence[int], by: Sequence[int]) -> tuple[int, ...]:

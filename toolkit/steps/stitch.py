@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.values import attributes as about
 from toolkit.values import runs
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import Box
@@ -35,7 +36,7 @@ def stitch(fragments: Sequence[Fragment]) -> Instances:
     Between two blocks instances are matched one to one by IoU ≥ .5 where both blocks look, best first (ties by block
     and id), and joined unless that would put two instances of one block into one object. Groups that touch no core are
     dropped. An object is the union of each member inside its own block's core; its score is the mean of its members'
-    scores, weighted by their voxels in the core.
+    scores, weighted by their voxels in the core; its attributes are those of the member with most voxels there.
     """
     assert fragments, "an image has at least one block"
     fragments = sorted(fragments, key=lambda f: f.core)
@@ -50,7 +51,13 @@ def stitch(fragments: Sequence[Fragment]) -> Instances:
     scores = np.concatenate([f.instances.scores for f in fragments])
     total = np.bincount(group, weights=voxels, minlength=len(block))
     mean = np.bincount(group, weights=voxels * scores, minlength=len(block)) / np.maximum(total, 1)
-    return Instances.from_runs(fragments[0].shape, start, length, group[member], mean)
+    kept = about.joined([(len(f.instances), about.moved(f.instances.attributes, f.outer.start)) for f in fragments])
+    most = np.lexsort((np.arange(len(block)), -voxels, group))
+    best = np.zeros(len(block), np.int64)
+    best[group[most][::-1]] = most[::-1]
+    return Instances.from_runs(
+        fragments[0].shape, start, length, group[member], mean, about.picked(kept, best) if kept else None
+    )
 
 
 def _neighbours(fragments: Sequence[Fragment]) -> Iterator[tuple[int, int]]:

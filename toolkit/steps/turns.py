@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+N = TypeVar("N", int, float)
+
+
 @dataclass(frozen=True)
 class Turn:
     """Axis a of the turned window is axis `order[a]` of the window, mirrored where `mirrored[a]`."""
 
     order: tuple[int, ...]
     mirrored: tuple[bool, ...]
+
+    @property
+    def turns(self) -> bool:
+        """Whether it is not the identity."""
+        return any(self.mirrored) or self.order != tuple(sorted(self.order))
 
     def apply(self, maps: Tensor) -> Tensor:
         """Turn `(B, C, *S)`; channels stay as they are."""
@@ -38,7 +46,7 @@ class Turn:
         """Raw outputs `(B, C, *S)` of a turned window as those of the window, channels included."""
         maps = self.undo(maps)
         match head.transform:
-            case "scalar":
+            case "scalar" | "none":
                 return maps
             case "vector" | "extent":
                 return self._vector(maps, signed=head.transform == "vector")
@@ -46,6 +54,8 @@ class Turn:
                 return self._patch(maps, head.patch or ())
             case "affinity":
                 return self._affinity(maps, head.offsets or ())
+            case "directions":
+                return maps[:, list(self._permuted(head.directions or ()))]
 
     def _vector(self, maps: Tensor, signed: bool) -> Tensor:
         import torch
@@ -61,12 +71,17 @@ class Turn:
         boxes = maps.movedim(1, -1).reshape(*maps.shape[:1], *maps.shape[2:], *turned)
         return self.undo(boxes).flatten(-len(turned)).movedim(-1, 1)
 
-    def undo_offset(self, offset: Sequence[int]) -> tuple[int, ...]:
+    def undo_offset(self, offset: Sequence[N]) -> tuple[N, ...]:
         """What an offset between voxels of the turned window is in the window."""
-        back = [0] * len(offset)
+        back = list(offset)
         for a, axis in enumerate(self.order):
             back[axis] = -offset[a] if self.mirrored[a] else offset[a]
         return tuple(back)
+
+    def _permuted(self, points: Sequence[Sequence[float]]) -> tuple[int, ...]:
+        """For each point, which channel of the turned window speaks of it."""
+        places = {_near(self.undo_offset(point)): channel for channel, point in enumerate(points)}
+        return tuple(places[_near(point)] for point in points)
 
     def _affinity(self, maps: Tensor, offsets: Sequence[Sequence[int]]) -> Tensor:
         """A channel moves to that of its turned-back offset; the affinity of x at offset o is that of x + o at −o."""
@@ -98,8 +113,10 @@ def refused(window: Sequence[int], overlap: Sequence[int], heads: Sequence[Head]
     """Why the outputs of turned windows cannot be averaged, if they cannot: a sentence."""
     for turn in _onto_itself(window, heads):
         for head in heads:
+            if head.transform == "none":
+                return f"head {head.name} does not say how it turns: leave tiling.augment at none"
             if lost := _lost(turn, head):
-                offset, back = map(list, lost)
+                offset, back = (list(point) for point in lost)
                 return (
                     f"turning windows needs head {head.name} to have the offset {back} or its opposite, "
                     f"because {offset} becomes {back} when a window turns"
@@ -127,14 +144,25 @@ def _onto_itself(window: Sequence[int], heads: Sequence[Head]) -> list[Turn]:
     return sorted(found, key=lambda t: (t.order, t.mirrored))
 
 
-def _lost(turn: Turn, head: Head) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """An offset and what it turns back to, if the head has neither that nor its opposite."""
+def _lost(turn: Turn, head: Head) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """An offset and what it turns back to, if the head has neither that nor its opposite; a direction likewise."""
+    if head.transform == "none" and turn.turns:
+        return (), ()
+    points = {_near(point) for point in head.directions or ()}
+    for point in sorted(points):
+        if _near(turn.undo_offset(point)) not in points:
+            return point, turn.undo_offset(point)
     known = {tuple(offset) for offset in head.offsets or ()}
     for offset in sorted(known):
         back = turn.undo_offset(offset)
         if back not in known and _opposite(back) not in known:
             return offset, back
     return None
+
+
+def _near(point: Sequence[float]) -> tuple[float, ...]:
+    """A point up to rounding; −0 is 0."""
+    return tuple(round(float(x), 5) + 0.0 for x in point)
 
 
 def _opposite(offset: Sequence[int]) -> tuple[int, ...]:

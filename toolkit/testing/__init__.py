@@ -21,8 +21,8 @@ from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.recipe import RecipeFormTests, RecipeTests
 
 if TYPE_CHECKING:
-    from toolkit.pipeline.engines import activate as activate
     from toolkit.pipeline.predictor import Predictor as Predictor
+    from toolkit.pipeline.raw import activate as activate
     from toolkit.pipeline.segment import segment as segment
     from toolkit.plugins.catalogue import Catalogue as Catalogue
     from toolkit.plugins.recipe import Recipe as Recipe
@@ -63,7 +63,7 @@ _HOME = {
     "Recipe": ("plugins.recipe", "Recipe"),
     "Sample": ("training.augment", "Sample"),
     "Scene": ("testing.scenes", "Scene"),
-    "activate": ("pipeline.engines", "activate"),
+    "activate": ("pipeline.raw", "activate"),
     "assemble": ("testing.blockwise", "assemble"),
     "blobs": ("testing.scenes", "blobs"),
     "blocks": ("values.tiles", "blocks"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.passes import keep, sweep
 from toolkit.pipeline.pieces import Pieces
+from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
@@ -27,7 +28,9 @@ def prediction(heads: Heads, voxel_size: tuple[float, ...] = (), backend: Backen
     backend = backend or Backend()
     shape = next(iter(heads.values())).shape[1:]
     box = Box.whole(shape)
-    return Prediction({n: backend.asarray(h) for n, h in heads.items()}, box, box, shape, voxel_size)
+    found = Prediction({n: backend.asarray(h).view() for n, h in heads.items()}, box, box, shape, voxel_size)
+    sealed(found)
+    return found
 
 
 def grid(cuts: Sequence[Sequence[int]]) -> list[Block]:

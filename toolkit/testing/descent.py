@@ -24,7 +24,7 @@ def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float 
     """
     import torch
 
-    from toolkit.pipeline.engines import activate
+    from toolkit.pipeline.raw import activate
 
     raw = start(losses, truth)
     terms = [(loss.build(), tensors(loss.targets(truth))) for loss in losses]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from toolkit.plugins import seams
 from toolkit.plugins.specs import Loss
 from toolkit.testing.descent import descend, start, tensors
 from toolkit.testing.gpu import need_gpu
-from toolkit.testing.scenes import blobs, empty, examples, worms
+from toolkit.testing.scenes import blobs, empty, examples, sealed, worms
+from toolkit.testing.seeded import same_for_any_seed
 from toolkit.values.truth import UNANNOTATED, Truth
 
 if TYPE_CHECKING:
@@ -42,10 +44,45 @@ class LossTests:
 
     def test_targets_are_finite_arrays(self) -> None:
         for truth in self._truths():
-            for name, target in self.spec.targets(truth).items():
-                assert isinstance(target, np.ndarray), f"target {name} is {type(target).__name__}, not an array"
+            for name, target in seams.targets(self.spec.targets(truth), self.spec).items():
                 assert target.ndim >= 1, f"target {name} has no axis to batch along"
-                assert np.isfinite(target).all(), f"target {name} is not finite"
+
+    def test_targets_are_the_same_when_asked_twice(self) -> None:
+        for truth in self._truths():
+            one, two = self.spec.targets(truth), self.spec.targets(truth)
+            for name, target in one.items():
+                assert name in two, f"target {name} is gone when asked again"
+                assert np.array_equal(target, two[name]), f"target {name} is another when asked again: draw nothing"
+
+    def test_no_hash_decides(self) -> None:
+        for truth in self._truths(hard=False)[:1]:
+            same_for_any_seed(self.spec, {"truth": truth.layers})
+
+    def test_heads_and_targets_are_untouched(self) -> None:
+        for truth in self._truths(hard=False):
+            raw = {name: head.detach() for name, head in start([self.spec], truth).items()}
+            targets = tensors(self.spec.targets(truth))
+            before = {name: tensor.clone() for name, tensor in (raw | targets).items()}
+            self.spec.build()(raw, targets)
+            for name, tensor in (raw | targets).items():
+                assert bool((tensor == before[name]).all()), f"the loss writes into {name}: work on a copy"
+
+    def test_terms_are_finite_for_sure_heads(self) -> None:
+        import torch
+
+        for truth in self._truths():
+            named = {head.name for head in self.spec.heads(truth.ndim) if head.activation in ("sigmoid", "softmax")}
+            for sure in (-40.0, 40.0):
+                begun = start([self.spec], truth).items()
+                raw = {n: torch.full_like(h, sure).requires_grad_() if n in named else h for n, h in begun}
+                for name, term in self._sum(raw, truth, torch.device("cpu"))[1].items():
+                    assert np.isfinite(float(term.detach())), f"term {name} is not finite where outputs are {sure}"
+
+    def test_every_head_learns(self) -> None:
+        idle = {head.name for ndim in self.ndims for head in self.spec.heads(ndim)}
+        for truth in self._truths(hard=False):
+            idle -= {name for name, gradient in self._gradients(truth).items() if gradient.any()}
+        assert not idle, f"no gradient reaches {', '.join(sorted(idle))}: leave it out of heads()"
 
     def test_the_truth_is_untouched(self) -> None:
         for truth in self._truths():
@@ -104,7 +141,7 @@ class LossTests:
                 void[..., ::3] = True
                 layers = np.where(scene.truth.layers == 1, UNANNOTATED, scene.truth.layers)
                 found.append(Truth.from_layers(layers, void))
-        return found
+        return [sealed(truth) for truth in found]
 
     def _value(self, truth: Truth, device: str = "cpu") -> tuple[torch.Tensor, dict[str, Any]]:
         """The sum of the terms at the heads of an untrained network, and the terms."""

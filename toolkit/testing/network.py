@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -44,6 +45,8 @@ class NetworkTests:
                 expected = {h.name: (len(image), h.channels, *image.shape[2:]) for h in self.heads(ndim)}
                 found = {name: tuple(head.shape) for name, head in raw.items()}
                 assert found == expected, f"heads are {found}, asked for {expected}"
+                odd = {name: str(head.dtype) for name, head in raw.items() if str(head.dtype) != "torch.float32"}
+                assert not odd, f"heads are {odd}: give float32"
 
     def test_the_smallest_window_passes_through(self) -> None:
         import torch
@@ -68,6 +71,19 @@ class NetworkTests:
             for name, head in alone.items():
                 off = float((together[name][1:] - head).abs().max())
                 assert off <= self.tolerance, f"head {name} differs by {off} between batches of 2 and 1"
+
+    def test_outputs_are_raw(self) -> None:
+        for ndim in self.ndims:
+            modules = [self._module(ndim, 1, seed) for seed in (0, 1, 2)]
+            seen = [_outputs(m, image) for m in modules for image in (self._image(ndim, 1), -9 * self._image(ndim, 1))]
+            for head in self.heads(ndim):
+                if head.activation == "none" or head.initial is not None:
+                    continue
+                least, most = (float(f(raw[head.name] for raw in seen)) for f in (_least, _most))
+                one = all(float((raw[head.name].sum(1) - 1).abs().max()) < 1e-3 for raw in seen)
+                low = -1 if head.activation == "tanh" else 0
+                assert not one or head.activation != "softmax", f"head {head.name} sums to 1: {RAW}"
+                assert least < low or most > 1, f"head {head.name} stays in [{low}, 1]: {RAW}"
 
     def test_the_input_is_untouched(self) -> None:
         for ndim in self.ndims:
@@ -133,6 +149,17 @@ class NetworkTests:
         shape = [s * -(-least // s) for s in self.spec.stride(ndim)]
         noise = np.random.default_rng(0).standard_normal((2, channels, *shape))
         return torch.from_numpy(noise.astype(np.float32))
+
+
+RAW = "give raw outputs, whoever needs them activated does that"
+
+
+def _least(tensors: Iterable[torch.Tensor]) -> float:
+    return min(float(t.min()) for t in tensors)
+
+
+def _most(tensors: Iterable[torch.Tensor]) -> float:
+    return max(float(t.max()) for t in tensors)
 
 
 def _outputs(module: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from toolkit.files import arrays
-from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import PostProcessor
-from toolkit.steps.matching import compare
-from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction
+from toolkit.testing.blocks import GOOD, BlockTests, agreement, centred
+from toolkit.testing.blockwise import Heads, assemble, prediction
 from toolkit.testing.gpu import need_gpu
-from toolkit.testing.scenes import Scene, blobs, empty, examples, worms
-from toolkit.tune.search import value
-from toolkit.values.instances import Instances
-from toolkit.values.piece import Piece
-from toolkit.values.tiles import Block, Lattice
-from toolkit.values.truth import Truth
-
-T = TypeVar("T")
-
-GOOD = 0.75
-"""Least F1 at IoU .5 that ideal heads, and blocks of a method that is not exact, must reach."""
+from toolkit.testing.scenes import empty, examples, worms
+from toolkit.testing.seeded import same_for_any_seed
 
 
-class PostProcessorTests:
+class PostProcessorTests(BlockTests):
     """Subclass it, set `spec`, write `heads`, and pytest runs these tests on your post-processor."""
-
-    spec: ClassVar[PostProcessor]
-    ndims: ClassVar[tuple[int, ...]] = (2, 3)
-    """Numbers of spatial axes that the post-processor supports."""
-    overlaps: ClassVar[bool] = False
-    """Whether it must keep crossing objects whole."""
-
-    def heads(self, scene: Scene) -> Heads:
-        """What a perfect network would say about `scene`: `(C, *shape)` float32, activations applied."""
-        raise NotImplementedError(f"{type(self).__name__} must say what ideal heads are")
 
     def test_it_is_its_configuration(self) -> None:
         again = type(self.spec).model_validate(self.spec.model_dump(mode="json"))
@@ -52,11 +26,40 @@ class PostProcessorTests:
             for end in search.choices or (search.low, search.high):
                 type(self.spec).model_validate({**self.spec.model_dump(), name: end})
 
+    def test_every_tunable_field_is_in_its_range(self) -> None:
+        for name, search in type(self.spec).tunable().items():
+            field = type(self.spec).model_fields[name]
+            own = field.get_default(call_default_factory=True)
+            assert field.is_required() or search.holds(own), (
+                f"{name} is {own} by default, and seg tune looks at {search}"
+            )
+
+    def test_missing_heads_are_refused(self) -> None:
+        for ndim in self.ndims:
+            try:
+                self.spec.check({}, ndim)
+            except ValueError:
+                continue
+            raise AssertionError(
+                "check accepts a model without any head: write need(heads, {name: channels}, self.kind)"
+            )
+
+    def test_its_halo_has_a_number_per_axis(self) -> None:
+        for ndim in self.ndims:
+            halo: tuple[Any, ...] = self.spec.halo(ndim)
+            assert len(halo) == ndim, f"halo({ndim}) is {halo}"
+            assert all(isinstance(n, int) and n >= 0 for n in halo), f"halo({ndim}) is {halo}: whole voxels, 0 or more"
+
+    def test_objects_share_voxels_only_if_it_says_so(self) -> None:
+        for scene in [*self._scenes(), *examples(self.ndims, worms)]:
+            pairs = len(self._run(scene).overlapping_pairs()[0])
+            assert self.spec.overlaps or not pairs, f"{pairs} pairs of objects share voxels: set overlaps = True"
+
     def test_ideal_heads_give_the_objects(self) -> None:
         for scene in self._scenes():
             found = self._run(scene)
             assert found.shape == scene.shape, f"instances have shape {found.shape}, the image has {scene.shape}"
-            score = agreement(scene.instances, found)
+            score = (centred if self.spec.detects else agreement)(scene.instances, found)
             assert score >= GOOD, f"F1 {score:.2f}: {len(scene.instances)} objects, {len(found)} found"
 
     def test_scores_are_probabilities(self) -> None:
@@ -77,67 +80,19 @@ class PostProcessorTests:
             for name, head in heads.items():
                 assert np.array_equal(head, before[name], equal_nan=True), f"head {name} was written into"
 
-    def test_one_block_is_the_same_as_assemble(self) -> None:
-        for scene in self._scenes():
-            whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            assert self.spec.assemble(whole, Backend()) == assemble(self.spec, whole), "assemble and passes disagree"
-
-    def test_blocks_do_not_matter(self) -> None:
-        for scene in self._scenes():
-            whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            one = assemble(self.spec, whole)
-            for blocks in self._cuts(scene):
-                many = assemble(self.spec, whole, blocks)
-                if self.spec.exact:
-                    assert many == one, (
-                        f"{len(blocks)} blocks give {len(many)} objects, one block {len(one)}, or others"
-                    )
-                else:
-                    score = agreement(one, many)
-                    assert score >= GOOD, f"{len(blocks)} blocks and one block agree by F1 {score:.2f} only"
-
-    def test_windows_do_not_matter(self) -> None:
-        for scene in self._scenes():
-            whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            found = assemble(self.spec, whole, lattice=_small(scene.shape))
-            one = assemble(self.spec, whole)
-            assert found == one, f"pieces of small windows give {len(found)} objects, one window {len(one)}, or others"
-
-    def test_a_piece_depends_on_its_window_alone(self) -> None:
-        for scene in self._scenes():
-            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
-            seen = [replace(whole.crop(w.outer & whole.box), core=w.core) for w in lattice.windows()]
-            forward = [self.spec.keep(one, Backend()) for one in seen]
-            backward = [self.spec.keep(one, Backend()) for one in reversed(seen)][::-1]
-            assert all(map(_same, forward, backward)), "keep remembers windows that it has seen before"
-
-    def test_loose_pieces_serve_every_value_in_the_range_of_a_search(self) -> None:
-        for scene in self._scenes():
-            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
-            loose = pieces(self.spec, whole, lattice, loose=True).read(whole.box, whole.box)
-            for spec in self._settings():
-                strict = pieces(spec, whole, lattice).read(whole.box, whole.box)
-                assert _same(spec.cut(loose), strict), f"a loose piece that is cut is no strict one of {spec!r}"
-
-    def test_fragments_and_states_can_be_written_and_read(self) -> None:
-        for scene in self._scenes():
-            kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape))
-            halo, state = self.spec.halo(len(scene.shape)), None
-            for step in self.spec.passes():
-                fragments = []
-                for block in self._cuts(scene)[1]:
-                    outer = block.core.grow(halo, within=scene.shape)
-                    part: Any = None if state is None else _again(state.window(outer))
-                    made = step.local(kept.read(outer, block.core), part, Backend())
-                    assert isinstance(made, step.fragment), f"a fragment is a {type(made).__name__}, not as Pass says"
-                    fragments.append(_again(made))
-                state = _again(step.reduce(fragments, state, Backend()))
-            assert state == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size),
-                                     self._cuts(scene)[1]), "what was written and read gives other objects"  # fmt: skip
-
     def test_twice_is_the_same(self) -> None:
         for scene in self._scenes():
-            assert self._run(scene) == self._run(scene), "the same heads gave other objects"
+            one = self._run(scene)
+            # What it has seen in between must not matter either.
+            for noise in _noise(self.heads(scene)):
+                assemble(self.spec, prediction(noise, scene.truth.voxel_size))
+            two = self._run(scene)
+            assert one == two, "the same heads gave other objects"
+            assert np.array_equal(one.scores, two.scores), "the same heads gave other scores: draw and remember nothing"
+
+    def test_no_hash_decides(self) -> None:
+        for scene in list(self._scenes())[:1]:
+            same_for_any_seed(self.spec, self.heads(scene))
 
     def test_any_heads_are_taken(self) -> None:
         for scene in self._scenes():
@@ -152,64 +107,6 @@ class PostProcessorTests:
             heads = self.heads(scene)
             there = assemble(self.spec, prediction(heads, scene.truth.voxel_size, backend), backend=backend)
             assert there == assemble(self.spec, prediction(heads, scene.truth.voxel_size)), "CPU and GPU disagree"
-
-    def _settings(self) -> Iterator[PostProcessor]:
-        """The spec, and with each tunable field at the ends and in the middle of its range, as far as that may be."""
-        yield self.spec
-        for name, search in type(self.spec).tunable().items():
-            for mark in (0.0, 0.5, 1.0):
-                try:
-                    yield type(self.spec).model_validate({**self.spec.model_dump(), name: value(search, mark)})
-                except ValidationError:
-                    continue
-
-    def _scenes(self) -> Iterator[Scene]:
-        yield from examples(self.ndims, blobs)
-        if self.overlaps:
-            yield from examples(self.ndims, worms)
-
-    def _run(self, scene: Scene) -> Instances:
-        return assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size))
-
-    def _cuts(self, scene: Scene) -> list[list[Block]]:
-        """The image in halves along each axis, and in uneven pieces."""
-        halves = [[0, n // 2, n] for n in scene.shape]
-        uneven = [[0, n] if n < 16 else [0, n // 5, n // 5 + 9, n] for n in scene.shape]
-        return [grid(halves), grid(uneven)]
-
-
-def _small(shape: tuple[int, ...]) -> Lattice:
-    """Several windows along each axis that is not thin."""
-    return Lattice(shape, tuple(max(1, -(-n // 2)) for n in shape), tuple(min(4, n // 4) for n in shape))
-
-
-def _same(a: Piece, b: Piece) -> bool:
-    """Whether two pieces hold the same, bit by bit."""
-    mine, theirs = arrays.flat(a), arrays.flat(b)
-    return mine[1] == theirs[1] and all(np.array_equal(x, theirs[0][n], equal_nan=_real(x)) for n, x in mine[0].items())
-
-
-def _real(array: Any) -> bool:
-    return bool(array.dtype.kind == "f")
-
-
-def _again(given: T) -> T:
-    """The same, written to a file and read."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "value"
-        try:
-            arrays.write(path, given)
-        except TypeError as error:
-            raise AssertionError(f"{error}; see toolkit.api.Pass") from error
-        return arrays.read(path, type(given))
-
-
-def agreement(expected: Instances, found: Instances) -> float:
-    """F1 at IoU .5; 1 if there is nothing in both."""
-    if not len(expected) and not len(found):
-        return 1.0
-    hits = compare(Truth.from_instances(expected), found).match(50).tp
-    return 2 * hits / (len(expected) + len(found))
 
 
 def _noise(heads: Heads) -> Iterator[Heads]:

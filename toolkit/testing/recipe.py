@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest import SkipTest
+
+import numpy as np
 
 from toolkit.files import plain_yaml
+from toolkit.pipeline.session import prepare
+from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
+from toolkit.steps import normalise
 from toolkit.testing.blockwise import Heads
-from toolkit.testing.descent import descend, tensors
+from toolkit.testing.descent import tensors
+from toolkit.testing.ideal import Taught
 from toolkit.testing.phases import phases_go_on_exactly
 from toolkit.testing.postprocessor import PostProcessorTests
 from toolkit.testing.scenes import SHAPES, Scene, blobs
@@ -45,7 +53,15 @@ class RecipeFormTests:
     def test_the_postprocessor_accepts_the_heads(self) -> None:
         self.recipe.expects(self.recipe.heads)
 
+    def test_a_model_has_a_card_with_a_licence(self) -> None:
+        path = Catalogue().find("recipes", self.name)
+        if path.with_suffix(".safetensors").is_file():
+            assert path.with_suffix(".md").is_file(), f"{path.stem}.md is missing beside the weights"
+            assert Card.beside(path).licence != "unknown", f"{path.stem}.md says no licence between its lines ---"
+
     def test_the_network_can_be_built(self) -> None:
+        if self.recipe.network.untrained:
+            raise SkipTest("it has no network")
         import torch
 
         from toolkit.registry import package
@@ -63,27 +79,31 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     steps: ClassVar[int] = 300
     """Steps of the descent."""
-    _ideal: ClassVar[dict[str, Heads]]
+    _ideal: ClassVar[Taught]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if hasattr(cls, "recipe"):
             cls.spec = cls.recipe.postprocess
             cls.ndims = (cls.recipe.ndim,)
-            cls._ideal = {}
+            cls._ideal = Taught(cls.recipe.losses, cls.steps)
 
     def heads(self, scene: Scene) -> Heads:
-        # A scene is told by its objects; descending for one takes a second, and every test wants it.
-        key = f"{scene.shape}{scene.instances.digest}"
-        if key not in self._ideal:
-            self._ideal[key] = descend(self.recipe.losses, scene.truth, self.steps)[0]
-        return {name: head.copy() for name, head in self._ideal[key].items()}
+        if self.recipe.network.untrained:
+            image = prepare(scene.image, self.recipe)
+            return {"image": normalise.fit(image, self.recipe.normalise)(image.read())}
+        return self._ideal(scene)
+
+    def test_it_learns_or_has_no_weights(self) -> None:
+        assert self.recipe.network.untrained != bool(self.recipe.losses)
 
     def test_training_lowers_the_loss(self) -> None:
+        self._learns()
         _, seen = self._trained(self._small())
         assert min(seen[-3:]) < seen[0], f"{len(seen)} steps led from {seen[0]} to {seen[-1]}"
 
     def test_a_training_goes_on_exactly_in_every_phase(self) -> None:
+        self._learns()
         small = self._small()
         phases_go_on_exactly(small, self._scene(small, small.training.crop))
 
@@ -91,6 +111,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         from toolkit.pipeline.segment import segment
         from toolkit.registry import resolve
 
+        self._learns()
         small = self._small()
         module, _ = self._trained(small)
         image = self._scene(small, SHAPES[small.ndim]).image
@@ -102,6 +123,34 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
                 found += [segment(image, loaded, device="cpu", block=min(small.tiling.window))]
         assert found[0] == found[1], f"{len(found[0])} objects before saving, {len(found[1])} or others after"
         assert found[0] == found[-1], f"{len(found[0])} objects in one block, {len(found[-1])} or others in several"
+
+    def test_the_scale_of_intensities_does_not_matter(self) -> None:
+        from toolkit.pipeline.segment import segment
+
+        small = self._small()
+        image = self._scene(small, SHAPES[small.ndim]).image
+        voxels = np.asarray(image.read())
+        voxels.flags.writeable = False
+        seen = [replace(image, source=v) for v in (voxels, voxels.astype(np.uint16) * 256, voxels / np.float32(256))]
+        with TemporaryDirectory() as folder:
+            model = self._model(small, Path(folder))
+            found = [segment(one, model, device="cpu") for one in seen]
+        assert found[0] == found[1] == found[2], (
+            f"{[len(f) for f in found]} objects in one image of 8 bits, of 16 bits and of fractions: say how it is "
+            "normalised, and use no number that means an intensity"
+        )
+
+    def _model(self, recipe: Recipe, folder: Path) -> ModelPackage:
+        """The recipe as a model: after a few steps of training, or without any if there is nothing to learn."""
+        if recipe.network.untrained:
+            from toolkit.registry import resolve
+
+            return resolve.load(self.name, Catalogue()).with_recipe(recipe)
+        return self._saved(recipe, self._trained(recipe)[0], folder)
+
+    def _learns(self) -> None:
+        if self.recipe.network.untrained:
+            raise SkipTest("it learns nothing")
 
     def _small(self) -> Recipe:
         """The recipe with windows and crops that are quick on a CPU."""
@@ -123,9 +172,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         """A network after a few steps on one crop, and the losses seen."""
         import torch
 
-        from toolkit.pipeline.session import prepare
         from toolkit.registry import package
-        from toolkit.steps import normalise
 
         scene = self._scene(recipe, recipe.training.crop)
         image = prepare(scene.image, recipe)
@@ -149,8 +196,6 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
 
     def _saved(self, recipe: Recipe, module: torch.nn.Module, folder: Path) -> ModelPackage:
         """The model as it is in memory; also written to `folder`."""
-        from dataclasses import replace
-
         from toolkit.registry import package
 
         (folder / package.RECIPE).write_text(recipe.dump(), encoding="utf8")

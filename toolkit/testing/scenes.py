@@ -29,6 +29,9 @@ class Scene:
         return self.truth.instances
 
 
+GAP = 64
+
+
 def blobs(
     shape: tuple[int, ...], count: int = 6, radius: tuple[float, float] = (5.0, 8.0), seed: int = 0, channels: int = 1
 ) -> Scene:
@@ -67,6 +70,25 @@ def worms(shape: tuple[int, ...], count: int = 3, radius: float = 3.0, seed: int
         planes.append(distance < radius**2)
     labels = np.stack([plane * np.int32(k) for k, plane in enumerate(planes, start=1)])
     return _scene(labels, rng, channels)
+
+
+def lopsided(
+    shape: tuple[int, ...], count: int = 6, radius: tuple[float, float] = (5.0, 8.0), seed: int = 0, channels: int = 1
+) -> Scene:
+    """Blobs at both ends of an image whose last axis is longer by `GAP` voxels without any."""
+    ends = [blobs(shape, count, radius, seed + n, channels).truth.layers for n in range(2)]
+    empty = np.zeros((1, *shape[:-1], GAP), np.int32)
+    other = np.where(ends[1] > 0, ends[1] + ends[0].max(), 0)
+    layers = np.concatenate([ends[0], empty, other], axis=-1).astype(np.int32)
+    return _scene(layers, np.random.default_rng(seed), channels)
+
+
+def sealed(truth: Truth) -> Truth:
+    """The same truth, whose arrays refuse to be written into, as they do in a training."""
+    for array in (truth.layers, truth.void, truth.ids, truth.centres):
+        if array is not None:
+            array.flags.writeable = False
+    return truth
 
 
 def empty(shape: tuple[int, ...], seed: int = 0, channels: int = 1) -> Scene:

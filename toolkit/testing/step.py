@@ -17,9 +17,9 @@ def one_step(recipe: Recipe, scene: Scene) -> Callable[[], None]:
     from toolkit.training.step import descend, optimiser
     from toolkit.training.team import Team
 
-    phase = recipe.loss.phases()[0]
+    phase = recipe.main.phases()[0]
     team, criterion = Team(recipe, Backend()), Criterion(recipe, phase, Backend())
-    targets = {f"0.{name}": value[None] for name, value in recipe.loss.targets(scene.truth).items()}
+    targets = {f"0.{name}": value[None] for name, value in recipe.main.targets(scene.truth).items()}
     batch = {"voxels": scene.image.read()[None].astype(np.float32) / 255, **targets}
     updates = optimiser(recipe.training, team.enter(phase, lambda _: ()))
 

@@ -57,10 +57,11 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], progress: Progress) ->
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor], about: dict[str, str] | None = None) -> None:
     """Tensors, which may share memory, as safetensors; whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     with whole.file(path) as made:
-        save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, made, about)
+        # A full disk is an `OSError` only here.
+        made.write_bytes(packed({name: t.detach().clone().contiguous() for name, t in tensors.items()}, about))
 
 
 def read_progress(path: Path) -> Progress:

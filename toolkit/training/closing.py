@@ -86,7 +86,7 @@ def close(
     after = found.recipe.plain()["postprocess"]
     changes = tuple(change(name, value) for name, value in after.items() if value != before[name])
     score = Score(found.metric, found.after, found.images, changes, len(found.trials), clock() - began, after)
-    if changes:
+    if changes or found.precision:
         kept.keep(found, run.folder)
     run.note(closing=asdict(score))
     return score

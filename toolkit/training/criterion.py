@@ -19,6 +19,7 @@ class Criterion:
 
     def __init__(self, recipe: Recipe, phase: Phase, backend: Backend) -> None:
         self.own = phase.build().to(backend.device) if phase.build else None
+        self.weights = recipe.training.weights or (1.0,) * len(recipe.losses)
         self.losses = [] if phase.build else [loss.build().to(backend.device) for loss in recipe.losses]
 
     def __call__(self, team: Team, voxels: torch.Tensor, targets: Tensors) -> dict[str, Any]:
@@ -28,7 +29,10 @@ class Criterion:
         terms: dict[str, Any] = {}
         for at, loss in enumerate(self.losses):
             found = loss(heads, _of(targets, at))
-            terms |= {name if at == 0 else f"auxiliary.{name}": value for name, value in found.items()}
+            mark = ("", "auxiliary.")[at] if at < 2 else f"auxiliary.{at - 1}."
+            # A weight of 1 multiplies nothing: those trainings are the same to the last bit.
+            weight = self.weights[at]
+            terms |= {f"{mark}{name}": v if weight == 1 else weight * v for name, v in found.items()}
         return terms
 
     def state(self) -> Tensors:

@@ -16,7 +16,7 @@ from toolkit.gpu.memory import free
 from toolkit.io import Dataset, Item
 from toolkit.io.meta import WEIGHTS
 from toolkit.plugins import seams
-from toolkit.plugins.recipe import LOSSES, Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.told import told
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
@@ -80,8 +80,8 @@ class Crops:
         samples = [self.sample(np.random.default_rng((training.seed, step, i))) for i in numbers]
         columns: dict[str, list[NDArray[Any]]] = {"voxels": [s.voxels for s in samples]}
         for sample in samples:
-            for at, loss in enumerate(self.recipe.losses):
-                with seams.calling(loss, "targets"), told(LOSSES[at]):
+            for at, (section, loss) in enumerate(self.recipe.taught):
+                with seams.calling(loss, "targets"), told(section):
                     targets = seams.targets(loss.targets(sample.truth), loss)
                 for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
@@ -98,12 +98,12 @@ class Crops:
             around = truth.centres[rng.integers(len(truth.ids))] + rng.uniform(-spread, spread)
         else:
             around = rng.uniform(0, image.shape)
-        room = margin(training.crop, training.augment)
+        room = margin(training.crop, training.augment, training.scales)
         inner = crop_box(around, training.crop, image.shape)
         outer = inner.grow(room)
         sample = Sample(scale(image.read_reflected(outer)), truth.crop(outer))
         if any(room):
-            sample = warp(sample, training.crop, training.augment, rng)
+            sample = warp(sample, training.crop, training.augment, rng, training.scales)
         for augment in self._augment:
             sample = augment(sample, rng)
         return sample

@@ -12,7 +12,7 @@ import numpy as np
 from toolkit import io
 from toolkit.errors import InputError
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import SPECS, Recipe
+from toolkit.plugins.recipe import Recipe
 from toolkit.steps.shrink import shrink_truth
 from toolkit.steps.survey import Survey
 from toolkit.training.footprint import Footprint
@@ -70,16 +70,16 @@ def deduce(
     """The recipe for these data in `memory` bytes, and what was deduced; fields in `fixed` stay as they are."""
     found = [
         Deduction(f"{section}.{field}", *because)
-        for section in SPECS
-        if (spec := getattr(recipe, section)) is not None
+        for section, spec in recipe.placed
         for field, because in spec.deduced(seen).items()
     ]
     found += _sizes(recipe, seen, step, memory, fixed, on_gpu)
     found = [d for d in found if d.field not in fixed]
     plain = recipe.plain()
     for deduction in found:
-        section, _, field = deduction.field.partition(".")
-        plain[section] = {**plain[section], field: deduction.value}
+        *place, field = deduction.field.split(".")
+        section = plain[place[0]][int(place[1])] if len(place) > 1 else plain[place[0]]
+        section[field] = deduction.value
     return Recipe.parse(plain, catalogue, owner), tuple(found)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from toolkit.gpu.backend import Backend
+from toolkit.gpu.backend import Backend, short
 from toolkit.plugins.phases import Member
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import Network
 from toolkit.registry import package
-from toolkit.training.step import short
 
 WORK = 2.0
 """A step holds its saved maps, their gradients and the work of losses: so many times the saved maps."""
@@ -38,7 +37,7 @@ def footprint(recipe: Recipe, backend: Backend) -> Footprint:
     """
     own = Member(recipe.network, recipe.heads)
     half = short(backend)
-    found = [_of(recipe, m, half) for m in (own, *recipe.loss.members(recipe.network, recipe.ndim).values())]
+    found = [_of(recipe, m, half) for m in (own, *recipe.main.members(recipe.network, recipe.ndim).values())]
     return Footprint(sum(f.fixed for f in found), sum(f.voxel for f in found))
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from toolkit.errors import PluginError, UsageError
 from toolkit.plugins.phases import DIFFER, OWN, Phase
 from toolkit.plugins.recipe import Recipe
+from toolkit.plugins.refusal import sentence
 from toolkit.plugins.sections import Learning
 
 
@@ -52,16 +53,16 @@ class Timetable:
 
 def checked(recipe: Recipe) -> tuple[Phase, ...]:
     """The phases of a recipe; raises `PluginError` where the loss declares what cannot be."""
-    phases, members = recipe.loss.phases(), recipe.loss.members(recipe.network, recipe.ndim)
+    phases, members = recipe.main.phases(), recipe.main.members(recipe.network, recipe.ndim)
     wrong = next(_faults(phases, members), None)
     if wrong is None:
         try:
             for phase in phases:
                 settings(recipe, phase)
         except ValidationError as error:
-            wrong = f"a phase sets {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+            wrong = f"a phase sets {error.errors()[0]['loc'][0]}: {sentence(error.errors())}"
     if wrong:
-        kind = type(recipe.loss)
+        kind = type(recipe.main)
         where = f"{kind.__module__}.{kind.__name__}.phases()"
         raise PluginError(f"this loss cannot be trained: {wrong}", where, "see docs/hooks.md")
     return phases

@@ -12,7 +12,7 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, UsageError
-from toolkit.files import plain_yaml, whole
+from toolkit.files import bounded, plain_yaml, whole
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe, changed
 from toolkit.registry import package
@@ -111,7 +111,7 @@ def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
 def _plain(path: Path) -> dict[str, Any]:
     """The sections of a recipe that a run has written."""
     try:
-        found = plain_yaml.load(path.read_bytes())
+        found = plain_yaml.load(bounded.read(path))
     except (plain_yaml.NotPlain, OSError):
         found = None
     if not isinstance(found, dict):

@@ -25,6 +25,7 @@ from toolkit.training.footprint import footprint
 from toolkit.training.loop import Report, loop
 from toolkit.training.phases import Timetable, checked
 from toolkit.training.run import Run, opened
+from toolkit.training.sizes import learnt as measured
 from toolkit.training.step import TooLarge
 from toolkit.training.training import Training
 from toolkit.training.transfer import starting
@@ -72,10 +73,13 @@ def train(
     Timetable.of(checked(recipe), recipe.training.steps)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     recipe, channels = resolved(recipe, learnt)
+    recipe = measured(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
+    if validation.blind:
+        say(f"note   no image of {data}:val has an object: nothing is scored or tuned, the last weights are kept")
     about = provenance.fresh(str(data), learnt, validation.data, owner)
     about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
     about |= {"held": sorted(held)}

@@ -43,14 +43,6 @@ def mixed(network: Network, crop: tuple[int, ...], backend: Backend) -> bool:
     return backend.on_gpu or not shallow
 
 
-def short(backend: Backend) -> bool:
-    """Whether numbers of 16 bits are computed faster than those of 32: a CPU without instructions for them emulates
-    them, and a step takes 2.4 times as long."""
-    import torch
-
-    return backend.on_gpu or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 def optimiser(training: Learning, weights: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The recipe's optimiser of these weights."""
     import torch

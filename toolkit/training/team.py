@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from toolkit.errors import PluginError
-from toolkit.gpu.backend import Backend
+from toolkit.gpu.backend import Backend, short
 from toolkit.plugins.phases import OWN, Member, Phase
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training.step import layout, mixed, short
+from toolkit.training.step import layout, mixed
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class Team:
         half: bool | None = None,
     ) -> None:
         own = Member(recipe.network, recipe.heads)
-        members = {OWN: own, **recipe.loss.members(recipe.network, recipe.ndim)}
+        members = {OWN: own, **recipe.main.members(recipe.network, recipe.ndim)}
         self.step = self.steps = 0
         self.learning: tuple[str, ...] = ()
         self._device = backend.device

@@ -89,10 +89,11 @@ class Training:
     def validate(self, validation: Validation) -> float | None:
         """Score the averaged weights of the recipe's network; the run keeps the best, of equal ones the first.
 
-        None in a phase whose heads mean nothing yet; its last weights are the best so far.
+        None in a phase whose heads mean nothing yet, and where no image has an object; the last weights are the best so
+        far.
         """
         average = self.team.average[OWN]
-        if not self.phase.scored:
+        if not self.phase.scored or validation.blind:
             self.run.weights(average)
             self.progress = replace(self.progress, best_step=self.progress.step, seconds=self.elapsed())
             return None

@@ -26,7 +26,7 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
     heads. Raises `UsageError` if both networks have not the same tensors there.
     """
     own = model.recipe
-    equal = recipe.heads == own.heads and recipe.loss.means(own.loss)
+    equal = recipe.heads == own.heads and recipe.main.means(own.main)
     if (equal and recipe.network == own.network) or model.lends(recipe):
         return model.with_recipe(recipe), ()
     model.with_recipe(own.model_copy(update={"input": recipe.input}))  # the same channels
@@ -36,7 +36,8 @@ def starting(model: package.ModelPackage, recipe: Recipe) -> tuple[package.Model
         how = f"try --set 'network={plain_yaml.dump(spec, flow=True)}'"
         raise UsageError("the network of the model, without its heads, is not that of the recipe", model.reference,
                          how if recipe.network != own.network else "train without --model")  # fmt: skip
-    start = replace(model, recipe=recipe, heads=recipe.heads, build=partial(_grown, model.build, recipe, equal))
+    start = replace(model, recipe=recipe, heads=recipe.heads, build=partial(_grown, model.build, recipe, equal),
+                    graph=None)  # fmt: skip
     return start, () if equal else recipe.heads
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,6 +39,15 @@ class Validation:
         self.data = data
         self.items = data.items[::step]
         self._measure, self.metric = find_value(VALUES[by], Catalogue(allow=()))
+
+    @cached_property
+    def blind(self) -> bool:
+        """Whether none of the images has an object, so that no score tells good weights from bad ones."""
+        for item in self.items:
+            with reading(item):
+                if (self.data.truth(item).layers > 0).any():
+                    return False
+        return True
 
     def score(self, model: ModelPackage, backend: Backend) -> tuple[float, dict[str, Any]]:
         """The best mean over the settings, and what fields it was reached with that are not the recipe's."""

@@ -13,36 +13,54 @@ from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 
 SCALE = 1.4
-"""Objects appear up to this factor larger or smaller."""
+"""Objects appear up to this factor larger or smaller, unless `training.scales` says otherwise."""
 BEND = 0.04
 """Root mean square of the elastic displacement, relative to the distance of its control points."""
 CONTROL = 48
 """Distance of the control points in voxels of the finest axis; the same in micrometres along the others."""
 
 
-def margin(shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+Scales = tuple[float, float]
+
+
+def scaled(names: tuple[str, ...], scales: Scales | None) -> Scales | None:
+    """From how small to how large objects appear; None for as they are."""
+    return scales or ((1 / SCALE, SCALE) if "scale" in names else None)
+
+
+def margin(shape: tuple[int, ...], names: tuple[str, ...], scales: Scales | None = None) -> tuple[int, ...]:
     """Voxels that `warp` needs around a crop of `shape`."""
-    grown = np.array(shape) * ((SCALE - 1) / 2 if "scale" in names else 0) + (CONTROL / 4 if "elastic" in names else 0)
-    return (
-        tuple(int(np.ceil(g)) + 1 for g in grown)
-        if any(n in names for n in ("scale", "elastic"))
-        else (0,) * len(shape)
-    )
+    between = scaled(names, scales)
+    if between is None and "elastic" not in names:
+        return (0,) * len(shape)
+    less = max(0.0, 1 / between[0] - 1) / 2 if between else 0
+    grown = np.array(shape) * less + (CONTROL / 4 if "elastic" in names else 0)
+    return tuple(int(np.ceil(g)) + 1 for g in grown)
 
 
-def warp(sample: Sample, shape: tuple[int, ...], names: tuple[str, ...], rng: np.random.Generator) -> Sample:
+def warp(
+    sample: Sample,
+    shape: tuple[int, ...],
+    names: tuple[str, ...],
+    rng: np.random.Generator,
+    scales: Scales | None = None,
+) -> Sample:
     """The middle of `sample`, `shape` voxels, scaled and bent; linear for voxels, nearest for labels."""
-    from scipy.ndimage import map_coordinates
+    from scipy.ndimage import gaussian_filter, map_coordinates
 
     ndim = len(shape)
     outer = np.array(sample.truth.shape)
     middle, centre = (outer - 1) / 2, (np.array(shape) - 1) / 2
-    factor = np.exp(rng.uniform(-np.log(SCALE), np.log(SCALE))) if "scale" in names else 1.0
+    between = scaled(names, scales)
+    factor = float(np.exp(rng.uniform(*np.log(between)))) if between else 1.0
     bend = _bend(shape, sample.truth.voxel_size, rng) if "elastic" in names else np.zeros((ndim, *shape), np.float32)
     grid = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij"))
     column = (-1, *(1,) * ndim)
     where = (grid - centre.reshape(column)) / factor + middle.reshape(column) + bend
-    voxels = np.stack([map_coordinates(c, where, order=1, mode="mirror") for c in sample.voxels])
+    seen = sample.voxels
+    if factor < 1 / SCALE:  # far fewer voxels: each stands for those around it, as in a rescaled image
+        seen = gaussian_filter(seen, (0, *(0.5 * (factor**-2 - 1) ** 0.5,) * ndim), mode="mirror")
+    voxels = np.stack([map_coordinates(c, where, order=1, mode="mirror") for c in seen])
     nearest = np.rint(where).astype(np.int64)
     inside = np.all((nearest >= 0) & (nearest < outer.reshape(column)), axis=0)
     index = tuple(np.clip(axis, 0, n - 1) for axis, n in zip(nearest, outer, strict=True))

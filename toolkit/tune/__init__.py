@@ -26,6 +26,7 @@ from toolkit.plugins.metric import Counts
 from toolkit.plugins.specs import Search
 from toolkit.registry.package import ModelPackage
 from toolkit.tune.cached import Judge, Work, count, predict
+from toolkit.tune.precision import precision
 from toolkit.tune.search import Values, key, search
 from toolkit.tune.tuned import Trial, Tuned, change
 
@@ -90,7 +91,7 @@ def tune(
 
     `trials` settings at most are tried, and none once it is `late`, but always that of the recipe. The network runs
     once for each image; what is kept of it lies in a temporary folder, which is removed. Objects are those of a run,
-    exactly.
+    exactly. Then it is measured whether the best one may run in 16 bits.
     """
     began = time.monotonic()
     measured, name = find_value(metric, catalogue)
@@ -133,6 +134,9 @@ def tune(
         found = interval(np.subtract(*drawn))
         gain = None if found is None else (found[0], found[1])
     changed = model.recipe.changed([change(n, v) for n, v in best.items()], catalogue, model.owner)
+    bits = precision(model.with_recipe(changed), data, catalogue, backend or Backend())
+    if bits is not None:
+        changed = changed.changed([f"tiling.precision={bits.chosen}"], catalogue, model.owner)
     return Tuned(
         recipe=changed,
         metric=name,
@@ -146,6 +150,7 @@ def tune(
         trials=tuple(order),
         sampler=sampler,
         seconds=time.monotonic() - began,
+        precision=bits,
     )
 
 

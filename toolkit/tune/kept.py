@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, UsageError
-from toolkit.files import whole
+from toolkit.files import bounded, whole
 from toolkit.registry.package import RECIPE, WEIGHTS, ModelPackage
 from toolkit.tune.tuned import Tuned
 
@@ -54,8 +54,8 @@ def _records(path: Path) -> list[Any]:
     if not path.is_file():
         return []
     try:
-        records = json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
+        records = bounded.read_json(path)
+    except (ValueError, OSError) as error:
         raise InputError("this record is damaged", path, "move it away") from error
     if not isinstance(records, list):
         raise InputError("this is no record of tuning", path, "move it away")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from toolkit.plugins.recipe import Recipe
+from toolkit.tune.precision import Precision
 from toolkit.tune.search import Values
 
 SCHEMA = "toolkit.tuned/1"
@@ -39,6 +40,8 @@ class Tuned:
     trials: tuple[Trial, ...]
     sampler: str
     seconds: float
+    precision: Precision | None = None
+    """What 16 bits cost, where that was measured."""
 
     @property
     def better(self) -> bool:
@@ -66,6 +69,7 @@ class Tuned:
             "set": list(self.changes),
             "postprocess": self.recipe.plain()["postprocess"],
             "seconds": round(self.seconds, 1),
+            "precision": self.precision and asdict(self.precision),
             "trials": [{**trial.values, "score": trial.score} for trial in self.trials],
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.values import attributes
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -22,7 +23,8 @@ def stack(frames: Sequence[Instances]) -> Instances:
     owner = np.concatenate([f.owner + ids[t] for t, f in enumerate(frames)])
     length = np.concatenate([f.length.astype(np.int64) for f in frames])
     scores = np.concatenate([f.scores for f in frames])
-    return Instances.from_runs((len(frames), *shape), start, length, owner, scores)
+    kept = attributes.joined([(len(f), f.attributes) for f in frames])
+    return Instances.from_runs((len(frames), *shape), start, length, owner, scores, kept)
 
 
 def frame(instances: Instances, number: int) -> Instances:
@@ -32,7 +34,8 @@ def frame(instances: Instances, number: int) -> Instances:
     owner = instances.owner[inside]
     ids, owner = np.unique(owner, return_inverse=True)
     start, length = instances.start[inside] - number * prod(shape), instances.length[inside].astype(np.int64)
-    return Instances.from_runs(shape, start, length, owner, instances.scores[ids])
+    return Instances.from_runs(shape, start, length, owner, instances.scores[ids],
+                               attributes.picked(instances.attributes, ids))  # fmt: skip
 
 
 def along(frames: Sequence[Image]) -> Image:

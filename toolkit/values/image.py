@@ -73,6 +73,8 @@ class Image:
 
     def read_reflected(self, box: Box) -> NDArray[Any]:
         """Like `read`, for a box that reaches beyond the image: the image is mirrored at its borders."""
+        if box in Box.whole(self.shape):
+            return self.read(box)
         # Mirroring the whole image and mirroring a part of it agree only if every mirrored voxel is in that part.
         index = [_mirror(np.arange(a, b), n) for a, b, n in zip(box.start, box.stop, self.shape, strict=True)]
         inner = Box(tuple(int(i.min()) for i in index), tuple(int(i.max()) + 1 for i in index))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.values import attributes as about
 from toolkit.values import runs
+from toolkit.values.attributes import Attributes
+from toolkit.values.order import canonical
 from toolkit.values.shown import Shown
 from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
+Said = Attributes | None
+Scores = dict[int, float] | None
+Each = Sequence[float] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,7 +30,8 @@ class Instances(Shown):
 
     Object k (id k + 1) owns the runs `offsets[k]:offsets[k + 1]`. A run is `length[r]` voxels from raster index
     `start[r]` on and stays in one row (`row = start // X`). Canonical order: by first raster voxel, then size, then
-    runs; so two equal sets of objects are equal arrays. `scores` are in [0, 1], one per object.
+    runs; so two equal sets of objects are equal arrays. `scores` are in [0, 1], one per object. `attributes`: what the
+    method says of each object, `(N, …)` by name, such as `class`, `embedding`, or `polygon` `(N, K, D)` in voxels.
     """
 
     shape: tuple[int, ...]
@@ -32,15 +39,15 @@ class Instances(Shown):
     length: NDArray[np.int32]
     offsets: Ints
     scores: NDArray[np.float32]
+    attributes: Attributes = field(default_factory=dict)
 
     @classmethod
     def from_runs(
-        cls, shape: Sequence[int], start: Ints, length: Ints, owner: Ints, scores: NDArray[Any] | None = None
-    ) -> Instances:
-        """Build from runs in any order, possibly overlapping; `owner[r]` is an index into `scores`.
-
-        Owners without voxels vanish. Without `scores` every object has score 1.
-        """
+        cls, shape: Sequence[int], start: Ints, length: Ints, owner: Ints,
+        scores: NDArray[Any] | None = None, attributes: Said = None,
+    ) -> Instances:  # fmt: skip
+        """Build from runs in any order, possibly overlapping; `owner[r]` is an index into `scores` and `attributes`.
+        Owners without voxels vanish. Without `scores` every object has score 1."""
         shape = tuple(int(n) for n in shape)
         some = length > 0
         start, length, owner = (np.asarray(x, np.int64)[some] for x in (start, length, owner))
@@ -48,10 +55,11 @@ class Instances(Shown):
         names, first, count = np.unique(owner, return_index=True, return_counts=True)
         size = np.add.reduceat(length, first) if len(first) else np.zeros(0, np.int64)
         values = np.ones(len(names), np.float32) if scores is None else np.asarray(scores, np.float32)[names]
-        order = _canonical(start, length, first, count, size, values)
+        order = canonical(start, length, first, count, size, values)
         picked = runs.voxels(first[order], count[order])
         offsets = np.concatenate([[0], np.cumsum(count[order])]).astype(np.int64)
-        return cls(shape, start[picked], length[picked].astype(np.int32), offsets, values[order])
+        kept = about.picked(attributes or {}, names[order])
+        return cls(shape, start[picked], length[picked].astype(np.int32), offsets, values[order], kept)
 
     @classmethod
     def empty(cls, shape: Sequence[int]) -> Instances:
@@ -60,31 +68,32 @@ class Instances(Shown):
         return cls.from_runs(shape, none, none, none)
 
     @classmethod
-    def from_labels(cls, labels: NDArray[np.integer], scores: dict[int, float] | None = None) -> Instances:
+    def from_labels(cls, labels: NDArray[np.integer], scores: Scores = None, attributes: Said = None) -> Instances:
         """One object per positive label, in however many pieces; 0 and negative labels are no objects.
 
-        `scores` maps labels to scores in [0, 1]; absent labels score 1.
+        `scores` maps labels to scores in [0, 1]; absent labels score 1. `attributes` are in ascending order of labels.
         """
-        return cls.from_layers(labels[None], scores)
+        return cls.from_layers(labels[None], scores, attributes)
 
     @classmethod
-    def from_layers(cls, layers: NDArray[np.integer], scores: dict[int, float] | None = None) -> Instances:
+    def from_layers(cls, layers: NDArray[np.integer], scores: Scores = None, attributes: Said = None) -> Instances:
         """Objects of several label images `(L, *shape)`; a label that occurs in two layers is one object."""
         shape = layers.shape[1:]
         parts = [runs.of_labels(layer) for layer in layers]
         start, length, label = (np.concatenate([p[i] for p in parts]) for i in range(3))
         names, owner = np.unique(label, return_inverse=True)
         values = None if scores is None else np.array([scores.get(int(n), 1.0) for n in names], np.float32)
-        return cls.from_runs(shape, start, length, owner.astype(np.int64), values)
+        return cls.from_runs(shape, start, length, owner.astype(np.int64), values, attributes)
 
     @classmethod
-    def from_planes(cls, planes: NDArray[Any], scores: Sequence[float] | None = None) -> Instances:
+    def from_planes(cls, planes: NDArray[Any], scores: Each = None, attributes: Said = None) -> Instances:
         """One object per plane of a `(Q, *shape)` array, nonzero = inside; planes may overlap, empty ones vanish."""
         parts = [runs.of_labels((plane != 0).view(np.uint8)) for plane in planes]
         none = [np.zeros(0, np.int64)]
         owner = np.concatenate([np.full(len(p[0]), q, np.int64) for q, p in enumerate(parts)] or none)
         start, length = (np.concatenate([p[i] for p in parts] or none) for i in range(2))
-        return cls.from_runs(planes.shape[1:], start, length, owner, None if scores is None else np.asarray(scores))
+        values = None if scores is None else np.asarray(scores)
+        return cls.from_runs(planes.shape[1:], start, length, owner, values, attributes)
 
     @classmethod
     def concatenate(cls, shape: Sequence[int], parts: Sequence[Instances]) -> Instances:
@@ -98,6 +107,7 @@ class Instances(Shown):
             np.concatenate([p.length for p in parts] or none),
             np.concatenate(owner or none),
             np.concatenate([p.scores for p in parts] or [np.zeros(0, np.float32)]),
+            about.joined([(len(p), p.attributes) for p in parts]),
         )
 
     def __len__(self) -> int:
@@ -163,7 +173,8 @@ class Instances(Shown):
         count = np.diff(self.offsets)[index]
         picked = runs.voxels(self.offsets[index], count)
         offsets = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-        return Instances(self.shape, self.start[picked], self.length[picked], offsets, self.scores[index])
+        kept = about.picked(self.attributes, index)
+        return Instances(self.shape, self.start[picked], self.length[picked], offsets, self.scores[index], kept)
 
     def moved(self, box: Box, shape: Sequence[int], keep: Box | None = None) -> tuple[Ints, Ints, Ints]:
         """Runs `(start, length, index of the object)` of these objects of an array that covers `box`, in an image of
@@ -179,7 +190,8 @@ class Instances(Shown):
 
     def place(self, box: Box, shape: Sequence[int], keep: Box | None = None) -> Instances:
         """These objects of an array that covers `box` of an image of `shape`, in image coordinates, cut to `keep`."""
-        return Instances.from_runs(shape, *self.moved(box, shape, keep), scores=self.scores)
+        there = about.moved(self.attributes, box.start)
+        return Instances.from_runs(shape, *self.moved(box, shape, keep), scores=self.scores, attributes=there)
 
     def crop(self, box: Box) -> Instances:
         """The parts of the objects inside `box`, in the coordinates of `box`."""
@@ -232,19 +244,3 @@ class Instances(Shown):
     @property
     def label_dtype(self) -> type[np.uint16] | type[np.uint32]:
         return np.uint16 if len(self) < 2**16 else np.uint32
-
-
-def _canonical(start: Ints, length: Ints, first: Ints, count: Ints, size: Ints, scores: NDArray[np.float32]) -> Ints:
-    """Order of the objects by first voxel, then size, then runs; of equal objects the surer one comes first."""
-    head = start[first]
-    order = np.lexsort((size, head))
-    same = (np.diff(head[order]) == 0) & (np.diff(size[order]) == 0)
-    tied = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    for low, high in zip(tied[::2], tied[1::2] + 1, strict=True):
-
-        def key(k: int) -> tuple[list[int], list[int], float]:
-            span = slice(first[k], first[k] + count[k])
-            return start[span].tolist(), length[span].tolist(), -float(scores[k])
-
-        order[low:high] = sorted(order[low:high], key=key)
-    return order

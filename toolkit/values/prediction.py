@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from toolkit.values.tiles import Box
 
 Activation = Literal["none", "sigmoid", "softmax", "tanh"]
-Transform = Literal["scalar", "vector", "extent", "patch", "affinity"]
+Transform = Literal["scalar", "vector", "extent", "patch", "affinity", "directions", "none"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Head:
     The predictor applies `activation` after test-time augmentation has averaged the raw outputs. `transform` says
     how the channels turn when the image is flipped or rotated: `scalar` channels stay; `vector` has one channel per
     spatial axis in `(Z)YX` order, and so has `extent`, whose channels change places but never sign; `patch` has one
-    channel per offset of an odd-sized box `patch`, in C order; `affinity` has one channel per offset in `offsets`.
+    channel per offset of an odd-sized box `patch`, in C order; `affinity` has one channel per offset in `offsets`;
+    `directions` has one channel per point in `directions`, which change places as the points do; `none` does not turn.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Head:
     transform: Transform = "scalar"
     patch: tuple[int, ...] | None = None
     offsets: tuple[tuple[int, ...], ...] | None = None
+    directions: tuple[tuple[float, ...], ...] | None = None
+    """Points `(Z)YX` around a voxel, such as the ends of rays, that a channel each speaks of."""
     initial: float | None = field(default=None, compare=False)
     """Raw output of an untrained network everywhere; None leaves it to chance. Trained heads are equal without it."""
 

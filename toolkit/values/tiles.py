@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
+from itertools import pairwise, product
 from math import prod
 
 Shape = tuple[int, ...]
@@ -79,7 +80,7 @@ def slabs(shape: Sequence[int], most: int, unit: int = 1) -> Iterator[Box]:
 
 @dataclass(frozen=True)
 class Window:
-    """What the network sees at once. `outer` may reach beyond the image; `core` is what the window answers for."""
+    """What the network sees at once. `outer` may reach beyond a small image; `core` is what the window answers for."""
 
     outer: Box
     core: Box
@@ -87,10 +88,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Lattice:
-    """Windows of one fixed shape, anchored at the image origin; their cores partition the image.
+    """Windows of one shape, anchored at the image origin; their cores partition the image.
 
-    Neighbouring windows share `overlap` voxels and meet in the middle of them, so every core voxel that is not at the
-    image border has at least `overlap // 2` voxels of context. An axis no longer than the window has one window.
+    Windows step from the origin and the last of an axis ends with the image. Neighbours share at least `overlap` voxels
+    and meet in the middle of what they share, so every core voxel that is not at the image border has at least
+    `overlap // 2` voxels of context. An axis no longer than the window has one window.
     """
 
     shape: Shape
@@ -100,12 +102,30 @@ class Lattice:
     def __post_init__(self) -> None:
         assert all(0 <= o < w for o, w in zip(self.overlap, self.window, strict=True)), "overlap must be below window"
 
+    @classmethod
+    def fitted(cls, shape: Shape, window: Shape, overlap: Shape, stride: Shape) -> Lattice:
+        """As few windows as those of `window` and `overlap` on an image of `shape`, and as small as so few can be:
+        multiples of `stride`, of which `window` is one; two of it at least, because a network may need neighbours where
+        it sees coarsest."""
+        count = [len(cuts) - 1 for cuts in map(cls(shape, window, overlap).cuts, range(len(shape)))]
+        least = [-(-(n - o) // c) + o for n, o, c in zip(shape, overlap, count, strict=True)]
+        small = tuple(min(w, max(2, -(-n // s)) * s) for n, s, w in zip(least, stride, window, strict=True))
+        return cls(shape, small, tuple(min(o, w - 1) for o, w in zip(overlap, small, strict=True)))
+
+    @cached_property
+    def _spans(self) -> list[tuple[list[int], list[int]]]:
+        """Where the windows begin along each axis, and the borders of their cores."""
+        found = []
+        for size, window, overlap in zip(self.shape, self.window, self.overlap, strict=True):
+            step = window - overlap
+            count = 1 if size <= window else -(-(size - overlap) // step)
+            starts = [*(i * step for i in range(count - 1)), max(0, size - window)]
+            found.append((starts, [0, *((a + window + b) // 2 for a, b in pairwise(starts)), size]))
+        return found
+
     def cuts(self, axis: int) -> list[int]:
         """Borders of the cores along `axis`, first 0, last the image's extent."""
-        size, window, overlap = self.shape[axis], self.window[axis], self.overlap[axis]
-        stride = window - overlap
-        count = 1 if size <= window else -(-(size - overlap) // stride)
-        return [0, *(i * stride + overlap // 2 for i in range(1, count)), size]
+        return self._spans[axis][1]
 
     def windows(self, box: Box | None = None) -> Iterator[Window]:
         """All windows in raster order, or those whose cores touch `box`."""
@@ -115,14 +135,10 @@ class Lattice:
 
     def at(self, index: Sequence[int]) -> Window:
         """The window with lattice position `index`."""
-        start = tuple(i * (w - o) for i, w, o in zip(index, self.window, self.overlap, strict=True))
+        along = list(zip(index, self._spans, strict=True))
+        start = tuple(starts[i] for i, (starts, _) in along)
         stop = tuple(a + w for a, w in zip(start, self.window, strict=True))
-        cuts = [self.cuts(axis) for axis in range(len(self.shape))]
-        core = Box(
-            tuple(c[i] for c, i in zip(cuts, index, strict=True)),
-            tuple(c[i + 1] for c, i in zip(cuts, index, strict=True)),
-        )
-        return Window(Box(start, stop), core)
+        return Window(Box(start, stop), Box(tuple(c[i] for i, (_, c) in along), tuple(c[i + 1] for i, (_, c) in along)))
 
     def _touching(self, axis: int, box: Box) -> list[int]:
         cuts = self.cuts(axis)

@@ -129,7 +129,7 @@ class Voxels:
             start, length, owner = runs.of_voxels(index, own, max(1, self.shape[-1]))
             some = owner >= 0
             found.append((start[some], length[some].astype(np.int32), owner[some]))
-        none = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
+        none: tuple[Ints, Ints, NDArray[Any]] = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
         start, length, owner = (np.concatenate([f[k] for f in found or [none]]) for k in range(3))
         return Instances.from_runs(self.shape, start, length, owner, scores)
 

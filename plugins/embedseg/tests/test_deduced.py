@@ -43,10 +43,10 @@ def test_an_untrained_network_draws_its_seeds_around_half_of_the_median_object()
     assert phi == pytest.approx(0.5, abs=0.03)
 
 
-def test_without_objects_nothing_follows() -> None:
-    seen = boxes((5, 5), [])
-    assert not EmbedSegLoss().deduced(seen)
-    assert not EmbedSegClusters().deduced(seen)
+def test_without_objects_the_anisotropy_alone_follows() -> None:
+    seen = boxes((5, 5, 5), [], (2.0, 1.0, 1.0))
+    for spec in (EmbedSegLoss(), EmbedSegClusters()):
+        assert {name: because.value for name, because in spec.deduced(seen).items()} == {"anisotropy": [2.0, 1.0, 1.0]}
 
 
 @pytest.mark.parametrize("change", ["loss.grid=100", "postprocess.anisotropy=[2,1,1]"])

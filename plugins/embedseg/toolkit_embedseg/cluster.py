@@ -23,7 +23,7 @@ from toolkit.api import (
     Voxels,
     need,
 )
-from toolkit_embedseg.geometry import shared, units
+from toolkit_embedseg.geometry import anisotropy, shared, units
 from toolkit_embedseg.loss import EmbedSegLoss
 
 
@@ -69,7 +69,7 @@ class EmbedSegClusters(Gathering):
 
     def deduced(self, survey: Survey) -> Deduced:
         if not survey.objects:
-            return {}
+            return {"anisotropy": anisotropy(survey)}
         return {**shared(survey), "min_size": Because(int(survey.sizes.min()), "the smallest object")}
 
     def suits(self, survey: Survey) -> Fit | None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from toolkit.api import Because, Deduced, Head, Loss, Survey, Truth
 from toolkit_embedseg.centres import Rule, centre
-from toolkit_embedseg.geometry import fits, shared, start
+from toolkit_embedseg.geometry import anisotropy, fits, shared, start
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ class EmbedSegLoss(Loss):
 
     def deduced(self, survey: Survey) -> Deduced:
         if not survey.objects:
-            return {}
+            return {"anisotropy": anisotropy(survey)}
         share = max(survey.share, 1e-3)
         weight = 10.0 if survey.ndim == 2 else round(float(np.clip(1 / share - 1, 1, 200)), 1)
         why = (

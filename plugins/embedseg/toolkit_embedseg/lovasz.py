@@ -62,30 +62,30 @@ class EmbeddingLoss(nn.Module):
         offset = torch.tanh(heads["offsets"]).reshape(ndim, -1)
         embedded = position + offset.detach()
 
-        zero = seediness.sum() * 0 + bandwidth.sum() * 0 + offset.sum() * 0
         background = known & (labels <= 0).all(0)
         seed = (seediness[background] ** 2).sum()
-        instance, smoothness, objects = zero, zero, 0
-        inside = torch.empty(labels.shape[1], dtype=torch.bool, device=labels.device)
+        rows = [row for row in targets["centres"].tolist() if row[0] > 0]
+        if not rows:
+            zero = seediness.sum() * 0 + bandwidth.sum() * 0 + offset.sum() * 0
+            return zero, zero, seed / seen.sum().clamp(min=1)
         members = _members(labels, seen)
-        for row in targets["centres"].tolist():
-            name, pixel = row[0], row[1:]
-            if name <= 0:
-                continue
-            member = members[name]
-            mean, smooth = self._bandwidth(bandwidth[:, member])
-            centre = torch.tensor(pixel, device=step.device) * step
-            inside.zero_()[member] = True
-            near = torch.nonzero((inside | _close(embedded, centre, mean.detach())) & seen)[:, 0]
-            # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
-            gap = position[:, near] - centre[:, None] + offset[:, near]
-            phi = torch.exp(-(mean[:, None] * gap**2).sum(0))
-            own = inside[near]
-            instance = instance + self.lovasz(phi, own)
-            smoothness = smoothness + smooth
-            seed = seed + self.foreground_weight * ((seediness[member] - phi[own].detach()) ** 2).sum()
-            objects += 1
-        return instance / max(1, objects), smoothness / max(1, objects), seed / seen.sum().clamp(min=1)
+        own = [members[row[0]] for row in rows]
+        # All objects are gathered at once: the gradient of each gathering is as large as the image.
+        every = torch.cat(own)
+        parts = torch.split(bandwidth[:, every], [len(member) for member in own], 1)
+        means, smooth = zip(*map(self._bandwidth, parts), strict=True)
+        mean = torch.stack(means, 1)
+        centre = torch.tensor([row[1:] for row in rows], device=step.device).T * step[:, None]
+        near, inside = _near(embedded, own, seen, centre, mean.detach())
+        counts = [len(pixels) for pixels in near]
+        pixels, mine = torch.cat(near), torch.cat(inside)
+        which = torch.repeat_interleave(torch.tensor(counts, device=pixels.device))
+        # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
+        gap = position[:, pixels] - centre[:, which] + offset[:, pixels]
+        phi = torch.exp(-(mean[:, which] * gap**2).sum(0))
+        instance = torch.stack([self.lovasz(*pair) for pair in zip(torch.split(phi, counts), inside, strict=True)])
+        seed = seed + self.foreground_weight * ((seediness[every] - phi[mine].detach()) ** 2).sum()
+        return instance.mean(), torch.stack(smooth).mean(), seed / seen.sum().clamp(min=1)
 
     def _bandwidth(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """1/(2σ²) of an object per axis `(D,)` from the raw outputs of its pixels `(D, P)`, and its smoothness."""
@@ -109,12 +109,30 @@ def _members(labels: Tensor, seen: Tensor) -> dict[int, Tensor]:
     return dict(zip(names.tolist(), torch.split(pixel[order], counts.tolist()), strict=True))
 
 
-def _close(embedded: Tensor, centre: Tensor, inverse: Tensor) -> Tensor:
-    """Pixels `(P,)` whose φ counts."""
-    distance = torch.zeros_like(embedded[0])
-    for e, c, s in zip(embedded, centre, inverse, strict=True):
-        distance.addcmul_(e - c, e - c, value=float(s))
-    return distance < FAR
+def _near(
+    embedded: Tensor, own: list[Tensor], seen: Tensor, centre: Tensor, inverse: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Of each object the pixels whose φ counts, ascending, and which of them are its own.
+
+    `embedded` `(D, P)`, `own` pixels of each object, `centre` and `inverse` = 1/(2σ²) `(D, N)`.
+    """
+    first, order = torch.sort(embedded[0])
+    reach = (FAR / inverse[0]) ** 0.5 * (1 + 1e-3) + 1e-6  # beyond it on the first axis alone φ does not count
+    lows = torch.searchsorted(first, centre[0] - reach).tolist()
+    highs = torch.searchsorted(first, centre[0] + reach, right=True).tolist()
+    counted, mine = torch.zeros_like(seen), torch.zeros_like(seen)
+    near, inside = [], []
+    for n, (member, low, high) in enumerate(zip(own, lows, highs, strict=True)):
+        some = order[low:high]
+        distance = torch.zeros(len(some), device=some.device)
+        for e, c, s in zip(embedded, centre[:, n], inverse[:, n], strict=True):
+            gap = e[some] - c
+            distance.addcmul_(gap, gap, value=float(s))
+        counted.zero_()[some[distance < FAR]] = True
+        counted[member] = True
+        near.append(torch.nonzero(counted.logical_and_(seen))[:, 0])
+        inside.append(mine.zero_().index_fill_(0, member, value=True)[near[-1]])
+    return near, inside
 
 
 def lovasz_hinge(phi: Tensor, inside: Tensor) -> Tensor:

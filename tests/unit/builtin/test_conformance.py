@@ -9,6 +9,7 @@ from toolkit.builtin.losses.bce_dice import BceDice
 from toolkit.builtin.metrics import METRICS
 from toolkit.builtin.networks.plain_unet import PlainUNet
 from toolkit.builtin.networks.unet import UNet
+from toolkit.builtin.postprocessors.agglomeration import Agglomeration
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.builtin.postprocessors.watershed import Watershed
@@ -76,3 +77,29 @@ class TestUNetRecipe(RecipeTests):
 
 # One class of tests for each metric.
 globals().update({f"Test{metric.__name__}": type("Tests", (MetricTests,), {"spec": metric()}) for metric in METRICS})
+
+
+class TestAgglomeration(PostProcessorTests):
+    spec = Agglomeration(threshold=0.3)
+
+    def heads(self, scene: Scene) -> Heads:
+        return TestMutexWatershed().heads(scene)
+
+
+class TestAgglomerationOfSlices(PostProcessorTests):
+    spec = Agglomeration(fragments="slices")
+    ndims = (3,)
+
+    def heads(self, scene: Scene) -> Heads:
+        """As in microscopy of slices, a membrane is where two objects meet: its voxels belong together with none."""
+        labels = scene.truth.layers[0]
+        beside = np.stack([np.roll(labels, step, axis) for axis in range(3) for step in (-1, 1)])
+        met = ((beside > 0) & (beside != labels)).any(0)
+        inner = np.where(met, 0, labels)
+        affinities = [
+            (inner > 0) & (inner == np.roll(inner, [-o for o in offset], range(3))) for offset in usual_offsets(3)
+        ]
+        return {
+            "foreground": (labels > 0)[None].astype(np.float32),
+            "affinities": np.stack(affinities).astype(np.float32),
+        }

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.unit.scenes import disturbed, found, labels, planes, seeds, truth
 from toolkit.builtin.metrics import METRICS
@@ -117,6 +117,7 @@ def test_nothing_at_all_and_nothing_on_one_side_have_a_value_or_are_undefined(me
 
 
 @given(seed=seeds)
+@example(seed=291)  # two matchings of the same summed IoU
 @settings(deadline=None, max_examples=30)
 def test_scores_that_treat_both_sides_alike_are_symmetric(seed: int) -> None:
     a = labels(seed)

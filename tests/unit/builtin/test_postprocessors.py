@@ -1,4 +1,4 @@
-"""Threshold, watershed and mutex watershed: any blocks give the same instances, and these are the right ones."""
+"""Threshold, watersheds and agglomeration: any blocks give the same instances, and these are the right ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from toolkit.builtin.postprocessors.agglomeration import Agglomeration
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.mutex import MutexWatershed, usual_offsets
 from toolkit.builtin.postprocessors.threshold import Threshold
@@ -23,7 +24,8 @@ from toolkit.values.voxels import Voxels
 
 SEEDS = st.integers(0, 2**31)
 POSTPROCESSORS = [Threshold(min_size=1), Watershed(min_size=1), Watershed(min_size=3, smoothing=0, depth=0.3),
-                  MutexWatershed(min_size=1), MutexWatershed(min_size=2, far_merges=True, bias=0.4)]  # fmt: skip
+                  MutexWatershed(min_size=1), MutexWatershed(min_size=2, far_merges=True, bias=0.4),
+                  Agglomeration(min_size=1), Agglomeration(min_size=2, fragments="slices", dust=3)]  # fmt: skip
 
 
 def field(seed: int, shape: tuple[int, ...], channels: int, sigma: float = 1.2) -> np.ndarray:

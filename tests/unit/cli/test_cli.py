@@ -181,7 +181,7 @@ def test_plugins_show_tells_fields_defaults_and_what_is_tunable(capsys: pytest.C
     assert about["recipes"]["unet"] == {"weights": False}
     text = seg(capsys, "plugins", "show", "builtin")[1]
     assert "maps = (16, 32, 64, 128)" in text
-    assert re.search(r"depth = 0.75 +tunable", text)
+    assert re.search(r"depth = 0.75  \(.*\), tuned from \S+ to", text)
 
 
 def test_show_prints_a_recipe_that_can_be_read_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -205,6 +205,25 @@ def test_show_says_what_is_wrong(
     capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, line: str
 ) -> None:
     assert seg(capsys, "show", *arguments) == (code, "", line + "\n")
+
+
+def test_what_a_plugin_ships_is_listed_and_shown_with_its_card(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = seg(capsys, "models", "show", "embedseg", "--json")
+    about = json.loads(out)
+    assert (code, about["model"], about["title"]) == (0, "embedseg:embedseg", "nuclei, bright on dark")
+    assert about["scores"][0] == "S@0.50 0.864 on 49 validation images of dsb2018"
+    code, out, _ = seg(capsys, "models", "list")
+    assert (code, "S@0.50 0.864" in out) == (0, True)
+    assert seg(capsys, "models", "show", "embdseg")[2].endswith("did you mean 'embedseg:embedseg'?\n")
+    assert "ships no trained model" in seg(capsys, "models", "show", "embedseg-3d")[2]
+
+
+def test_a_narrow_screen_cuts_no_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for verb in (["models", "search", "nuclei"], ["models", "list"], ["plugins", "list"]):
+        out = seg(capsys, *verb)[1]
+        assert "…" not in out
+        assert max(map(len, out.splitlines())) <= 80
 
 
 def test_doctor_finds_the_machine_and_the_plugins(
@@ -252,4 +271,4 @@ def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     code, out, err = seg(capsys, "plugins", "check", "odd")
     assert code == 9
     assert "metric difference: many images have the keys of one" in out
-    assert err.splitlines()[-1].startswith("error: 1 of 9 checks failed: odd")
+    assert err.splitlines()[-1].startswith("error: 2 of 14 checks failed: odd")

@@ -17,9 +17,8 @@ from toolkit.plugins.catalogue import Catalogue
 
 def test_without_a_plugin_it_is_the_model_that_suits_the_tissue_best(tmp_path: Path) -> None:
     one = shown(Catalogue(), None, tmp_path / "drawn.tif")
-    assert one.image.name == "ihc.png"
-    assert one.model == "embedseg:embedseg"
-    assert one.changes == ("postprocess.seed=0.6",)
+    assert one.image.name == "tissue.png"
+    assert (one.model, one.changes) == ("embedseg:embedseg", ())
     assert not (tmp_path / "drawn.tif").exists()
 
 
@@ -56,5 +55,5 @@ def test_seg_demo_makes_a_picture(
     assert main(["demo"]) == 0
     said = capfd.readouterr()
     path = Path(said.out.split("look")[1].strip())
-    assert path == tmp_path / "demo.seg" / "ihc.overlay.png"
+    assert path == tmp_path / "demo.seg" / "tissue.overlay.png"
     assert path.stat().st_size > 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -15,9 +16,11 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image as Pictures
 
 from toolkit import io
 from toolkit.errors import InputError, OutOfMemory
+from toolkit.io.image import open_raster
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -234,3 +237,32 @@ def test_metadata_of_an_unforeseen_form_end_in_an_input_error_or_an_image(
     (path / "zarr.json").write_text(json.dumps(about))
     with suppress(InputError):
         assert io.read(path).read().size == VOLUME.size
+
+
+def test_a_file_that_goes_on_without_end_is_not_read_to_it(tmp_path: Path) -> None:
+    """Sparse files: they take no room on a disk, and more memory than there is."""
+    Pictures.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "a.png")
+    Pictures.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "a.jpg", quality=100)
+    (tmp_path / "a.companion.ome").write_text("<OME/>")
+    for name in ("a.png", "a.jpg"):
+        os.truncate(tmp_path / name, 2**37)
+        assert (open_raster(tmp_path / name).source == 7).all()
+    os.truncate(tmp_path / "a.companion.ome", 2**37)
+    with pytest.raises(InputError, match="more than 64 MB"):
+        open_raster(tmp_path / "a.companion.ome")
+    for file in ("zarr.json", "0/zarr.json", "0/c/0/0"):
+        folder = tmp_path / f"{file.replace('/', '-')}.zarr"
+        group = zarr.open_group(folder, mode="w", zarr_format=3)
+        group.create_array("0", shape=(8, 8), chunks=(8, 8), dtype="u1")[:] = 7
+        os.truncate(folder / file, 2**37)
+        with pytest.raises(InputError, match="far too large"):
+            np.asarray(open_raster(folder).source[:])
+
+
+def test_a_pyramid_of_countless_levels_is_refused(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.create_array("0", shape=(8, 8), chunks=(8, 8), dtype="u1")[:] = 7
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}] * 10**4}]}
+    with pytest.raises(InputError, match="too many levels"):
+        open_raster(tmp_path / "a.zarr")

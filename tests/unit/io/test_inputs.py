@@ -217,3 +217,14 @@ def test_a_set_of_ome_tiffs_in_a_folder_is_one_image(tmp_path: Path) -> None:
     (tmp_path / "positions").mkdir()
     omesets.positions(tmp_path / "positions", {"a.ome.tif": stack[0], "b.ome.tif": stack[1]})
     assert found(tmp_path / "positions") == [("a", "."), ("b", ".")]
+
+
+def test_a_broken_plate_among_images_hides_none_of_them(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), np.uint8))
+    plate = zarr.create_group(tmp_path / "p.zarr")
+    plate.attrs["ome"] = {"version": "0.5", "plate": {"wells": [], "rows": [], "columns": []}}
+    with pytest.raises(InputError, match="this plate holds no image"):
+        io.find_inputs([tmp_path / "p.zarr"])
+    assert [one.stem for one in io.find_inputs([tmp_path])] == ["a", "p"]
+    with pytest.raises(InputError, match="this plate holds no image"):
+        io.read(tmp_path / "p.zarr")

@@ -1,5 +1,5 @@
-"""Formats of vendors. CZI files are written by Zeiss's own library; of ND2 and LIF no writer exists, so that what their
-readers give is imitated."""
+"""Formats of vendors. CZI files are written by Zeiss's own library, LIF files by hand after the format as its readers
+describe it; of ND2 no writer exists, so that what its reader gives is imitated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.io.lifs import lif
 from toolkit import io
 from toolkit.errors import InputError
 from toolkit.io import vendor
@@ -152,3 +153,52 @@ def test_a_czi_that_is_cut_is_one_sentence(kept: float, tmp_path: Path, caplog: 
     with pytest.raises(InputError, match="damaged or not supported"):
         io.read(tmp_path / "b.czi").read()
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+LIFS: dict[str, tuple[str, tuple[int, ...], str]] = {
+    "plane": ("YX", (24, 32), "u1"),
+    "stack": ("ZYX", (4, 24, 32), "u2"),
+    "channels": ("CYX", (2, 24, 32), "u2"),
+    "channels of stacks": ("CZYX", (2, 4, 24, 32), "u1"),
+    "stack of channels": ("ZCYX", (4, 2, 24, 32), "u2"),
+    "frames": ("TYX", (3, 24, 32), "u2"),
+    "frames of stacks": ("TZYX", (2, 3, 24, 32), "u1"),
+    "frames of channels": ("TCYX", (2, 3, 24, 32), "u2"),
+    "stack of frames": ("ZTYX", (3, 2, 24, 32), "u2"),
+    "all": ("TCZYX", (2, 3, 4, 24, 32), "u2"),
+}
+
+
+@pytest.mark.parametrize("name", LIFS)
+def test_a_lif_is_read(name: str, tmp_path: Path) -> None:
+    axes, shape, kind = LIFS[name]
+    voxels = np.random.default_rng(7).integers(0, np.iinfo(kind).max, shape).astype(kind)
+    series = io.frames(lif(tmp_path / "a.lif", {"one": (axes, voxels)}))
+    order = [axes.index(c) for c in "TCZYX" if c in axes]
+    wanted = voxels.transpose(order) if "T" in axes else voxels.transpose(order)[None]
+    for image, frame in zip(series, wanted, strict=True):
+        assert np.array_equal(image.read(), frame if "C" in axes else frame[None])
+        assert image.voxel_size == pytest.approx((1, 0.2, 0.2)[-image.ndim :])
+        assert image.notes == ()
+
+
+def test_of_a_lif_with_several_images_the_first_is_read_and_that_is_said(tmp_path: Path) -> None:
+    first, second = np.eye(24, 32, dtype=np.uint8), np.zeros((2, 9, 9), np.uint16)
+    image = io.read(lif(tmp_path / "a.lif", {"nuclei": ("YX", first), "other": ("ZYX", second)}))
+    assert np.array_equal(image.read()[0], first)
+    assert image.notes == ("the file holds 2 images; the first is read (nuclei)",)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 0.99])
+def test_a_lif_that_is_cut_is_one_sentence(kept: float, tmp_path: Path) -> None:
+    whole = lif(tmp_path / "a.lif", {"one": ("ZYX", np.full((6, 40, 48), 7, np.uint16))}).read_bytes()
+    (tmp_path / "b.lif").write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(InputError, match="damaged or not supported"):
+        io.read(tmp_path / "b.lif").read()
+
+
+@pytest.mark.parametrize("ending", ["czi", "lif", "nd2"])
+def test_what_is_no_file_of_its_vendor_is_one_sentence(ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"a.{ending}").write_bytes(b"no such format" * 100)
+    with pytest.raises(InputError, match="damaged or not supported"):
+        io.read(tmp_path / f"a.{ending}").read()

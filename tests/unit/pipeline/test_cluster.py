@@ -82,6 +82,10 @@ def test_an_item_that_kills_every_worker_is_named(address: str) -> None:
 
 
 def test_workers_of_other_versions_are_refused(address: str) -> None:
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2)  # some were killed before
     with (
         pytest.raises(UsageError, match="a worker has another numpy"),
         cluster(address, bench, other),

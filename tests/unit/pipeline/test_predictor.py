@@ -14,8 +14,8 @@ from tests.models import bright, by_chance, load, see_through
 from toolkit.errors import OutOfMemory, PluginError
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.elsewhere import Model, Source
-from toolkit.pipeline.engines import activate, one_thread
 from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.raw import activate, one_thread
 from toolkit.pipeline.workers import processes
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Normalise, Scale
@@ -120,13 +120,14 @@ def test_images_of_any_shape_are_predicted(tmp_path: Path, shape: tuple[int, ...
     assert found.shape == shape
 
 
-def test_a_small_image_is_mirrored_at_its_borders(tmp_path: Path) -> None:
+def test_a_small_image_is_mirrored_up_to_the_stride(tmp_path: Path) -> None:
     predictor = Predictor(load(by_chance(tmp_path / "m", recipe(UNET, 2))), Backend())
-    array = bright((20, 26))
+    array = bright((19, 25))
     image, scale = scaled(array)
-    mirrored, _ = scaled(np.pad(array, ((0, 12), (0, 6)), mode="reflect"))
+    mirrored, _ = scaled(np.pad(array, ((0, 1), (0, 1)), mode="reflect"))
     found = predictor(image, scale, Box.whole(image.shape))
-    wanted = predictor(mirrored, scale, Box((0, 0), (20, 26)))
+    wanted = predictor(mirrored, scale, Box((0, 0), (19, 25)))
+    assert predictor.lattice(image.shape).window == (20, 26)
     assert all(np.array_equal(found[name], wanted[name]) for name in found.heads)
 
 

@@ -119,7 +119,7 @@ from toolkit.pipeline.workers import processes
 
 def work(seconds, number):
     import os, time
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once: others write beside it
     time.sleep(seconds)
 
 if __name__ == "__main__":

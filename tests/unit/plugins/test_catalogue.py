@@ -112,9 +112,16 @@ def test_a_wrong_name_gets_the_nearest_one(site: Path) -> None:
         Catalogue().use("buildin")
 
 
-def test_an_unknown_plugin_gets_the_line_that_installs_it(site: Path) -> None:
-    with pytest.raises(UsageError, match="pip install seg-toolkit-xyzzy"):
+def test_an_unknown_plugin_is_not_guessed_to_be_a_package(site: Path) -> None:
+    with pytest.raises(UsageError, match=r"no such plugin: xyzzy; .*or install the package that has it"):
         Catalogue().use("xyzzy")
+
+
+@pytest.mark.parametrize("name", ["../x", "x; rm -rf ~", "x\n", "X", "$(id)", "-r x", "é"])
+def test_a_name_that_is_none_is_never_part_of_a_command(site: Path, name: str) -> None:
+    with pytest.raises(UsageError) as said:
+        Catalogue().use(name)
+    assert "pip" not in str(said.value)
 
 
 def test_a_search_says_which_plugins_could_not_be_asked(site: Path) -> None:

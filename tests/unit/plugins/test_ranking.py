@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.battery.installed import install, install_bad, install_good
-from toolkit.errors import ModelError, UsageError
+from toolkit.errors import InputError, ModelError, UsageError
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.ranking import rank
-from toolkit.registry.choose import choose, load
+from toolkit.registry import resolve
+from toolkit.registry.choose import choose, lent, load
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
@@ -170,9 +171,36 @@ def test_a_recipe_that_sees_more_channels_than_there_are_does_not_suit(site: Pat
     assert ("says:says" in [one.name for one in found.candidates]) is suits
 
 
+def volume(*voxel_size: float) -> Image:
+    return Image.from_array(np.zeros((12, 40, 40), np.uint8), voxel_size=voxel_size or None, name="x")
+
+
 def test_an_image_for_which_there_is_no_model_is_a_sentence() -> None:
     with pytest.raises(UsageError, match=r"no installed model says that it suits this image: x \(3-D, 1 channel\)"):
-        choose(Image.from_array(np.zeros((12, 40, 40), np.uint8), name="x"), Catalogue())
+        choose(volume(), Catalogue(), "cpv")
+
+
+@pytest.mark.parametrize(("size", "anisotropy"), [((2.0, 0.5, 0.5), (4.0, 1.0, 1.0)), ((), ())])
+def test_a_volume_gets_a_model_with_the_recipe_that_its_card_names_for_such(size, anisotropy) -> None:
+    best = choose(volume(*size), Catalogue())[0]
+    assert (best.name, best.named) == ("embedseg:embedseg", "embedseg-3d-sliced")
+    model = load(best, Catalogue())
+    assert model.recipe.ndim == 3
+    assert model.recipe.postprocess.anisotropy == model.recipe.network.anisotropy == anisotropy
+
+
+def test_a_model_that_was_named_gets_a_recipe_with_its_weights_for_another_number_of_axes() -> None:
+    flat = resolve.load("embedseg", Catalogue())
+    assert lent(flat, image(40, 40), Catalogue()) == (flat, "")
+    made, how = lent(flat, volume(1.5, 0.5, 0.5), Catalogue())
+    assert made.recipe.name == "embedseg-3d-sliced"
+    assert made.recipe.postprocess.anisotropy == (3.0, 1.0, 1.0)
+    assert "embedseg-3d-sliced runs this 2-D model" in how
+
+
+def test_a_model_without_a_recipe_for_volumes_is_a_sentence() -> None:
+    with pytest.raises(InputError, match="the model works on 2-D images and this one is 3-D: x"):
+        lent(resolve.load("cpv", Catalogue()), volume(), Catalogue())
 
 
 @pytest.mark.parametrize("text", ["licence: [", "score: 1", "measured: [{score: 2, on: x}]", "demo: *x"])

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from toolkit.errors import InputError, ToolkitError, UsageError
+from toolkit.files import plain_yaml
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe, changed
 
@@ -81,10 +82,22 @@ def test_changing_a_recipe_does_not_touch_it() -> None:
         ("network=unit", "no such network: unit; did you mean 'unet'?"),
         ("postprocess.foreground=1.5", "postprocess.foreground: input should be less than 1"),
         ("training.steps=0", "training.steps: input should be greater than or equal to 1"),
+        ("training.crop=[a,b]", "training.crop.0: input should be a whole number"),
+        ("tiling.window=wide", "tiling.window: input should be a list, such as [1, 2]"),
+        ("input.channels=blue", "input.channels: input should be a list, such as [1, 2], or 'auto', 'all', 'grey'"),
+        ("input.channels=[-1]", "input.channels.0: input should be greater than or equal to 0, or text, or 'auto'"),
         ("tiling.overlap=256", "tiling: overlap must be smaller than window on every axis"),
         ("tiling.window=[100, 100]", "tiling.window [100, 100] must be a multiple of the network's stride [8, 8]"),
         ("training.crop=[8, 8, 8]", "training.crop has 3 axes and tiling.window has 2"),
-        ("auxiliary=bce_dice", "loss and auxiliary have heads of one name"),
+        (
+            "auxiliary={kind: packaged, outputs: [{name: foreground, channels: 2}]}",
+            "loss and auxiliary have two heads of one name, foreground, that are not the same",
+        ),
+        ("auxiliary=[bce_dice, bce]", "no such loss: bce"),
+        ("auxiliary=[bce_dice, {dice: 2}]", "a kind is missing: auxiliary.1.kind"),
+        ("training.weights=[1, 2]", "training.weights needs 1 numbers, one per loss"),
+        ("loss=null", "a network that learns needs a loss"),
+        ("network=image", "network image learns nothing: set loss and auxiliary to null"),
         ("postprocess.a.b=1", "not a change of the form section.field=value: --set postprocess.a.b=1"),
         ("postprocess", "not a change of the form section.field=value: --set postprocess"),
         ("postprocess.depth=" + "[" * 5000, "the value is not valid YAML: --set postprocess.depth=[["),
@@ -135,3 +148,31 @@ def test_a_bad_file_is_refused_with_a_sentence(tmp_path: Path, text: str, messag
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such recipe file"):
         Recipe.load(tmp_path / "none.yaml", CATALOGUE)
+
+
+def test_a_sum_of_losses_reads_a_common_head_once_and_survives_being_written() -> None:
+    recipe = unet("auxiliary=[bce_dice, {kind: bce_dice, dice: 0}]", "training.weights=[1, 0.5, 2]")
+    assert [head.name for head in recipe.heads] == ["foreground", "boundary"]
+    assert [place for place, _ in recipe.taught] == ["loss", "auxiliary.0", "auxiliary.1"]
+    assert recipe.losses[2].dice == 0
+    again = Recipe.parse(plain_yaml.load(recipe.dump().encode()), CATALOGUE)
+    assert again == recipe
+
+
+def test_a_method_without_a_network_has_the_image_as_its_head() -> None:
+    recipe = Recipe.parse({"name": "x", "network": {"kind": "image"}, "postprocess": {"kind": "threshold"}}, CATALOGUE)
+    assert [(head.name, head.transform) for head in recipe.heads] == [("image", "none")]
+    assert recipe.losses == ()
+    with pytest.raises(UsageError, match="this method learns nothing: x"):
+        recipe.main  # noqa: B018  (the look is the test)
+    with pytest.raises(UsageError, match="does not say how it turns"):
+        recipe.changed(["tiling.augment=turns"], CATALOGUE)
+
+
+def test_a_kind_is_found_by_its_former_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolkit.builtin.postprocessors.watershed import Watershed
+
+    monkeypatch.setattr(Watershed, "aliases", ("flood",))
+    recipe = unet("postprocess=flood")
+    assert recipe.postprocess.kind == "watershed"
+    assert "flood" not in list(CATALOGUE.use("builtin").items["postprocessors"])

@@ -36,6 +36,7 @@ CHANGES = [
     "training.crop=[64, 64]",
 ]
 VOLUME = [*SMALL, "tiling.window=[16, 32, 32]", "tiling.overlap=8", "training.crop=[16, 32, 32]"]
+ENGINE = {"kind": "torch", "precision": "float32"}
 ABOUT = About("Blobs", "finds blobs", ("A. Author",), "CC0-1.0", ("10.1007/978-3-030-12029-0_4",))
 
 
@@ -50,12 +51,12 @@ def plugins() -> Catalogue:
     return Catalogue(allow=())
 
 
-def trained(folder: Path, plugins: Catalogue, changes: list[str]) -> package.ModelPackage:
-    """A run whose network says foreground where it is bright, so that there is something to find."""
+def trained(folder: Path, plugins: Catalogue, changes: list[str], seed: int = 3) -> package.ModelPackage:
+    """A run whose network, drawn from a seed, finds something."""
     folder.mkdir()
     recipe = Recipe.load(plugins.find("recipes", "unet"), plugins, "builtin", changes)
     (folder / "recipe.yaml").write_text(recipe.dump())
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     package.save(recipe.network.build(1, recipe.heads, recipe.ndim), folder / "best.safetensors")
     return resolve.load(str(folder), plugins, "builtin")
 
@@ -76,17 +77,16 @@ def checked(plugins: Catalogue) -> Any:
 def test_an_exported_package_gives_the_same_instances_again(
     tmp_path: Path, plugins: Catalogue, changes: list[str]
 ) -> None:
-    model = trained(tmp_path / "run", plugins, changes)
+    model = trained(tmp_path / "run", plugins, changes, 21 if changes is VOLUME else 3)
     example, out = blobs(model.recipe.tiling.window), tmp_path / "blobs.zip"
-    found = export(model, ABOUT, example, out, plugins, pipeline.segment, checked(plugins))
+    found = export(model, ABOUT, example, out, plugins, pipeline.segment, ENGINE, checked(plugins))
     assert [r.passed for r in found] == [True] * len(found)
-    assert {r.what for r in found} >= {"instances", "output foreground (safetensors)", "output boundary (onnx)"}
+    assert {r.what for r in found} >= {"instances", "output foreground (state dict)", "output boundary (onnx)"}
     again = resolve.load(str(out), plugins)
     assert again.recipe == model.recipe
     assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
     names = set(Opened.at(out).files.sizes)
     assert {
-        "weights.safetensors",
         "weights.pt",
         "weights.onnx",
         "cover.png",
@@ -106,6 +106,7 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
             out,
             plugins,
             pipeline.segment,
+            ENGINE,
             lambda _: [Result("instances", "1, not 2", False)],
         )
     with pytest.raises(UsageError, match="not what the format allows"):
@@ -116,16 +117,36 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
             out,
             plugins,
             pipeline.segment,
+            ENGINE,
             checked(plugins),
         )
     assert not out.exists()
+
+
+def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=5000"]), tmp_path / "blobs.zip"
+    with pytest.raises(UsageError, match=r"finds nothing in the image that it is shown on: blobs; .*--force"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, checked(plugins))
+    assert not out.exists()
+    with pytest.raises(ModelError, match="nothing was written"):
+        export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, lambda _: [], force=True)
+
+
+def test_a_model_that_scored_0_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
+    model = trained(tmp_path / "run", plugins, CHANGES)
+    for value, why in ((0.0, "none of the objects of its validation images: S@0.50 0 on 3 images"), (0.1, "unlike")):
+        closing = {"metric": "S@0.50", "value": value, "images": 3}
+        (tmp_path / "run" / "training.json").write_text(json.dumps({"closing": closing}))
+        with pytest.raises(UsageError if value == 0 else ModelError, match=why):
+            export(model, ABOUT, blobs((64, 64)), tmp_path / "blobs.zip", plugins, pipeline.segment, ENGINE,
+                   lambda _: [Result("instances", "unlike", False)])  # fmt: skip
 
 
 @pytest.mark.slow
 def test_other_tools_of_the_format_run_an_exported_package(tmp_path: Path, plugins: Catalogue) -> None:
     model = trained(tmp_path / "run", plugins, CHANGES)
     out = tmp_path / "blobs.zip"
-    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, checked(plugins))
+    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, checked(plugins))
     script = """
 import sys
 from bioimageio.core import test_model
@@ -149,7 +170,15 @@ for kind in ("pytorch_state_dict", "onnx"):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda own: own["plugins"].update(nowhere="1.0"), "pip install seg-toolkit-nowhere"),
+        (lambda own: own["plugins"].update(nowhere="1.0"), "is not installed: .*nowhere; ask the model's author"),
+        (
+            lambda own: own.update(plugins={"nowhere": "1"}, distributions={"nowhere": "some-where"}),
+            "pip install some-where",
+        ),
+        (
+            lambda own: own.update(plugins={"nowhere": "1"}, distributions={"nowhere": "--pre evil"}),
+            "ask the model's author",
+        ),
         (lambda own: own["recipe"]["postprocess"].update(kind="nothing"), "recipe in the package is not valid"),
         (lambda own: own["recipe"]["network"].update(maps=[4, 9]), "do not fit"),
         (lambda own: own.update(schema="toolkit.package/9"), "another version of the toolkit"),
@@ -182,7 +211,9 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
 def test_a_model_of_somebody_else_is_not_exported_again(tmp_path: Path, plugins: Catalogue) -> None:
     model = resolve.load(str(packages.zipped(tmp_path / "m.zip", packages.good())), plugins)
     with pytest.raises(UsageError, match="package of somebody else"):
-        export(model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, checked(plugins))
+        export(
+            model, ABOUT, blobs((256, 256)), tmp_path / "out.zip", plugins, pipeline.segment, ENGINE, checked(plugins)
+        )
 
 
 def test_an_example_is_one_window_of_what_the_network_sees(tmp_path: Path, plugins: Catalogue) -> None:

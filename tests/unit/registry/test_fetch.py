@@ -19,10 +19,11 @@ from toolkit.registry.zoo import Listed
 
 
 class Server:
-    """Files over HTTP on this machine, with ranges; `cut` ends an answer after so many bytes."""
+    """Files over HTTP on this machine, with ranges; `cut` ends an answer after so many bytes, `moved` sends on."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.cut, self.asked = files, 0, list[tuple[str, str]]()
+        self.moved: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -42,6 +43,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name, wanted = self.path.partition("?")[0], self.headers.get("Range", "")
         self.files.asked.append((name, wanted))
+        if name in self.files.moved:
+            self.send_response(302)
+            self.send_header("Location", self.files.moved[name])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if name not in self.files.files:
             self.send_error(404)
             return

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+from tests import packages
 from tests.models import see_through
 from toolkit.cli import main
 from toolkit.cli.wish import Wish, chosen
 from toolkit.errors import ModelError, UsageError
+from toolkit.io import Found
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package, resolve
+from toolkit.registry import package, resolve, verify
 from toolkit.registry.install import Wanted, install
 from toolkit.registry.package import TRAINING
 from toolkit.registry.store import Store
+from toolkit.values.instances import Instances
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +50,13 @@ def test_the_owner_that_a_run_recorded_goes_before_the_plugin_that_is_named(run:
     assert resolve.load(str(run), Catalogue(), "cpv").owner == "cpv"
 
 
-def test_another_plugin_brings_its_post_processor_to_the_network_of_a_run(run: Path) -> None:
-    same = chosen(Wish(inputs=(), plugin="builtin", model=str(run)), Catalogue())
+def test_another_plugin_brings_its_post_processor_to_the_network_of_a_run(run: Path, tmp_path: Path) -> None:
+    first = Found(tmp_path / "a.tif", "a")
+    tifffile.imwrite(first.path, np.zeros((8, 8), np.uint8))
+    same, _ = chosen(Wish(inputs=(), plugin="builtin", model=str(run)), Catalogue(), first)
     assert same.recipe.postprocess.kind == "threshold"
     with pytest.raises(UsageError, match="three_label"):
-        chosen(Wish(inputs=(), plugin="cpv", model=str(run)), Catalogue())
+        chosen(Wish(inputs=(), plugin="cpv", model=str(run)), Catalogue(), first)
 
 
 DAMAGED = {"cut": b'{"owner": "bui', "no text": b"\xff\xfe\x00", "deep": b"[" * 10**5, "large": b" " * (2**20 + 1)}
@@ -76,5 +83,29 @@ def test_a_record_that_says_too_little_is_no_reason_to_fail_before_an_image_is_n
 ) -> None:
     (run / TRAINING).write_bytes(content)
     assert resolve.load(str(run), Catalogue(), "builtin").owner == "builtin"
-    assert main(["export", str(run), "-o", str(tmp_path / "out.zip")]) == 2
+    assert main(["export", str(run), "-o", str(tmp_path / "out.zip"), "--author", "A. Author"]) == 2
     assert "there is no image to show the model on" in capsys.readouterr().err
+
+
+def test_a_recipe_and_weights_beside_a_description_are_not_the_model(run: Path, tmp_path: Path) -> None:
+    """What is tested, installed and run of a package is what its description says."""
+    files = packages.good() | {
+        name: (run / name).read_bytes() for name in ("recipe.yaml", "best.safetensors", TRAINING)
+    }
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    described = resolve.load(str(packages.zipped(tmp_path / "plain.zip", packages.good())), Catalogue())
+    store = Store()
+    for source in (folder, packages.zipped(tmp_path / "m.zip", files)):
+        name = source.name.replace(".", "-")
+        entry = install(str(source), Wanted(name=name), store)
+        assert sorted(p.name for p in store.folder(entry).iterdir()) == sorted(files)
+        assert [result.passed for result in verify.verify(name, Catalogue(), segment)] == [True]
+        for model in (resolve.load(str(source), Catalogue()), resolve.load(name, Catalogue())):
+            assert (model.recipe, model.sha256) == (described.recipe, entry.sha256)
+
+
+def segment(*_: object, **__: object) -> Instances:
+    raise AssertionError("a package of others brings no instances")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import StorageError, UsageError
+from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files.lock import LOCK, held
 from toolkit.running import workspace
 from toolkit.running.trespass import MARK, MARKED, RECORD
@@ -120,6 +120,34 @@ def test_a_torn_line_of_the_journal_is_cut_and_the_next_one_is_whole(tmp_path: P
         raise KeyboardInterrupt
     with begin(tmp_path / "out", resume=True) as space:
         assert set(space.done()) == {"a", "c"}
+
+
+def test_a_changed_byte_anywhere_in_the_journal_costs_that_line_and_those_after_it(tmp_path: Path) -> None:
+    stop(tmp_path / "out", "a", "b")
+    journal = tmp_path / "out.work" / DONE
+    whole = journal.read_bytes()
+    first = whole.index(b"\n") + 1
+    for at in range(0, len(whole), 7):
+        journal.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        for name in ("a", "b"):
+            (tmp_path / "out.work" / RESULT / name).write_text("result")
+        with ends(tmp_path / "out", KeyboardInterrupt, resume=True) as space:
+            assert set(space.done()) == ({"a"} if at >= first else set())
+            raise KeyboardInterrupt
+        journal.write_bytes(whole)
+
+
+def test_a_run_whose_beginning_is_damaged_is_not_resumed_and_not_lost(tmp_path: Path) -> None:
+    stop(tmp_path / "out", "a")
+    begun = tmp_path / "out.work" / FINGERPRINT
+    whole = begun.read_bytes()
+    for data in (b"", whole[:-30], whole.replace(b"x", b"z"), b"\0" * len(whole)):
+        begun.write_bytes(data)
+        with pytest.raises(InputError, match=r"the run to resume is damaged: .*; run it anew without --resume"):
+            begin(tmp_path / "out", resume=True).__enter__()
+    begun.write_bytes(whole)
+    with begin(tmp_path / "out", resume=True) as space:
+        assert set(space.done()) == {"a"}
 
 
 def test_something_finished_whose_files_are_gone_is_done_again(tmp_path: Path) -> None:

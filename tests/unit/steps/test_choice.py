@@ -135,3 +135,8 @@ def test_of_a_large_image_pieces_are_looked_at_that_lie_all_over_it(shape: tuple
     sample = look(Image(voxels, "CZYX"[:1] + "ZYX"[-len(shape) :]))
     assert sample.size <= 2 * SAMPLE
     assert (sample.min(), sample.max()) == (0, sum(shape) - len(shape))
+
+
+def test_a_piece_of_tissue_without_bare_ground_is_stained_tissue_too() -> None:
+    piece = shipped("ihc.png").read()[:, :200, :240]
+    assert choose(Image(piece, "CYX"), "auto", None, KNOWS).channels == "haematoxylin"

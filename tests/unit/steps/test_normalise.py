@@ -123,3 +123,15 @@ def test_what_is_scaled_is_of_32_bits(dtype: type) -> None:
     array = np.arange(30).reshape(5, 6).astype(dtype)
     image = Image.from_array(array)
     assert fit(image, Normalise())(image.read()).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("dtype", "base", "step"),
+    [(np.uint32, 4_000_000_000, 1), (np.int64, 10**15, 1), (np.int32, -(2**31) + 10, 1), (np.float64, 0, 1e300)],
+)
+def test_numbers_beyond_the_digits_or_the_range_of_32_bits_are_told_apart(dtype: type, base: int, step: float) -> None:
+    ramp = (base + step * np.arange(100)).astype(dtype).reshape(1, 10, 10)
+    image = Image(ramp, "CYX", (1.0, 1.0), "x")
+    seen = fit(image, Normalise(low=0, high=100))(ramp)
+    assert seen.dtype == np.float32
+    assert np.allclose(seen.reshape(-1), np.linspace(0, 1, 100), atol=1e-6)

@@ -102,3 +102,29 @@ def test_offsets_that_do_not_turn_with_the_window_are_refused(
     said = refused(window, (8, 8), (Head("scalar", 1), head))
     assert (said is None) if why is None else (why in (said or ""))
     assert (len(turns(window, (head,))) == (8 if window[0] == window[1] else 4)) == (why is None or "along" in why)
+
+
+def test_channels_of_directions_change_places_as_the_directions_do() -> None:
+    rays = tuple((float(np.sin(a)), float(np.cos(a))) for a in np.arange(8) * np.pi / 4)
+    head = Head("rays", 8, transform="directions", directions=rays)
+    labels = torch.zeros(1, 1, 9, 9)
+    labels[..., 2:5, 3:8] = 1
+
+    def seen(image: torch.Tensor) -> torch.Tensor:
+        """Whether the voxel two steps along each ray is inside."""
+        steps = [tuple(int(-np.round(2 * v)) for v in ray) for ray in rays]
+        return torch.cat([torch.roll(image, step, (2, 3)) for step in steps], 1)
+
+    every = turns((9, 9), (head,))
+    assert len(every) == 8
+    for turn in every:
+        assert torch.equal(turn.undo_head(seen(turn.apply(labels)), head), seen(labels))
+    assert refused((9, 9), (0, 0), (head,)) is None
+    odd = Head("rays", 3, transform="directions", directions=rays[:3])
+    assert "to have the offset" in str(refused((9, 9), (0, 0), (odd,)))
+
+
+def test_a_head_that_does_not_say_how_it_turns_is_not_turned() -> None:
+    head = Head("codes", 5, transform="none")
+    assert [turn.turns for turn in turns((8, 8), (head,))] == [False]
+    assert refused((8, 8), (0, 0), (head,)) == ("head codes does not say how it turns: leave tiling.augment at none")

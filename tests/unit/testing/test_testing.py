@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from unittest import SkipTest
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from scipy import ndimage
 
+from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import Fragment, stitch
@@ -155,6 +156,9 @@ class Components(PostProcessor):
     kind: Literal["components"] = "components"
     fault: str = ""
 
+    def check(self, heads: Any, ndim: int) -> None:
+        need(heads, {"labels": 1}, self.kind)
+
     def assemble(self, prediction: Any, backend: Any) -> Instances:
         head = prediction["labels"]
         if self.fault == "writes":
@@ -219,6 +223,7 @@ def test_a_healthy_postprocessor_passes() -> None:
 
 class Missing(Metric):
     kind: Literal["missing"] = "missing"
+    lower_is_better: ClassVar[tuple[str, ...]] = ("missing",)
     fault: str = ""
 
     def count(self, truth: Any, predicted: Instances) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import yaml
 from tests.samples import nuclei
 from toolkit.errors import InputError, OutOfMemory
 from toolkit.gpu import memory
-from toolkit.gpu.backend import Backend
+from toolkit.gpu.backend import Backend, short
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.steps.survey import Survey
@@ -127,7 +127,7 @@ def test_maps_of_16_bits_take_less_memory_where_they_are_computed() -> None:
     wanted = recipe().changed(["network.maps=[32, 64]"], CATALOGUE)
     on_gpu, here = footprint(wanted, Backend("cuda:0")), footprint(wanted, Backend())
     assert on_gpu.fixed == here.fixed
-    assert on_gpu.voxel == here.voxel if steps.short(Backend()) else on_gpu.voxel < 0.8 * here.voxel
+    assert on_gpu.voxel == here.voxel if short(Backend()) else on_gpu.voxel < 0.8 * here.voxel
 
 
 def test_free_memory_heeds_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

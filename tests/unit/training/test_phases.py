@@ -232,7 +232,7 @@ def declaring(phases: tuple[Phase, ...] = (Phase("a"),), members: tuple[str, ...
         (
             (Phase("a", settings={"learning_rate": -1}),),
             (),
-            "a phase sets learning_rate: Input should be greater than 0",
+            "a phase sets learning_rate: input should be greater than 0",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from tests.samples import write
 from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
-from toolkit.pipeline.engines import TorchEngine
+from toolkit.pipeline.modules import TorchEngine
 from toolkit.testing.scenes import Scene
 from toolkit.training import validate
 from toolkit.training.validate import Validation, settings

@@ -71,6 +71,23 @@ def test_the_margin_is_room_enough(names, seed: int) -> None:
         assert void < 0.02  # the bend has no bound, only a spread
 
 
+@given(seed=seeds, scales=st.sampled_from([(0.25, 0.3), (0.5, 2.0), (2.0, 4.0)]))
+@settings(max_examples=30)
+def test_crops_are_drawn_over_the_scales_that_are_wanted(seed: int, scales: tuple[float, float]) -> None:
+    shape = (48, 48)
+    outer = tuple(n + 2 * r for n, r in zip(shape, margin(shape, (), scales), strict=True))
+    grid = np.indices(outer) - (np.array(outer)[:, None, None] - 1) / 2
+    disc = ((grid**2).sum(0) < 25**2).astype(np.int32)
+    sample = Sample(disc[None].astype(np.float32), Truth.from_layers(disc[None]))
+    found = warp(sample, shape, (), np.random.default_rng(seed), scales)
+    again = warp(sample, shape, (), np.random.default_rng(seed), scales)
+    assert (found.truth.layers == again.truth.layers).all()
+    radius = np.sqrt(found.truth.layers.sum() / np.pi)
+    assert found.truth.void is None
+    assert min(25 * scales[0], 24) * 0.93 < radius < min(25 * scales[1] * 1.07, 27.2)
+    assert found.voxels.mean() == pytest.approx(found.truth.layers.mean(), abs=0.06)
+
+
 def test_nothing_to_warp_needs_no_margin() -> None:
     assert margin((64, 64), ("flip", "noise")) == (0, 0)
 

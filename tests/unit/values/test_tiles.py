@@ -80,8 +80,33 @@ def test_windows_have_one_shape_hold_their_core_and_give_it_context(lattice: Lat
         assert window.core in window.outer
         for axis, size in enumerate(lattice.shape):
             context = lattice.overlap[axis] // 2
-            assert window.core.start[axis] in (0, window.outer.start[axis] + context)
+            assert window.core.start[axis] == 0 or window.core.start[axis] - window.outer.start[axis] >= context
             assert window.core.stop[axis] == size or window.outer.stop[axis] - window.core.stop[axis] >= context
+            assert window.outer.stop[axis] <= max(size, lattice.window[axis]), "the last window ends with the image"
+
+
+@given(lattices(), st.integers(1, 4))
+def test_fitted_windows_are_as_few_and_as_small_as_so_few_can_be(lattice: Lattice, stride: int) -> None:
+    window = tuple(-(-n // stride) * stride for n in lattice.window)
+    plain = Lattice(lattice.shape, window, lattice.overlap)
+    found = Lattice.fitted(lattice.shape, window, lattice.overlap, (stride,) * len(window))
+    assert (painted([w.core for w in found.windows()], lattice.shape) == 1).all()
+    for axis, size in enumerate(lattice.shape):
+        count, fitted = len(plain.cuts(axis)) - 1, found.window[axis]
+        assert len(found.cuts(axis)) - 1 == count
+        assert fitted % stride == 0
+        assert fitted <= window[axis]
+        assert found.overlap[axis] == lattice.overlap[axis] or count == 1
+        smaller = fitted - stride
+        shared = min(lattice.overlap[axis], smaller - 1)
+        covered = smaller * count - shared * (count - 1)
+        assert smaller < 2 * stride or smaller <= shared or covered < size, "a smaller one would not do"
+
+
+def test_an_axis_shorter_than_the_window_has_one_window_of_its_extent_rounded_up_to_the_stride() -> None:
+    assert Lattice.fitted((520, 696), (512, 512), (64, 64), (16, 16)).window == (304, 384)
+    assert Lattice.fitted((100, 2048), (512, 512), (64, 64), (16, 16)).window == (112, 464)
+    assert Lattice.fitted((3, 512, 20), (16, 128, 128), (8, 32, 32), (4, 8, 8)).window == (8, 128, 24)
 
 
 @given(lattices())

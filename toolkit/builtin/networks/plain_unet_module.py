@@ -42,6 +42,7 @@ class Trunk(nn.Module):
             for beside, below, here in zip(down[-2::-1], [down[-1], *up], up, strict=False)
         )
         self.outputs = [*down[-1:], *up][-1]
+        self.steps, self.across = tuple(steps), nn.ModuleList()
 
     def forward(self, image: Tensor) -> Any:
         """`(B, channels, *S) -> (B, outputs, *S)`: the last maps."""
@@ -49,9 +50,28 @@ class Trunk(nn.Module):
         for pool, layers in zip(self.pools, self.down, strict=True):
             maps = layers(pool(maps))
             beside.append(maps)
-        for layers, skipped in zip(self.up, beside[-2::-1], strict=True):
-            maps = layers(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
+        up: Any
+        for n, (up, skipped) in enumerate(zip(self.up, beside[-2::-1], strict=True)):
+            if self.across:
+                maps = up[1:](up[0](skipped).add_(self.across[n](maps)))
+            else:
+                maps = up(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
         return maps
+
+    def lean(self) -> None:
+        """Compute the same, for inference alone, with two fifths fewer operations on the way up and no copies: what a
+        convolution makes of enlarged maps is a transposed convolution of those maps."""
+        layers: Any
+        skipped: Any
+        transposed: Any = nn.ConvTranspose2d if len(self.steps[0]) == 2 else nn.ConvTranspose3d
+        for layers, skipped, step in zip(self.up, self.down[-2::-1], self.steps[::-1], strict=True):
+            first, beside = layers[0], skipped[0].out_channels
+            below, extent = first.in_channels - beside, tuple(s + 2 for s in step)
+            across = transposed(below, first.out_channels, extent, stride=step, padding=1, bias=False)
+            across.weight = nn.Parameter(enlarging(first.weight.detach()[:, beside:], step).transpose(0, 1))
+            first.weight = nn.Parameter(first.weight.detach()[:, :beside])
+            first.in_channels = beside
+            self.across.append(across)
 
 
 class PlainUNetModule(Trunk):
@@ -65,6 +85,18 @@ class PlainUNetModule(Trunk):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.names, torch.split(self.out(super().forward(image)), self.sizes, 1), strict=True))
+
+
+def enlarging(weight: Tensor, step: Sequence[int]) -> Tensor:
+    """The weight `(out, in, *(s + 2))` of the transposed convolution that enlarges maps by `step` and convolves them
+    with `weight` `(out, in, 3, …)` at once."""
+    found = weight.flip(tuple(range(2, weight.ndim)))
+    for axis, times in enumerate(step, start=2):
+        gap = list(found.shape)
+        gap[axis] = times - 1
+        wide = torch.cat([found, found.new_zeros(gap)], axis)
+        found = torch.stack([wide.roll(shift, axis) for shift in range(times)]).sum(0)
+    return found
 
 
 def level(

@@ -15,21 +15,24 @@ def list_models(context: typer.Context, as_json: console.Json = False) -> None:
     """
     from dataclasses import asdict
 
+    from toolkit.plugins.card import Card
     from toolkit.registry.package import stored_names
     from toolkit.registry.store import Store
 
-    entries, shipped = Store().entries(), stored_names(catalogue(context))
+    plugins = catalogue(context)
+    entries, shipped = Store().entries(), stored_names(plugins)
     if as_json:
         console.document({"installed": [asdict(e) for e in entries], "shipped": list(shipped)})
         return
-    from rich.table import Table
-
-    table = Table("model", "aliases", "licence", "scores", "notes", box=None, pad_edge=False)
+    table = console.table("model", "aliases", "licence", "scores", "notes")
     for entry in entries:
         scores = ", ".join(f"{metric} {value:.3f}" for metric, value in entry.scores.items())
         table.add_row(entry.reference, ", ".join(entry.aliases), entry.licence, scores, entry.notes)
+    recipes = plugins.collect("recipes")
     for name in shipped:
-        table.add_row(name, "", "", "", f"comes with plugin {name.partition(':')[0]}")
+        card = Card.beside(recipes[name])
+        scores = ", ".join(f"S@0.50 {trial.score:.3f}" for trial in card.measured[:1])
+        table.add_row(name, "", card.licence, scores, f"comes with plugin {name.partition(':')[0]}")
     if table.row_count:
         console.results().print(table)
     else:

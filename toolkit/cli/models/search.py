@@ -27,9 +27,7 @@ def search(
     if as_json:
         console.document([asdict(model) for model in found])
         return
-    from rich.table import Table
-
-    table = Table("model", "what", "licence", "weights", box=None, pad_edge=False)
+    table = console.table("model", "what", "licence", "weights")
     for model in found:
         table.add_row(model.id, model.name, model.licence, ", ".join(model.weights))
     if found:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import console
-from toolkit.errors import ModelError
+from toolkit.cli.catalogue import catalogue
+from toolkit.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.bioimageio.read import Opened
     from toolkit.registry.store import Entry
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="An installed model, a model of the collection, or a package.")],
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A model: installed, of a plugin, of the collection, or a package.")],
     as_json: console.Json = False,
 ) -> None:
     """Show what is known of a model, without running any of it.
@@ -32,14 +35,42 @@ def show(
         about = _package(Path(name))
     elif store.find(name) is None and (listed := zoo.find(name)) is not None:
         about = {**asdict(listed), "installed": False}
-    else:
-        entry = store.get(name)
+    elif entry := store.find(name):
         about = {**_entry(entry), **_package(store.folder(entry))}
+    else:
+        about = _shipped(name, catalogue(context))
     if as_json:
         console.document(about)
     else:
         for key, value in about.items():
             console.results().print(f"{key:<10} {_text(value)}")
+
+
+def _shipped(name: str, plugins: Catalogue) -> dict[str, Any]:
+    """A model that comes with a plugin, and its card."""
+    from toolkit.plugins.card import Card
+    from toolkit.plugins.recipe import Recipe
+    from toolkit.registry import resolve
+    from toolkit.registry.package import file_digest
+
+    try:
+        owner, path = plugins.locate("recipes", name)
+    except UsageError as error:
+        raise resolve.unknown(name, plugins, error) from error
+    weights = path.with_suffix(".safetensors")
+    if not weights.is_file():
+        raise UsageError("this method ships no trained model", name, "see seg models list")
+    card, recipe = Card.beside(path), Recipe.load(path, plugins, owner)
+    return {
+        "model": f"{owner}:{path.stem}",
+        "title": card.title,
+        "licence": card.licence,
+        "plugin": owner,
+        "method": f"{recipe.network.kind} -> {recipe.postprocess.kind}, {recipe.ndim}-D",
+        "scores": [f"S@0.50 {trial.score:.3f} on {trial.on}" for trial in card.measured],
+        "sha256": file_digest(weights),
+        "files": [str(p) for p in (path, weights, path.with_suffix(".md")) if p.is_file()],
+    }
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

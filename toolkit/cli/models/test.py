@@ -27,7 +27,8 @@ def reproduce(
     from toolkit.pipeline.segment import segment
     from toolkit.registry.verify import verify
 
-    found = verify(name, catalogue(context), segment)
+    with console.progress().status(f"running {name} on its test input"):
+        found = verify(name, catalogue(context), segment)
     if as_json:
         console.document([asdict(result) for result in found])
     else:

@@ -17,9 +17,7 @@ def list_plugins(context: typer.Context, as_json: console.Json = False) -> None:
     if as_json:
         console.document([{"name": p.name, "distribution": p.distribution, "version": p.version} for p in plugins])
         return
-    from rich.table import Table
-
-    table = Table("plugin", "distribution", "version", box=None, pad_edge=False)
+    table = console.table("plugin", "distribution", "version")
     for plugin in plugins:
         table.add_row(plugin.name, plugin.distribution, plugin.version)
     console.results().print(table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +11,9 @@ from typing import Any
 
 import yaml
 
+from toolkit.errors import UsageError
+from toolkit.plugins.card import Card
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.example import Example
 from toolkit.registry.bioimageio.read import SCHEMA
 from toolkit.registry.package import ModelPackage, file_digest
@@ -21,13 +26,29 @@ README = """# {name}
 
 ## Use
 
-`seg run IMAGE --model PACKAGE.zip` gives instances. Other tools run the network and get its heads: {heads}.
+`seg run IMAGE --model PACKAGE.zip` gives instances, with `pip install {installs}`.
+
+Other tools run the network and get its heads: {heads}. The network always sees windows of {window} voxels, and of each
+its outermost {halo} voxels are what its neighbours are for; the description says so as `halo`. With bioimageio.core:
+`predict(model="PACKAGE.zip", inputs=IMAGE, blocksize_parameter=…)` with blocks of that size, or of one window in all.
+What lies within the halo of the border of an image may differ, as the ends of images are continued otherwise there.
+ONNX and the state dict are the same weights; ONNX runs without seg-toolkit, the state dict with it.
 
 ## Validation
 
 `seg models test PACKAGE.zip` reproduces the test output and the test instances. On images of your own with masks:
 `seg run IMAGES --model PACKAGE.zip -o RESULTS`, then `seg evaluate RESULTS MASKS`.
 """
+
+
+ODD = re.compile(r"[^A-Za-z0-9_+\- ()]")
+"""What a title may not hold."""
+
+
+def titled(model: ModelPackage, card: Card) -> str:
+    """A title that the format accepts: what the model is for, or what it is, and its name."""
+    what = card.title or model.recipe.title or f"instances by {model.recipe.postprocess.kind}"
+    return " ".join(f"{ODD.sub(' ', what)} ({ODD.sub(' ', model.name)})".split())[-128:]
 
 
 @dataclass(frozen=True)
@@ -42,36 +63,54 @@ class About:
     version: str = "1.0"
     tags: tuple[str, ...] = ()
 
+    def checked(self) -> About:
+        """This, if the format may allow it; raises `UsageError` before anybody has waited for an export."""
+        if not 5 <= len(self.name) <= 128 or ODD.search(self.name):
+            raise UsageError("this is no title of a model for the format", f"--name {self.name!r}",
+                             "5 to 128 letters, digits, spaces and _+-()")  # fmt: skip
+        if not self.authors:
+            raise UsageError("a package needs an author", "--author", "name one, or in the card beside the recipe")
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class Test:
-    """An example, its scale, and what the model makes of it."""
+    """An example, its scale, and what the model makes of it with `engine`."""
 
     example: Example
     scale: Scale
     instances: Instances
+    engine: Mapping[str, str]
 
 
 def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str], folder: Path) -> dict[str, Any]:
     """Write the documentation and the environment into `folder`; returns what the format has no words for."""
-    own = [f"seg-toolkit-{name}=={v}" for name, v in plugins.items() if name != "builtin"]
-    pins = [f"seg-toolkit=={version('seg-toolkit')}", *own]
+    by_plugin = {p.name: p.distribution for p in Catalogue().plugins}
+    distributions = list(dict.fromkeys(["seg-toolkit", *(by_plugin[name] for name in plugins if name in by_plugin)]))
+    pins = [f"{distribution}=={version(distribution)}" for distribution in distributions]
     environment = {"channels": ["conda-forge"], "dependencies": ["python>=3.11", "pip", {"pip": pins}]}
     (folder / "environment.yaml").write_text(yaml.safe_dump(environment), encoding="utf8")
     heads = ", ".join(head.name for head in model.heads)
-    text = README.format(name=about.name, description=about.description, heads=heads)
+    text = README.format(
+        name=about.name, description=about.description, heads=heads, installs=" ".join(distributions),
+        window=" × ".join(map(str, model.recipe.tiling.window)),
+        halo=" × ".join(str(o // 2) for o in model.recipe.tiling.overlaps),
+    )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf8")
     return {
         "schema": SCHEMA,
         "owner": model.owner,
         "recipe": model.recipe.plain(),
         "plugins": plugins,
-        "weights": {"source": "weights.safetensors", "sha256": file_digest(folder / "weights.safetensors")},
+        "distributions": {name: of for name, of in sorted(by_plugin.items()) if name in plugins},
+        "weights": {"source": "weights.pt", "sha256": file_digest(folder / "weights.pt")},
         "test": {
             "instances": "test_instances.npy",
             "sha256": test.instances.digest,
             "count": len(test.instances),
             "dtype": str(test.example.voxels.dtype),
             "voxel_size": list(test.example.voxel_size),
+            "attributes": sorted(test.instances.attributes),
+            "engine": dict(test.engine),
         },
     }

@@ -15,13 +15,15 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box, Lattice
 
+MOST = 256
+"""Longest side of an example: a package holds all heads of it."""
 LOOKED_AT = 8
 """Images of a data set among which the one with most objects in a window is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """Voxels `(C, *window)` of the channels that the network sees, in the dtype of the file they come from."""
+    """Voxels `(C, *window(recipe))` of the channels that the network sees, in the dtype of the file they come from."""
 
     voxels: NDArray[Any]
     voxel_size: tuple[float, ...]
@@ -35,11 +37,16 @@ class Example:
         )
 
 
+def window(recipe: Recipe) -> tuple[int, ...]:
+    """The shape of an example: a window that the network takes, that of the recipe unless it is larger than `MOST`."""
+    size = zip(recipe.tiling.window, recipe.network.stride(recipe.ndim), strict=True)
+    return tuple(min(w, MOST // s * s) if s <= MOST else w for w, s in size)
+
+
 def of_image(path: Path, recipe: Recipe) -> Example:
     """One window in the middle of an image."""
     image = io.read(path)
-    window = recipe.tiling.window
-    start = tuple(max(0, (n - w) // 2) for n, w in zip(image.shape, window, strict=False))
+    start = tuple(max(0, (n - w) // 2) for n, w in zip(image.shape, window(recipe), strict=False))
     return _cut(image, start, recipe)
 
 
@@ -49,11 +56,11 @@ def of_data(where: str, recipe: Recipe) -> Example:
     best: tuple[int, Image, tuple[int, ...]] | None = None
     for item in data.items[:LOOKED_AT]:
         image, truth = data.image(item), data.truth(item)
-        for window in Lattice(truth.shape, recipe.tiling.window, recipe.tiling.overlaps).windows():
-            seen = truth.layers[(slice(None), *(window.outer & Box.whole(truth.shape)).slices)]
+        for part in Lattice(truth.shape, window(recipe), (0,) * recipe.ndim).windows():
+            seen = truth.layers[(slice(None), *(part.outer & Box.whole(truth.shape)).slices)]
             count = len(np.unique(seen[seen > 0]))
             if best is None or count > best[0]:
-                best = count, image, window.outer.start
+                best = count, image, part.outer.start
     if best is None:
         raise InputError("this data set has no images", where, "name one with --image")
     return _cut(best[1], best[2], recipe)
@@ -63,6 +70,6 @@ def _cut(image: Image, start: tuple[int, ...], recipe: Recipe) -> Example:
     if image.ndim != recipe.ndim:
         raise InputError(f"the model works on {recipe.ndim}-D images", image.name, "name another with --image")
     seen = recipe.input.seen(image)
-    stop = tuple(a + n for a, n in zip(start, recipe.tiling.window, strict=True))
+    stop = tuple(a + n for a, n in zip(start, window(recipe), strict=True))
     voxels = seen.read_reflected(Box(start, stop))
     return Example(np.ascontiguousarray(voxels), image.voxel_size, image.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolkit.io.units import micrometres
@@ -24,18 +24,24 @@ SHORT = {"b": "batch", "c": "channel", "i": "index", "t": "time"}
 
 def read(plain: Mapping[str, Any]) -> Description:
     """The description in `plain`; raises whatever is wrong with it."""
-    scales = {(str(t["id"]), _id(axis)): float(axis.get("scale") or 1.0) for t in plain["inputs"] for axis in t["axes"]}
+    inputs, outputs = (_named(plain[side], side[:-1]) for side in ("inputs", "outputs"))
+    scales = {(t["id"], _id(axis)): float(axis.get("scale") or 1.0) for t in inputs for axis in t["axes"]}
     return Description(
         name=str(plain["name"]),
         version=str(plain.get("version") or "1"),
         licence=str(plain.get("license") or "unknown"),
         about=str(plain.get("description") or ""),
         format=str(plain["format_version"]),
-        inputs=tuple(_tensor(t, "preprocessing", scales) for t in plain["inputs"]),
-        outputs=tuple(_tensor(t, "postprocessing", scales) for t in plain["outputs"]),
+        inputs=tuple(_tensor(t, "preprocessing", scales) for t in inputs),
+        outputs=tuple(_tensor(t, "postprocessing", scales) for t in outputs),
         weights={str(kind): _weights(str(kind), w) for kind, w in plain["weights"].items() if w},
         plain=plain,
     )
+
+
+def _named(tensors: Sequence[Mapping[str, Any]], side: str) -> list[dict[str, Any]]:
+    """The tensors, those without an id called as the format calls them: `input` or `output`."""
+    return [{**tensor, "id": str(tensor.get("id") or side)} for tensor in tensors]
 
 
 def _tensor(plain: Mapping[str, Any], operations: str, scales: Mapping[tuple[str, str], float]) -> Tensor:

@@ -147,8 +147,20 @@ def _softmax(x: torch.Tensor, axes: tuple[str, ...], kwargs: dict[str, Any], _: 
     return torch.softmax(_float(x), axes.index(str(kwargs.get("axis", "channel"))))
 
 
+def _of_core(name: str) -> Callable[[torch.Tensor, tuple[str, ...], dict[str, Any], Any], torch.Tensor]:
+    """An operation of the format that makes objects, as the format's own library carries it out."""
+
+    def operation(x: torch.Tensor, axes: tuple[str, ...], kwargs: dict[str, Any], _: Any) -> torch.Tensor:
+        from toolkit.registry.bioimageio.objects import labels
+
+        return torch.from_numpy(labels(name, x.float().cpu().numpy(), axes, kwargs))
+
+    return operation
+
+
 FUNCTIONS: dict[str, Callable[[torch.Tensor, tuple[str, ...], dict[str, Any], Any], torch.Tensor]] = {
     "binarize": _binarize,
+    "cellpose_flow_dynamics": _of_core("cellpose_flow_dynamics"),
     "clip": _clip,
     "ensure_dtype": _ensure_dtype,
     "fixed_zero_mean_unit_variance": _fixed,
@@ -157,5 +169,6 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor, tuple[str, ...], dict[str, Any], An
     "scale_range": _scale_range,
     "sigmoid": _sigmoid,
     "softmax": _softmax,
+    "stardist_postprocessing": _of_core("stardist_postprocessing"),
     "zero_mean_unit_variance": _zero_mean,
 }

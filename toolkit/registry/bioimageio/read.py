@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
     import torch
+
+    from toolkit.registry.gate.graph import Graph
 
 SCHEMA = "toolkit.package/1"
 Trusted = Callable[[str], bool]
@@ -68,7 +71,7 @@ class Opened:
             from toolkit.registry.bioimageio.module import Foreign
 
             with self.guarded():
-                return Foreign(self.description, adapter, weights.network(choice, self.files)).eval()
+                return Foreign(adapter.description, adapter, weights.network(choice, self.files)).eval()
 
         recipe = synthesis.recipe(adapter, catalogue)
         found = self._package(recipe, "builtin", reference, build, adapter.notes)
@@ -78,13 +81,13 @@ class Opened:
         where = f"{self.files.where}: config.toolkit"
         with refusing("what this toolkit wrote into the package is damaged", where):
             owner, data, source = own["owner"], dict(own["recipe"]), dict(own["weights"])
-            plugins = dict(own["plugins"])
+            plugins, distributions = dict(own["plugins"]), dict(own.get("distributions") or {})
             if not isinstance(owner, str | None):
                 raise ValueError("the owner is no name")
             if own["schema"] != SCHEMA:
                 raise ModelError("this package is of another version of the toolkit", f"{where}: {own['schema']}",
                                  "update the toolkit")  # fmt: skip
-        self._check_plugins(plugins, catalogue)
+        self._check_plugins(plugins, distributions, catalogue)
         try:
             recipe = Recipe.parse(data, catalogue, owner)
         except UsageError as error:
@@ -98,14 +101,33 @@ class Opened:
                 state = weights.read_state(self.files.read(name, str(source["sha256"])), where)
                 return fitted(lambda: network(recipe), state, where).eval()
 
-        return self._package(recipe, owner, reference, build)
+        found = self._package(recipe, owner, reference, build)
+        return replace(found, graph=partial(self._graph, own, recipe)) if "onnx" in self.description.weights else found
 
-    def _check_plugins(self, plugins: Mapping[str, Any], catalogue: Catalogue) -> None:
+    def _graph(self, own: Mapping[str, Any], recipe: Recipe) -> Graph:
+        """The graph of our own package, once it has given the test output of the package."""
+        from toolkit.registry.bioimageio.proved import proved
+        from toolkit.registry.gate import graph
+
+        with self.guarded():
+            file = self.description.weights["onnx"].file
+            data = self.files.read(file.name, file.sha256)
+            where = f"{self.files.where}: {file.name}"
+            made = graph.load(data, self.files.read, where, [graph.CPU], len(data))
+            proved(made, self.description, self.files, str(own["test"]["dtype"]), recipe)
+            return made
+
+    def _check_plugins(
+        self, plugins: Mapping[str, Any], distributions: Mapping[str, Any], catalogue: Catalogue
+    ) -> None:
         installed = {plugin.name for plugin in catalogue.plugins}
         missing = sorted(name for name in map(str, plugins) if name not in installed)
         if missing:
-            raise ModelError("the model needs a plugin that is not installed", f"{self.files.where}: {missing[0]}",
-                             f"pip install seg-toolkit-{missing[0]}")  # fmt: skip
+            name = distributions.get(missing[0])
+            known = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+            how = f"pip install {name}" if known else "ask the model's author for it"
+            where = f"{self.files.where}: {missing[0]}"
+            raise ModelError("the model needs a plugin that is not installed", where, how)
 
     def _package(
         self,

@@ -68,7 +68,7 @@ def _networks(opened: Opened, catalogue: Catalogue, trusted: Trusted) -> Iterato
         from toolkit.registry.bioimageio.architecture import Listed
 
         model = opened.load(catalogue, str(opened.files.where), trusted)
-        yield "safetensors", Listed(model.build(), model.heads)
+        yield "state dict", Listed(model.build(), model.heads)
         if "onnx" not in opened.description.weights:
             return
     choice = weights.choose(opened.description, opened.files, trusted)

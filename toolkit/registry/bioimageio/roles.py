@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.registry.bioimageio.description import Description, Tensor
@@ -18,6 +18,8 @@ WORDS = {
     "foreground": r"foreground|\bfg\b|prob|mask|nucle|cell|interior|inside|object|body",
 }
 """Parts of names, in the order in which they count."""
+OPERATIONS = ("stardist_postprocessing", "cellpose_flow_dynamics")
+"""Operations that make objects."""
 FARTHEST = 4096
 """Voxels that an affinity may reach along an axis."""
 
@@ -37,12 +39,21 @@ def roles(description: Description, output: Tensor, taken: Sequence[str] = ()) -
     A boundary without foreground gives the foreground too, as its complement. Names in `taken` are not used again.
     """
     count = max(1, len(output.channels))
+    if instances(output):
+        return (_fresh(Part(Head("instances", count, transform="none"), tuple(range(count))), output, taken),)
     parts = _affinities(description, output, count) or _named(output) or _guessed(description, output, count)
     names = {part.head.name for part in parts}
     if "boundary" in names and "foreground" not in names:
         boundary = next(part for part in parts if part.head.name == "boundary")
         parts = (*parts, Part(Head("foreground", 1), boundary.channels, complement=True))
     return tuple(_fresh(part, output, taken) for part in parts)
+
+
+def instances(output: Tensor) -> bool:
+    """Whether an output is objects already, each voxel with the number of its object."""
+    done = [operation.id for operation in output.operations]
+    named = re.search(r"instance|labels?$", output.id.lower()) and not {"sigmoid", "softmax", "binarize"} & set(done)
+    return bool(named) or any(name in OPERATIONS for name in done)
 
 
 def role(text: str) -> str | None:
@@ -108,7 +119,8 @@ def _guessed(description: Description, output: Tensor, count: int) -> tuple[Part
         return (Part(Head("foreground", 1), (1,)), Part(Head("boundary", 1), (2,)))
     if count == 2:
         return (Part(Head("foreground", 1), (0,)), Part(Head("boundary", 1), (1,)))
-    return (Part(Head(_slug(output.id), count), tuple(range(count))),)
+    # What nobody knows nobody can turn.
+    return (Part(Head(_slug(output.id), count, transform="none"), tuple(range(count))),)
 
 
 def _fresh(part: Part, output: Tensor, taken: Sequence[str]) -> Part:
@@ -117,12 +129,7 @@ def _fresh(part: Part, output: Tensor, taken: Sequence[str]) -> Part:
     name = f"{_slug(output.id)}-{part.head.name}"
     while name in taken:
         name += "+"
-    head = part.head
-    return Part(
-        Head(name, head.channels, head.activation, head.transform, head.patch, head.offsets),
-        part.channels,
-        part.complement,
-    )
+    return replace(part, head=replace(part.head, name=name))
 
 
 def _slug(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Input, Learning, Tiling
 from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
+from toolkit.registry.bioimageio.scaling import normalised
 from toolkit.steps.normalise import Normalise
 from toolkit.values.prediction import Head
 
@@ -24,7 +25,6 @@ MOST_NUMBERS = 2**27
 """Numbers that a window may have, all channels together."""
 FINEST = 16
 """Steps between windows are at least this part of one."""
-STATISTICS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,19 @@ class Adapter:
 
 def adapter(description: Description) -> Adapter:
     """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
+    description = _invariant(description)
     source = _only_input(description)
     outputs = tuple(_outputs(description, source))
     if not outputs:
         raise ModelError("no output of this model is a map of the image", description.name,
                          "choose a model that predicts images")  # fmt: skip
-    normalise, operations, notes = _normalise(source)
+    normalise, operations, notes = normalised(source)
     margin = tuple(max(o.margin[d] for o in outputs) for d in range(len(source.space)))
     halo = tuple(max(description.outputs[o.index].axis(axis).halo for o in outputs) for axis in source.space)
     batch = [axis for axis in source.axes if axis.kind == "batch"]
     found = Adapter(
         description=description,
-        channels=max(1, len(source.channels)),
+        channels=len(source.channels) if source.channels else 0 if _open(source) else 1,
         normalise=normalise,
         operations=operations,
         outputs=outputs,
@@ -106,7 +107,7 @@ def adapter(description: Description) -> Adapter:
         single=not batch or batch[0].size == 1,
         notes=notes,
     )
-    numbers = found.channels * prod(n + 2 * m for n, m in zip(found.window(), margin, strict=True))
+    numbers = max(1, found.channels) * prod(n + 2 * m for n, m in zip(found.window(), margin, strict=True))
     if numbers > MOST_NUMBERS or min(found.window()) < 1:
         raise ModelError("the model wants windows that are no windows", f"{description.name}: {found.window()}",
                          "ask the model's author")  # fmt: skip
@@ -126,7 +127,10 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     chosen: dict[str, Any] = {"kind": "watershed"}
     if affinities is not None:
         chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
-    channels = tuple(range(adapter.channels)) if adapter.channels > 1 else "auto"
+    objects = next((o for o in adapter.outputs if o.parts[0].head.name == "instances"), None)
+    if objects is not None:
+        chosen = {"kind": "instances", "names": adapter.description.outputs[objects.index].channels}
+    channels: Any = "auto" if adapter.channels == 1 else tuple(range(adapter.channels)) or "all"
     source = adapter.description.inputs[0]
     spacing = tuple(um for axis in source.space if (um := source.axis(axis).um) is not None)
     return Recipe(
@@ -140,6 +144,18 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
         tiling=Tiling(window=window, overlap=overlap),
         training=Learning(crop=window),
     )
+
+
+def _invariant(description: Description) -> Description:
+    """The description with an axis `index` of the input as its channels: so the format says that any number will do."""
+    if not description.inputs:
+        return description
+    first, *others = description.inputs
+    free = [a for a in first.axes if a.kind == "index" and not isinstance(a.size, int)]
+    if len(free) != 1 or any(axis.kind == "channel" for axis in first.axes):
+        return description
+    axes = tuple(replace(axis, kind="channel") if axis is free[0] else axis for axis in first.axes)
+    return replace(description, inputs=(replace(first, axes=axes), *others))
 
 
 def _only_input(description: Description) -> Tensor:
@@ -157,6 +173,11 @@ def _only_input(description: Description) -> Tensor:
             raise ModelError("this model needs an axis that images here do not have",
                              f"{description.name}: {axis.id}", "choose a model of single images")  # fmt: skip
     return source
+
+
+def _open(source: Tensor) -> bool:
+    """Whether an input takes any number of channels."""
+    return any(axis.kind == "channel" and not isinstance(axis.size, int) for axis in source.axes)
 
 
 def _outputs(description: Description, source: Tensor) -> list[Output]:
@@ -203,45 +224,6 @@ def _about(allowed: int | Free, wanted: int) -> int:
         return allowed
     step = max(1, allowed.step)
     return allowed.least + step * max(0, -(-(wanted - allowed.least) // step))
-
-
-def _normalise(source: Tensor) -> tuple[Normalise, tuple[Operation, ...], tuple[str, ...]]:
-    """The part of the preprocessing that one fit per image can do, what is left of it, and what to tell the user."""
-    nothing = Normalise(kind="none")
-    statistics = [i for i, o in enumerate(source.operations) if _needs_statistics(o)]
-    if not statistics:
-        return nothing, source.operations, ()
-    first = statistics[0]
-    kind = _as_normalise(source.operations[first], source)
-    # Operations before it that scale all voxels alike change nothing about the result.
-    if kind is not None and len(statistics) == 1 and all(map(_harmless, source.operations[:first])):
-        return kind, source.operations[first + 1 :], ()
-    return nothing, source.operations, ("intensities are normalised in each window, as the model describes it",)
-
-
-def _needs_statistics(operation: Operation) -> bool:
-    return operation.id in STATISTICS or any("percentile" in key for key in operation.kwargs)
-
-
-def _as_normalise(operation: Operation, source: Tensor) -> Normalise | None:
-    kwargs = operation.kwargs
-    joint = set(source.ids) if kwargs.get("axes") is None else set(kwargs["axes"])
-    alone = len(source.channels) <= 1
-    if not joint >= set(source.space) or (not alone and "channel" in joint) or kwargs.get("reference_tensor"):
-        return None
-    if operation.id == "zero_mean_unit_variance":
-        return Normalise(kind="mean_std")
-    if operation.id == "scale_range":
-        low, high = float(kwargs.get("min_percentile", 0)), float(kwargs.get("max_percentile", 100))
-        return Normalise(kind="percentile", low=low, high=high)
-    return None
-
-
-def _harmless(operation: Operation) -> bool:
-    if operation.id == "ensure_dtype":
-        return str(operation.kwargs.get("dtype", "")).startswith("float")
-    gain = operation.kwargs.get("gain", 1.0)
-    return operation.id == "scale_linear" and isinstance(gain, (int, float)) and gain > 0
 
 
 def described(operations: Sequence[Operation]) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from bioimageio.spec.model import v0_5 as rdf
 
 from toolkit.registry.bioimageio.architecture import Listed
 from toolkit.registry.bioimageio.beside import About, Test, beside
+from toolkit.registry.bioimageio.example import window as example_window
 from toolkit.registry.bioimageio.to_onnx import to_onnx
-from toolkit.registry.package import ModelPackage, file_digest, save
+from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.steps.normalise import Normalise
 from toolkit.values.prediction import Head
 
@@ -41,12 +42,13 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
     sizes = _sizes(model, network, larger)
     other = larger if isinstance(sizes[0], rdf.ParameterizedSize) else ready
     opset = to_onnx(network, ready, other, stride, folder / "weights.onnx")
-    save(network.network, folder / "weights.safetensors")
-    torch.save(network.network.state_dict(), folder / "weights.pt")
+    torch.save(narrowest(network.network.state_dict()), folder / "weights.pt")
     np.save(folder / "test_input.npy", test.example.voxels[None].astype(np.float32))
     for head, maps in zip(model.heads, raw, strict=True):
         np.save(folder / f"test_output_{head.name}.npy", _activated(maps, head).numpy())
     np.save(folder / "test_instances.npy", test.instances.layers())
+    for name, values in test.instances.attributes.items():
+        np.save(folder / f"test_instances_{name}.npy", values)
     extra = beside(model, about, test, plugins, folder)
     description = rdf.ModelDescr(
         name=about.name,
@@ -58,13 +60,19 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
         tags=[*about.tags, "instance-segmentation", "2d" if model.recipe.ndim == 2 else "3d"],
         documentation=_file(folder / "README.md"),
         covers=[_file(folder / "cover.png")],
-        attachments=[_file(folder / n) for n in ("weights.safetensors", "test_instances.npy")],
+        attachments=[_file(path) for path in sorted(folder.glob("test_instances*.npy"))],
         inputs=[_input(model, test, sizes, folder)],
         outputs=[_output(head, model, folder) for head in model.heads],
         weights=_weights(model, folder, opset),
         config=rdf.Config(toolkit=extra),
     )
     save_bioimageio_package(description, output_path=out)
+
+
+def narrowest(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, in 16 bits where that changes none of them: loading puts them into a network of 32."""
+    exact = all(torch.equal(t.half().to(t.dtype), t) for t in state.values() if t.is_floating_point())
+    return {n: t.half() if exact and t.is_floating_point() else t for n, t in state.items()}
 
 
 def _source(path: Path) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def _sizes(model: ModelPackage, network: Listed, larger: torch.Tensor) -> list[A
     `larger` is an input of one stride more than the window.
     """
     recipe = model.recipe
-    window, stride = recipe.tiling.window, recipe.network.stride(recipe.ndim)
+    window, stride = example_window(recipe), recipe.network.stride(recipe.ndim)
     halo = [o // 2 for o in recipe.tiling.overlaps]
     least = [min(w, -(-max(ROOM, 2 * h + 1) // s) * s) for w, s, h in zip(window, stride, halo, strict=True)]
     for shape in (least, list(larger.shape[2:])):

@@ -1,0 +1,104 @@
+"""At what size an image is seen: as said, by the voxel size, or as a first look at it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.models import load, see_through
+from toolkit.errors import InputError, UsageError
+from toolkit.pipeline.look import Seen, estimate, look, rescaling
+from toolkit.pipeline.session import Session
+from toolkit.steps.sizes import Diameter, Sizes
+from toolkit.values.image import Image
+
+LEARNT = Sizes(low=8, median=10, high=14)
+
+
+def discs(shape: tuple[int, ...], radius: float, apart: int, **about: Any) -> Image:
+    """Bright discs or balls on a grid."""
+    grid = np.indices(shape) % apart - apart / 2 + 0.5
+    return Image.from_array(((grid**2).sum(0) < radius**2).astype(np.uint8) * 200 + 10, **about)
+
+
+def session(folder: Path, ndim: int = 2, **given: Any) -> Session:
+    given = {"diameter_px": LEARNT.model_dump()} | given
+    return Session(load(see_through(folder, ndim, input=given)), "cpu")
+
+
+def test_objects_far_from_what_was_learnt_are_seen_at_its_size(tmp_path: Path) -> None:
+    small = session(tmp_path)
+    image = discs((240, 240), 20, 60)
+    found = rescaling(small, image, Diameter())
+    assert found.diameter_px == pytest.approx(40, abs=1)
+    assert found.by == (0.25, 0.25)
+    assert found.said == f"objects Ø {found.diameter_px:.3g} px, the model learnt Ø 8–14: seen at ×0.25"
+    assert rescaling(small, image, Diameter()) == found
+    tiny = rescaling(small, discs((96, 96), 2.5, 12), Diameter())
+    assert tiny.by == pytest.approx((2**1.125,) * 2)
+
+
+def test_objects_of_sizes_that_were_learnt_are_seen_as_they_are(tmp_path: Path) -> None:
+    found = rescaling(session(tmp_path), discs((120, 120), 6, 24), Diameter())
+    assert found.by == ()
+    assert found.diameter_px == pytest.approx(12, abs=1)
+    assert rescaling(session(tmp_path / "b"), discs((240, 240), 20, 60), Diameter("off")).by == ()
+
+
+def test_what_shows_nothing_or_too_little_is_seen_as_it_is(tmp_path: Path) -> None:
+    one = session(tmp_path)
+    assert rescaling(one, Image.from_array(np.full((50, 50), 3)), Diameter()).by == ()
+    assert rescaling(one, discs((60, 60), 20, 60), Diameter()).by == ()
+    unknown = session(tmp_path / "b", diameter_px=None)
+    assert rescaling(unknown, discs((240, 240), 20, 60), Diameter()).by == ()
+
+
+def test_a_diameter_that_is_said_counts(tmp_path: Path) -> None:
+    one = session(tmp_path)
+    image = discs((120, 120), 6, 24, voxel_size=(0.5, 0.5), calibrated=True)
+    assert rescaling(one, image, Diameter("px", 40)).by == (0.25, 0.25)
+    assert rescaling(one, image, Diameter("um", 20)).by == (0.25, 0.25)
+    assert rescaling(one, image, Diameter("px", 12)).by == ()
+    with pytest.raises(InputError, match="voxel size is unknown"):
+        rescaling(one, discs((120, 120), 6, 24), Diameter("um", 20))
+    with pytest.raises(UsageError, match="does not know the size"):
+        rescaling(session(tmp_path / "b", diameter_px=None), image, Diameter("px", 40))
+
+
+def test_known_voxel_sizes_go_before_a_look(tmp_path: Path) -> None:
+    one = session(tmp_path, 3, spacing_um=[2.0, 0.5, 0.5])
+    image = discs((6, 40, 40), 3, 20, voxel_size=(2.0, 0.25, 0.25), calibrated=True)
+    found = rescaling(one, image, Diameter())
+    assert found.by == (1.0, 0.5, 0.5)
+    assert found.said == "voxels of 2×0.25×0.25 µm, the model learnt 2×0.5×0.5 µm: seen at ×1×0.5×0.5"
+    near = discs((6, 40, 40), 3, 20, voxel_size=(2.1, 0.45, 0.45), calibrated=True)
+    assert rescaling(one, near, Diameter()).by == ()
+    assert rescaling(one, image, Diameter("off")).by == ()
+
+
+def test_shrunk_images_are_measured_as_the_network_sees_them(tmp_path: Path) -> None:
+    one = session(tmp_path, shrink=[2, 2])
+    image = discs((240, 240), 20, 60)
+    found = rescaling(one, image, Diameter())
+    assert found.diameter_px == pytest.approx(40, abs=2)
+    assert found.by == (0.5, 0.5)
+    assert rescaling(one, image, Diameter("px", 40)).by == (0.5, 0.5)
+
+
+def test_shards_at_one_scale_do_not_hide_objects_at_another() -> None:
+    shards = Seen(1.0, np.full(90, 11.0), 0.10, 0.08)
+    right = Seen(0.5, np.full(20, 90.0), 0.25, 0.20)
+    far = Seen(0.25, np.full(12, 92.0), 0.24, 0.19)
+    assert estimate([shards, right, far], LEARNT) == 92
+    assert estimate([Seen(1.0, np.full(2, 9.0), 0.1, 0.1)], LEARNT) is None
+
+
+def test_a_look_at_a_large_image_reads_a_sample_of_it(tmp_path: Path) -> None:
+    one = session(tmp_path)
+    here = one.prepare(discs((400, 400), 6, 24))
+    seen = look(one, here, 1.0)
+    assert 1 <= len(seen.diameters) <= 4
+    assert seen.covered == pytest.approx(np.pi * 36 / 24**2, abs=0.15)

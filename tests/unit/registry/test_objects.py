@@ -1,0 +1,145 @@
+"""Models whose outputs are objects: by operations of the format, or by themselves; and any number of channels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import packages
+from toolkit.errors import ModelError
+from toolkit.pipeline import segment as pipeline
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry import resolve
+from toolkit.registry.bioimageio.read import Opened
+from toolkit.registry.bioimageio.reproduce import reproduce
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+
+RAYS = 8
+SPACE = [{"type": "space", "id": a, "size": {"min": 16, "step": 16}} for a in "yx"]
+LIKE = [{"type": "space", "id": a, "size": {"tensor_id": "raw", "axis_id": a}} for a in "yx"]
+
+
+def graph(nodes: list[Any], given: list[Any], made: list[Any], **constants: np.ndarray) -> bytes:
+    from onnx import TensorProto, helper, numpy_helper
+
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("in", given), ("out", made))]
+    found = helper.make_graph(nodes, "net", ends[:1], ends[1:], tensors)
+    opset = [helper.make_opsetid("", 18)]
+    return helper.make_model(found, opset_imports=opset, ir_version=9).SerializeToString()
+
+
+def package(folder: Path, net: bytes, axis: dict[str, Any], output: dict[str, Any], x: Any, y: Any) -> Path:
+    files = {"net.onnx": net, "in.npy": packages.npy(x), "out.npy": packages.npy(y)}
+    raw = {"id": "raw", "axes": [{"type": "batch"}, axis, *SPACE], "test_tensor": {"source": "in.npy"}}
+    out = {"test_tensor": {"source": "out.npy"}, **output}
+    entry = {"onnx": {"source": "net.onnx", "opset_version": 18}}
+    plain = packages.described(files | packages.tensors(), entry, inputs=[raw], outputs=[out], format_version="0.5.9")
+    return packages.zipped(folder / "model.zip", {**files, "rdf.yaml": json.dumps(plain).encode()})
+
+
+def dots(*places: tuple[int, int]) -> np.ndarray:
+    """An image that is 1 at some places and falls off around them."""
+    y, x = np.mgrid[:64, :64]
+    return np.max([np.exp(-((y - a) ** 2 + (x - b) ** 2) / 8) for a, b in places], 0).astype(np.float32)[None, None]
+
+
+def star(folder: Path, operation: str = "stardist_postprocessing") -> tuple[Path, np.ndarray]:
+    """A network that takes the image for the probability, and all rays for 6 voxels long; and its labels."""
+    from onnx import helper
+    from stardist import non_maximum_suppression, polygons_to_label
+
+    x = dots((20, 20), (20, 45), (50, 30))
+    rays = np.full((64, 64, RAYS), 6, np.float32)
+    points, probability, distances = non_maximum_suppression(
+        rays, x[0, 0], grid=(1, 1), prob_thresh=0.6, nms_thresh=0.3, b=2
+    )
+    y = polygons_to_label(distances, points, prob=probability, shape=(64, 64))[None, None].astype(np.float32)
+    weight = np.zeros((1 + RAYS, 1, 1, 1), np.float32)
+    weight[0] = 1
+    bias = np.array([0, *[6] * RAYS], np.float32)
+    net = graph([helper.make_node("Conv", ["in", "w", "b"], ["out"])], ["b", 1, "y", "x"], ["b", 1 + RAYS, "y", "x"],
+                w=weight, b=bias)  # fmt: skip
+    kwargs = {"prob_threshold": 0.6, "nms_threshold": 0.3, "n_rays": RAYS, "grid": [1, 1], "b": 2}
+    output = {"id": "objects", "axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["objects"]}, *LIKE],
+              "postprocessing": [{"id": operation, "kwargs": kwargs}]}  # fmt: skip
+    return package(folder, net, {"type": "channel", "channel_names": ["dna"]}, output, x, y), y
+
+
+def test_a_stardist_package_gives_the_labels_of_its_own_test_tensor(tmp_path: Path) -> None:
+    path, y = star(tmp_path)
+    assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
+    model = resolve.load(str(path), Catalogue())
+    assert model.recipe.postprocess.kind == "instances"
+    found = pipeline.segment(Image.from_array(dots((20, 20), (20, 45), (50, 30))[0], "CYX"), model, device="cpu",
+                             changes=["tiling.window=[64, 64]", "tiling.overlap=0"])  # fmt: skip
+    assert len(found) == 3
+    assert found == Instances.from_labels(y[0, 0].astype(np.int32))
+
+
+def test_a_package_that_an_operation_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolkit.registry.bioimageio import objects
+
+    path, _ = star(tmp_path)
+    monkeypatch.setattr(objects, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="needs a package that is not installed: stardist; pip install stardist"):
+        reproduce(Opened.at(path), Catalogue())
+
+
+def test_flows_go_through_the_dynamics_of_the_package_that_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.registry.bioimageio.objects import labels
+
+    # What the format's library asks of Cellpose, by a stand-in: the objects are where the last channel says so.
+    folder = tmp_path / "cellpose"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "dynamics.py").write_text(
+        "def compute_masks(flows, cellprob, cellprob_threshold, flow_threshold, do_3D):\n"
+        "    assert flows.shape == (2, *cellprob.shape) and not do_3D\n"
+        "    return (cellprob > cellprob_threshold).astype('int32') * 5\n"
+    )
+    (folder / "utils.py").write_text("def fill_holes_and_remove_small_masks(mask, min_size):\n    return mask\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    x = np.zeros((2, 3, 8, 8), np.float32)
+    x[1, 2, 2:4] = 3
+    kwargs = {"cellprob_threshold": 1.0, "flow_threshold": 0.4, "do_3D": False}
+    found = labels("cellpose_flow_dynamics", x, ("batch", "channel", "y", "x"), kwargs)
+    assert found.shape == (2, 1, 8, 8)
+    assert np.array_equal(found[:, 0], (x[:, 2] > 1) * np.float32(5))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_of_any_number_of_channels_gives_nuclei_and_cells(tmp_path: Path, channels: int) -> None:
+    from onnx import helper
+
+    x = np.repeat(dots((20, 20)), 2, axis=1)
+    y = np.concatenate([x[:, :1] > 0.5, x[:, :1] > 0.25], 1).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceMax", ["in", "axis"], ["most"], keepdims=1),
+        *(helper.make_node("Greater", ["most", f"t{k}"], [f"g{k}"]) for k in "01"),
+        *(helper.make_node("Cast", [f"g{k}"], [f"c{k}"], to=1) for k in "01"),
+        helper.make_node("Concat", ["c0", "c1"], ["out"], axis=1),
+    ]
+    net = graph(nodes, ["b", "i", "y", "x"], ["b", 2, "y", "x"], axis=np.array([1]), t0=np.float32(0.5).reshape(1),
+                t1=np.float32(0.25).reshape(1))  # fmt: skip
+    index = {"type": "index", "size": {"min": 1, "step": 1}}
+    names = {"type": "channel", "channel_names": ["nuclei", "cells"]}
+    output = {"id": "instance_segmentation", "axes": [{"type": "batch"}, names, *LIKE]}
+    path = package(tmp_path, net, index, output, x, y)
+    assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
+    model = resolve.load(str(path), Catalogue())
+    assert model.recipe.input.channels == "all"
+    image = Image.from_array(np.repeat(dots((20, 20), (50, 45))[0], channels, axis=0), "CYX")
+    # One label for everything in a window: objects of one window are one, and its pieces are joined at the seams.
+    found = pipeline.segment(image, model, device="cpu", changes=["tiling.window=[32, 32]", "tiling.overlap=0"])
+    kinds = found.attributes["class"].tolist()
+    assert sorted(kinds) == ["cells", "cells", "nuclei", "nuclei"]
+    sizes = dict(zip(kinds, found.sizes.tolist(), strict=True))
+    assert sizes["cells"] > sizes["nuclei"] > 10

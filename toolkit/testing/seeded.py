@@ -1,0 +1,95 @@
+"""What a spec gives in a process with another `PYTHONHASHSEED`: the order of a set must not decide anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import SkipTest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.plugins.metric import Metric
+from toolkit.plugins.specs import Loss, PostProcessor, Spec
+from toolkit.testing.blockwise import assemble, prediction
+from toolkit.values.instances import Instances
+from toolkit.values.truth import Truth
+
+Given = Mapping[str, NDArray[Any]]
+SEEDS = ("1", "2")
+
+
+def same_for_any_seed(spec: Spec, given: Given) -> None:
+    """Assert that `spec` makes the same of the arrays `given` in this process and in two others: heads by name for a
+    post-processor, `truth` and `predicted` layers for a loss or a metric."""
+    kind = type(spec)
+    if _found(kind.__module__, kind.__qualname__) is not kind:
+        raise SkipTest(f"{kind.__qualname__} cannot be imported from {kind.__module__} by another process")
+    here = made(spec, given)
+    with TemporaryDirectory() as folder:
+        task = {"module": kind.__module__, "name": kind.__qualname__, "fields": spec.model_dump(mode="json")}
+        (Path(folder) / "task.json").write_text(json.dumps(task), encoding="utf8")
+        np.savez(Path(folder) / "given.npz", **dict[str, Any](given))
+        there = _elsewhere(folder)
+    differ = [seed for seed, answer in zip(SEEDS, there, strict=True) if answer != here]
+    assert not differ, f"with PYTHONHASHSEED={differ[0]} it gives something else: sort what comes out of a set"
+
+
+def made(spec: Spec, given: Given) -> str:
+    """What a spec makes of some arrays, as a text that is equal for equal results."""
+    match spec:
+        case PostProcessor():
+            found = assemble(spec, prediction(dict(given)))
+            return f"scores {found.scores.tobytes().hex()} of {found.digest}"
+        case Loss():
+            targets = spec.targets(Truth.from_layers(given["truth"]))
+            parts = [f"{n} {a.dtype} {a.shape}".encode() + a.tobytes() for n, a in sorted(targets.items())]
+            return hashlib.sha256(b"".join(parts)).hexdigest()
+        case Metric():
+            predicted = Instances.from_layers(given["predicted"])
+            counts = spec.count(Truth.from_layers(given["truth"]), predicted)
+            return json.dumps([counts, spec.summarise([counts])], sort_keys=True)
+    raise TypeError(type(spec).__name__)
+
+
+def _elsewhere(folder: str) -> Sequence[str]:
+    # -P: what lies in the working folder must not be imported instead of what is installed.
+    command = [sys.executable, "-P", "-m", __name__, folder]
+    children = []
+    for seed in SEEDS:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": seed}
+        pipe = subprocess.PIPE
+        children.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
+    answers = [child.communicate() for child in children]
+    for child, (_, said) in zip(children, answers, strict=True):
+        assert child.returncode == 0, f"it fails in a process of its own: {said.strip().splitlines()[-1]}"
+    return [answer.strip().splitlines()[-1] for answer, _ in answers]
+
+
+def _found(module: str, name: str) -> Any:
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return found
+
+
+def _answer(folder: Path) -> None:
+    task = json.loads((folder / "task.json").read_text(encoding="utf8"))
+    spec = _found(task["module"], task["name"]).model_validate(task["fields"])
+    with np.load(folder / "given.npz") as arrays:
+        sys.stdout.write(f"\n{made(spec, dict(arrays))}\n")
+
+
+if __name__ == "__main__":
+    _answer(Path(sys.argv[1]))

@@ -1,0 +1,60 @@
+"""What a method says of each object beside its voxels: arrays by name, the first axis counts objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Attributes = Mapping[str, NDArray[Any]]
+POLYGON = "polygon"
+"""The attribute `(N, K, D)` that holds points of the image in voxels, `(Z)YX`: it goes where its object goes."""
+
+
+def picked(attributes: Attributes, index: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Those of the objects with these indices, in that order."""
+    return {name: np.asarray(values)[index] for name, values in attributes.items()}
+
+
+def joined(parts: Sequence[tuple[int, Attributes]]) -> dict[str, NDArray[Any]]:
+    """Those of several sets of objects, one set after the other: what all of them say that have objects at all."""
+    some = [attributes for count, attributes in parts if count]
+    names = [name for name in (some[0] if some else {}) if all(name in other for other in some)]
+    return {name: np.concatenate([np.asarray(other[name]) for other in some]) for name in names}
+
+
+def moved(attributes: Attributes, by: Sequence[float], scale: Sequence[float] = ()) -> dict[str, NDArray[Any]]:
+    """The same of objects that were enlarged by `scale` and then moved by so many voxels per axis."""
+    found = dict(attributes)
+    if POLYGON in found:
+        factor = np.asarray(scale or (1,) * len(by), np.float64)
+        # The middle of a voxel is a whole number.
+        found[POLYGON] = ((found[POLYGON] + 0.5) * factor - 0.5 + np.asarray(by)).astype(np.float32)
+    return found
+
+
+def columns(attributes: Attributes, taken: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Columns of a table: numbers and texts under their name, vectors under `name_0`, `name_1` …; before a name that is
+    `taken` stands `object_`. Polygons are no columns."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, values in attributes.items():
+        called = f"object_{name}" if name in taken else name
+        if values.ndim == 1:
+            found[called] = values
+        elif values.ndim == 2:
+            found |= {f"{called}_{k}": values[:, k] for k in range(values.shape[1])}
+    return found
+
+
+def wrong(attributes: Any, count: int) -> str:
+    """What is wrong with the attributes of `count` objects, or nothing."""
+    for name, values in dict(attributes).items():
+        if not isinstance(name, str) or not name.isidentifier():
+            return f"an attribute is called {name!r}"
+        if not isinstance(values, np.ndarray) or values.ndim < 1 or values.dtype.kind not in "biufU":
+            return f"attribute {name} is no array of numbers or texts"
+        if len(values) != count:
+            return f"attribute {name} has {len(values)} entries for {count} objects"
+    return ""
