@@ -343,9 +343,9 @@ def test_chunks_that_are_not_stored_are_counted_and_refused_where_that_is_asked(
 def test_files_that_are_not_read_are_named(model, here: Path, seg) -> None:
     (here / "in").mkdir()
     write(here / "in" / "a.tif", bright((40, 50)))
-    for name in ("x.nd2", "notes.txt"):
+    for name in ("x.oib", "notes.txt"):
         (here / "in" / name).write_text("text")
-    assert "note 2 skipped: x.nd2 (pip install 'seg-toolkit[formats]'), notes.txt" in seg("in", "--model", model).told
+    assert "note 2 skipped: x.oib (pip install bioio-bioformats), notes.txt" in seg("in", "--model", model).told
 
 
 def test_more_objects_than_16_bits_get_wider_ids(here: Path, tmp_path: Path, seg) -> None:

@@ -113,4 +113,6 @@ def test_whatever_page_is_named_is_in_the_repository() -> None:
             # Tests also write pages of their own.
             for name in () if "tests" in path.parts else re.findall(r"(?<![\w*{}/.])((?:[\w-]+/)*[\w-]+\.md)\b", text):
                 places = (ROOT, DOCS, path.parent)
-                assert name == "NAME.md" or any((place / name).is_file() for place in places), f"{path}: {name}"
+                assert Path(name).name == "NAME.md" or any((place / name).is_file() for place in places), (
+                    f"{path}: {name}"
+                )

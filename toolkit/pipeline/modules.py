@@ -95,11 +95,23 @@ def lean(module: torch.nn.Module) -> torch.nn.Module:
     for part in copy.modules():
         if hasattr(part, "lean"):
             part.lean()
-    for weight in copy.parameters():
-        if weight.ndim in (4, 5):
-            last = torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
-            weight.data = weight.data.contiguous(memory_format=last)
+    lay(copy)
     return cast("torch.nn.Module", copy)
+
+
+def lay(module: torch.nn.Module) -> None:
+    """The weights of every convolution channels last, of as many axes as it has: the planes of a volume go through
+    convolutions of two."""
+    for weight in module.parameters():
+        if weight.ndim in (4, 5):
+            weight.data = weight.data.contiguous(memory_format=layout(weight.ndim - 2))
+
+
+def layout(ndim: int) -> torch.memory_format:
+    """How weights and maps lie in memory: channels last, in which convolutions run and train a quarter faster."""
+    import torch
+
+    return torch.channels_last if ndim == 2 else torch.channels_last_3d
 
 
 def _fold(row: torch.nn.Sequential) -> None:

@@ -19,10 +19,11 @@ def validated(model: type[Any], data: Mapping[str, Any], section: str) -> Any:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        path = place(first["loc"])
-        where = ".".join(filter(None, [section, *path])) or "recipe"
-        if first["type"] == "extra_forbidden":
-            raise UsageError("no such key", where, nearest(path[-1], _keys(model, path[:-1]))) from error
+        if first["type"] == "extra_forbidden":  # the key may be any text
+            above, key = place(first["loc"][:-1]), str(first["loc"][-1])
+            where = ".".join(filter(None, [section, *above, key]))
+            raise UsageError("no such key", where, nearest(key, _keys(model, above))) from error
+        where = ".".join(filter(None, [section, *place(first["loc"])])) or "recipe"
         raise UsageError(f"{where}: {sentence(error.errors())}", do="see seg show") from error
 
 

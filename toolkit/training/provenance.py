@@ -92,6 +92,9 @@ def write(run: Path, record: dict[str, Any]) -> None:
 def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
     """Refuse to go on with another recipe or other data: the result would be that of neither."""
     _plain(out / package.RECIPE)  # damaged, no model could be loaded from the run
+    # First, since a recipe also says what was learnt from the images.
+    if package.trained(out).get("sha256", images) != images:
+        raise UsageError("this run was begun with other images", out, "start anew with another -o")
     before = begun(out)
     now, said = recipe.plain(), recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     # A field that is younger than the run had its default.
@@ -104,8 +107,6 @@ def same_recipe(out: Path, recipe: Recipe, images: str) -> None:
             ", ".join(others),
             "resume without --set, or start anew with another -o",
         )
-    if package.trained(out).get("sha256", images) != images:
-        raise UsageError("this run was begun with other images", out, "start anew with another -o")
 
 
 def _plain(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from toolkit.io import Dataset
 from toolkit.plugins.recipe import Recipe
 from toolkit.steps.shrink import shrink_truth
 from toolkit.steps.sizes import Sizes, diameters
+from toolkit.training.data import reading
 
 LOOKED_AT = 400
 """Images, evenly among all, whose objects are measured."""
@@ -20,7 +21,8 @@ def learnt(recipe: Recipe, data: Dataset) -> Recipe:
         return recipe
     found = [np.zeros(0)]
     for item in data.items[:: -(-len(data.items) // LOOKED_AT)]:
-        truth = shrink_truth(data.truth(item), recipe.shrink)
+        with reading(item):
+            truth = shrink_truth(data.truth(item), recipe.shrink)
         found.append(diameters(truth.instances.sizes, truth.ndim))
     every = np.concatenate(found)
     if not len(every) or every.max() <= diameters(np.ones(1), recipe.ndim)[0]:  # points

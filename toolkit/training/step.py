@@ -27,13 +27,6 @@ class TooLarge(OutOfMemory):
     """A step that does not fit into memory; a smaller one may."""
 
 
-def layout(ndim: int) -> torch.memory_format:
-    """How weights and maps lie in memory: channels last, in which convolutions train a quarter faster."""
-    import torch
-
-    return torch.channels_last if ndim == 2 else torch.channels_last_3d
-
-
 def mixed(network: Network, crop: tuple[int, ...], backend: Backend) -> bool:
     """Whether a network may compute in 16 bits, as it does where that is faster unless the result would be wrong.
 

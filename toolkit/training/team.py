@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend, short
+from toolkit.pipeline.modules import lay, layout
 from toolkit.plugins.phases import OWN, Member, Phase
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
-from toolkit.training.step import layout, mixed
+from toolkit.training.step import mixed
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,8 @@ class Team:
         for name, member in members.items():
             lent = start is not None and name == OWN
             module = start.build() if start and lent else package.network(recipe, member)
-            self._modules[name] = module.to(self._device, memory_format=layout(recipe.ndim))  # type: ignore[call-overload]
+            self._modules[name] = module.to(self._device)
+            lay(module)
             if not any(p.requires_grad for p in module.parameters()):
                 kind = type(member.network)
                 raise PluginError("this network has no weights to learn", f"{kind.__module__}.{kind.__name__}.build()",

@@ -13,7 +13,7 @@ from toolkit_cac.loss import CacLoss
 from torch import nn
 
 from toolkit.api import PluginError, Truth
-from toolkit.testing.scenes import blobs
+from toolkit.testing import blobs
 
 SHAPE = (40, 48)
 

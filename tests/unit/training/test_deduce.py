@@ -22,6 +22,7 @@ from toolkit.training import step as steps
 from toolkit.training.deduce import deduce, halved, smaller
 from toolkit.training.footprint import Footprint, footprint
 from toolkit.training.start import fitted, train
+from toolkit.training.team import Team
 from toolkit.values.truth import Truth
 
 CATALOGUE = Catalogue(allow=())
@@ -164,13 +165,13 @@ def test_data_without_objects_are_refused_where_sizes_are_to_be_deduced(tmp_path
 def scarce(monkeypatch: pytest.MonkeyPatch, most: int, error: BaseException) -> None:
     """Training steps have memory for so many voxels."""
 
-    def contiguous(self: torch.Tensor, **about: Any) -> torch.Tensor:
-        if "memory_format" in about and self.numel() > most:
+    def run(self: Team, name: str, voxels: torch.Tensor, *more: Any) -> dict[str, torch.Tensor]:
+        if voxels.numel() > most:
             raise error
-        return original(self, **about)
+        return original(self, name, voxels, *more)
 
-    original = torch.Tensor.contiguous
-    monkeypatch.setattr(torch.Tensor, "contiguous", contiguous)
+    original = Team.__call__
+    monkeypatch.setattr(Team, "__call__", run)
 
 
 @pytest.mark.parametrize(

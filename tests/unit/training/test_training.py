@@ -37,6 +37,7 @@ from toolkit.training.data import Crops
 from toolkit.training.loop import LEAST, affordable, loop
 from toolkit.training.provenance import recipe_of
 from toolkit.training.run import Run
+from toolkit.training.sizes import learnt as learnt_sizes
 from toolkit.training.start import train
 from toolkit.training.step import descend, rate, settle
 from toolkit.training.team import follow
@@ -46,10 +47,10 @@ from toolkit.training.validate import Validation
 STEPS = 9
 
 
-def seeing(recipe: Recipe) -> Recipe:
-    """With the channel that a training on images of one channel stores."""
+def seeing(recipe: Recipe, data: Path) -> Recipe:
+    """With what a training stores: the channel of images of one, the sizes of the objects."""
     learnt = recipe.input.model_copy(update={"learnt": Learnt(channels=(0,), of=1)})
-    return recipe.model_copy(update={"input": learnt})
+    return learnt_sizes(recipe.model_copy(update={"input": learnt}), open_dataset(f"{data}:train"))
 
 
 def recipe(**training: Any) -> Recipe:
@@ -365,7 +366,7 @@ def test_a_folder_is_begun_resumed_and_protected(data: Path, tmp_path: Path) -> 
     out, wanted = tmp_path / "deep" / "run", recipe(steps=2)
     done = train(wanted, data, out, device="cpu", threads=1, owner=None)
     assert (done.progress.step, done.progress.threads) == (2, 1)
-    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted, data), None)
     record = json.loads((out / "training.json").read_text())
     assert (record["train"], record["val"], record["threads"]) == (2, 1, 1)
     with pytest.raises(UsageError, match=r"the output exists: .*; choose another -o, or say --resume"):
@@ -464,7 +465,7 @@ def test_a_run_that_was_tuned_is_resumed_with_the_recipe_that_it_was_begun_with(
     done = train(wanted, data, out, device="cpu", threads=1)
     tuned = wanted.changed(["postprocess.foreground=0.7"], Catalogue(allow=()))
     (out / package.RECIPE).write_text(tuned.dump())
-    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted), None)
+    assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted, data), None)
     again = train(wanted, data, out, device="cpu", resume=True)
     assert again.progress == done.progress
     assert again.score is None  # what was said then is not what the recipe gives now
