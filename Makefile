@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser check lint types contracts bench bench-gpu gpu reproduce minutes auxiliary sparse clean
+.PHONY: venv demo test mutants browser check lint types contracts bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse clean
 
 venv: $(STAMP)
 
@@ -52,6 +52,10 @@ contracts: venv
 
 bench: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q benchmarks
+
+# Memory and time of volumes of up to 1024³: hours, which go on where they were stopped.
+bench-large: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py 128 256 512 1024
 
 # Needs a GPU, torch for CUDA and CuPy; says so in one sentence where there is none.
 bench-gpu: venv

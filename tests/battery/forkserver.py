@@ -66,7 +66,7 @@ class ForkServer:
         self._process.stdin.write(json.dumps(case) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        if answer["code"] == -signal.SIGKILL:
+        if answer["code"] == -signal.SIGKILL and answer["seconds"] >= timeout:
             raise TimeoutError(f"seg {' '.join(arguments)} took longer than {timeout} s")
         return Result(**answer)
 

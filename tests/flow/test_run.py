@@ -30,6 +30,7 @@ from toolkit.cli import main
 from toolkit.errors import StorageError
 from toolkit.files.lock import held
 from toolkit.values.instances import Instances
+from toolkit.values.voxels import Voxels
 
 ROOT = Path(__file__).parents[2]
 
@@ -570,7 +571,7 @@ def test_an_interruption_before_the_first_image_leaves_nothing(model, here: Path
     assert names(here) == ["in"]
 
 
-@pytest.mark.parametrize("what", ["model", "recipe", "inputs", "--no-preview"])
+@pytest.mark.parametrize("what", ["model", "recipe.postprocess.min_size", "inputs", "--no-preview"])
 def test_a_resumed_run_must_be_the_same_run(what: str, model, here: Path, seg, monkeypatch) -> None:
     three(here)
     shutil.copytree(model, here / "mine")
@@ -650,21 +651,22 @@ def test_an_error_of_another_form_says_what_is_kept_and_stays_what_it_is(
 def test_a_plugin_that_fails_on_one_image_is_named_and_the_others_are_done(
     model, here: Path, seg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolkit.builtin.postprocessors.threshold import Threshold
+    from toolkit.builtin.postprocessors import threshold
 
     three(here)
-    settle, calls = Threshold.settle, []
+    parts, calls = threshold.parts, []
 
-    def fail(self: Threshold, *given: Any) -> Any:
-        calls.append(given)
-        return settle(self, *given) if len(calls) != 2 else [][1]
+    def fail(piece: Voxels, values: Any) -> Any:
+        if piece.box.shape == piece.shape:  # a whole image: windows are those of the plan
+            calls.append(piece)
+        return parts(piece, values) if len(calls) != 2 else [][1]
 
-    monkeypatch.setattr(Threshold, "settle", fail)
+    monkeypatch.setattr(threshold, "parts", fail)
     said = seg("in", "--model", model, "-o", "out", "--workers", "1")
     assert said.code == 9
     assert "1 of 3 images could not be used" in said.error
     assert "threshold failed: IndexError: list index out of range" in said.err
-    assert "Threshold.passes, reduce 1" in said.err
+    assert "Threshold.passes, local 1" in said.err
     assert len(list((here / "out").glob("*.labels.tif"))) == 2
 
 

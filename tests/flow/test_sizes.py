@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ import tifffile
 import toolkit
 from tests.models import see_through
 from toolkit.cli import main
-from toolkit.io import read_instances
+from toolkit.io import Found, read_instances
+from toolkit.pipeline import look
+from toolkit.pipeline.shelf import Shelf
+from toolkit.running.one import SIZE, at_size, key
+from toolkit.running.options import Options
+from toolkit.running.workspace import Workspace
+from toolkit.values.image import Image
+from toolkit.values.rescaling import Rescaling
 
 LEARNT = {"low": 8.0, "median": 10.0, "high": 14.0}
 
@@ -81,6 +89,31 @@ def test_blocks_and_workers_change_nothing_of_a_rescaled_image(model: Path, size
         ran(model, "a.tif", "--diameter", size, "--workers", "2", "--block", "40", "-o", "c")
         assert read_instances("c/a.labels.tif") == whole
     assert len(whole) == 25
+
+
+def test_stages_are_of_the_size_that_was_found_when_the_run_began(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite("a.tif", discs())
+    words = ("--block", "40", "--workers", "1")
+    ran(model, "a.tif", *words)
+    stages = ["run", "a.tif", *words, "--model", str(model), "--no-preview", "-o", "b"]
+    assert main([*stages, "--stage", "scale"]) == 0
+    with monkeypatch.context() as nobody:
+        nobody.setattr(look, "_looked", None)
+        assert main([*stages, "--stage", "pieces"]) == 0
+    assert main([*stages, "--resume"]) == 0
+    assert json.loads(Path("b/run.json").read_text())["images"][0]["size"]["by"] == [0.25, 0.25]
+    assert Path("b/a.labels.tif").read_bytes() == Path("a.seg/a.labels.tif").read_bytes()
+
+
+def test_what_was_done_at_one_size_is_not_gone_on_with_at_another(model: Path) -> None:
+    space, one = Workspace(Path("o")), Found(Path("a.tif"), "a")
+    session, image = toolkit.Session(str(model)), Image.from_array(discs())
+    shelf = Shelf(space.shelf(key(one)) / "0", key(one))
+    shelf.save(SIZE, Rescaling((0.5, 0.5), 20.0))
+    assert at_size(space, one, session, image, Options(space.out, diameter="auto")).by == (0.5, 0.5)
+    other = replace(one, rescaling=Rescaling((2.0, 2.0)))
+    assert at_size(space, other, session, image, Options(space.out, diameter="auto")).by == (2.0, 2.0)
+    assert not shelf.folder.exists()
 
 
 def test_a_data_set_is_seen_as_it_is_unless_asked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

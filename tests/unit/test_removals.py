@@ -23,7 +23,10 @@ SAFE = {
     "lock.held: unlink": "the lock that this process holds: same inode; what was no lock was refused",
     "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
     # a run
-    "workspace.Workspace.finish: open": "appends to the journal, in a marked folder without links at its top",
+    "workspace.Workspace.forget: rmtree": "inside the marked folder, under a digest; rmtree follows no links",
+    "journal.Journal.add: open": "appends to a journal in a marked folder; what led out of it by a link was removed",
+    "journal.Journal.mend: truncate": "a journal in a marked folder; what led out of it by a link was removed",
+    "shelf.Shelf.tidy: unlink": "inside the marked folder; what led out of it by a link was removed before",
     "workspace.Workspace.publish: rename ×3": "the output, all of which a run wrote, steps into the work folder or "
     "back; the result's rename replaces nothing but an empty folder",
     "workspace.Workspace.publish: unlink": "the journal in the marked folder, once the result has its name",
@@ -33,12 +36,9 @@ SAFE = {
     "workspace._clear: rename": "to a random name inside the marked folder",
     "workspace._prune: unlink": "inside the marked folder; a link goes, not what it points to",
     "workspace._prune: rmtree": "inside the marked folder; rmtree follows no links",
-    "workspace._mend: truncate": "the journal in the marked folder without links at its top",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
     # what the network said of an image
     "arrays.write: write_bytes": "the draft that `whole.file` made",
-    "pieces.Pieces.save: write_text": "into the temporary folder of the pieces, or the one in a marked work folder",
-    "one._objects: rmtree": "the folder of pieces in the marked work folder, which has this process's number",
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",

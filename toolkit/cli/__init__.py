@@ -9,7 +9,9 @@ that into one line and an exit code. Nothing heavy is imported at module level.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -117,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.platform == "win32":
             raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")
         _check(given)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
         code = app(arguments, prog_name="seg", standalone_mode=False)
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:

@@ -45,6 +45,9 @@ def run(
     axes: Annotated[str | None, typer.Option(help="Axes of the file, such as ZYX or YXC.")] = None,
     voxel_size: Annotated[str | None, typer.Option(help="Micrometres per voxel, (Z,)Y,X.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Let the workers of a dask cluster do it.")
+    ] = None,
     block: Annotated[int | None, typer.Option(min=1, help="Voxels per axis of the pieces that are worked on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
@@ -61,6 +64,11 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
     no_preview: Annotated[bool, typer.Option("--no-preview", help="Write no overlays; else of the first 50.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the plan and stop.")] = False,
+    stage: Annotated[str | None, typer.Option(help="Make one stage alone, as a job of a cluster.")] = None,
+    only_blocks: Annotated[
+        str | None, typer.Option(metavar="I:J", help="Of a --stage, only these windows or blocks.")
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="With --dry-run, print a script of jobs.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a run of hours.")] = False,
     as_json: console.Json = False,
 ) -> None:
@@ -90,6 +98,10 @@ def run(
         axes=axes,
         voxel_size=_numbers(voxel_size),
         workers=workers,
+        scheduler=scheduler,
+        stage=stage,
+        only=_range(only_blocks, stage),
+        slurm=slurm,
         block=block,
         resume=resume,
         overwrite=overwrite,
@@ -106,6 +118,15 @@ def run(
     if not wish.inputs:
         raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
     execute(wish, catalogue(context), as_json)
+
+
+def _range(text: str | None, stage: str | None) -> range | None:
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if stage is None or not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise UsageError("these are no blocks of a stage", f"--only-blocks {text}", "such as --stage pieces 0:64")
+    return range(int(first), int(last))
 
 
 def _features(text: str | None) -> tuple[str, ...]:

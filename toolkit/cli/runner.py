@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -28,7 +29,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
-    if not wish.dry_run:
+    if not wish.dry_run and wish.stage is None:
         writable(out, wish.overwrite)
     asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
     Diameter.parse(asked)
@@ -54,6 +55,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
         wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
+        wish.scheduler,
     )  # fmt: skip
     screen = console.progress()
     screen.print(
@@ -64,6 +66,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)
+    if wish.stage is not None:
+        from toolkit.running.array import make
+
+        count = make(found, bench, options, wish.stage, wish.only)
+        screen.print(f"done   stage {wish.stage}, which has {count} parts")
+        return {"stage": wish.stage, "parts": count}
     with screen.status("plan"):
         ahead = plan(found, bench, options)
     room = peak() + available() / 2**30
@@ -75,14 +83,22 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         screen.print("size   seen as it is, as every data set that has splits (--diameter auto)")
     images = f"{ahead.images} images, each " if ahead.images > 1 else ""
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
+    windows = f" of {ahead.windows} windows" if ahead.windows > 1 else ""
+    disk = f", {ahead.disk:.1f} GB of disk" if ahead.disk >= 0.1 else ""
     screen.print(
-        f"plan   {images}{blocks}, about {ahead.gigabytes:.1f} GB, about {_duration(ahead.seconds)} "
-        f"on {backend.device}, {session.engine}"
-    )
+        f"plan   {images}{blocks}{windows}, about {ahead.gigabytes:.1f} GB{disk}, about {_duration(ahead.seconds)} on "
+        f"{backend.device}, {session.engine}", soft_wrap=True,
+    )  # fmt: skip
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)
     if looked.skipped:
         screen.print(f"note   {len(looked.skipped)} skipped: {named(looked.skipped)}", markup=False)
+    if wish.dry_run and wish.slurm:
+        from toolkit.running.array import script
+
+        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--slurm")]
+        sys.stdout.write(script(words, session, ahead))
+        return asdict(ahead)
     if wish.dry_run:
         if as_json:
             console.document(asdict(ahead))

@@ -32,6 +32,10 @@ class Wish:
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0
+    scheduler: str | None = None
+    stage: str | None = None
+    only: range | None = None
+    slurm: bool = False
     block: int | None = None
     resume: bool = False
     overwrite: bool = False

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.files import whole as files
+from toolkit.files.failpoint import failpoint
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
@@ -47,7 +49,7 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
 
 def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], prefix: str = "") -> T:
     """The dataclass `cls` of which `flat` gave these."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name, kind = f"{prefix}{field.name}", hints[field.name]
@@ -63,13 +65,16 @@ def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, 
 
 
 def write(path: Path, value: Any) -> str:
-    """Write a dataclass; the file is there as a whole or not at all. Returns its sha256."""
+    """Write a dataclass; the file is there as a whole or not at all, though not synced. Returns its sha256."""
     from safetensors.numpy import save
 
     arrays, about = flat(value)
     data = save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, {ABOUT: json.dumps(about)})
-    with files.file(path) as draft:
+    with files.file(path, lasting=False) as draft:
+        failpoint("part.before")
         draft.write_bytes(data)
+        failpoint("part.written")
+    failpoint("part.named")
     return hashlib.sha256(data).hexdigest()
 
 
@@ -86,6 +91,11 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
     with safe_open(path, framework="numpy") as file:
         yield file, json.loads(file.metadata()[ABOUT])
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _plain(item: Any) -> bool:

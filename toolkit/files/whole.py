@@ -29,22 +29,25 @@ def replaceable(path: Path) -> None:
 
 
 @contextmanager
-def file(path: Path) -> Iterator[Path]:
+def file(path: Path, lasting: bool = True) -> Iterator[Path]:
     """An empty file to write to, which is synced and becomes `path` if the context ends well, and else is gone.
 
-    Raises `UsageError` if a link, a folder or a device is at `path`; an older file is replaced.
+    Not `lasting`: it is not synced, so a crash of the machine, not of the process, may take or spoil it. Raises
+    `UsageError` if a link, a folder or a device is at `path`; an older file is replaced.
     """
     replaceable(path)
     made = path.with_name(draft())
     os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield made
-        sync(made)
+        if lasting:
+            sync(made)
         made.replace(path)
     except BaseException:
         made.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if lasting:
+        sync(path.parent)
 
 
 @contextmanager

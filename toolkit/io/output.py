@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import StorageError, UsageError
 from toolkit.files import whole
+from toolkit.files.failpoint import failpoint
 from toolkit.values.frames import frame
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -69,7 +70,9 @@ def _write_all(
     series = len(instances.shape) > image.ndim
     axes = "T" * series + image.axes[1:]
     write_tiff(made[0], instances, size, axes)
+    failpoint("output.made")
     write_zarr(made[1], instances, size, axes)
+    failpoint("output.made")
     for name, table in tables.items():
         if table is not None:
             from toolkit.io.table import write_csv
@@ -104,4 +107,5 @@ def _publish(path: Path, folder: Path) -> Path:
     if target.is_dir():
         # A folder cannot be replaced in one step: the old one steps aside into the scratch folder and goes with it.
         target.replace(path.with_name(f"old {path.name}"))
+    failpoint("output.named")
     return path.replace(target)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from toolkit import io
-from toolkit.errors import ModelError, PluginError, UsageError
-from toolkit.files import arrays, plain_yaml
+from toolkit.errors import ModelError, UsageError
+from toolkit.files import plain_yaml
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose
-from toolkit.pipeline.passes import Work, local
-from toolkit.pipeline.pieces import Pieces, Stored, store
-from toolkit.pipeline.session import Prepared, Session
-from toolkit.pipeline.workers import tools
+from toolkit.pipeline.passes import Work, store
+from toolkit.pipeline.pieces import Pieces, Stored
+from toolkit.pipeline.session import Prepared, Session, Share
+from toolkit.pipeline.tools import tools
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import resolve
@@ -106,27 +104,13 @@ class Bench:
         return self._pieces[1]
 
 
-def pieces_elsewhere(source: Source, scale: Scale, folder: str, numbers: Sequence[int]) -> list[Stored]:
-    """`Session.kept` of some windows, stored in `folder`."""
+def pieces_elsewhere(source: Source, scale: Scale, folder: str, share: Share) -> list[Stored]:
+    """`Session.stored` of some windows."""
     bench: Bench = tools()
-    kept = bench.session.kept(bench.prepared(source, scale), numbers)
-    return [
-        store(piece, Path(folder), number, bench.session.backend) for number, piece in zip(numbers, kept, strict=True)
-    ]
+    return bench.session.stored(bench.prepared(source, scale), Path(folder), share)
 
 
-def block_elsewhere(folder: str, work: Work) -> Path:
-    """The file of a fragment, made by `local` of the pieces that were saved in `folder`."""
-    number, _, block = work
+def block_elsewhere(folder: str, work: Work) -> str:
+    """`passes.store` of a block of the pieces that were saved in `folder`."""
     bench: Bench = tools()
-    postprocess, pieces = bench.session.model.recipe.postprocess, bench.pieces(folder)
-    fragment: Any = local(postprocess, pieces, False, work)
-    path = pieces.folder / f"pass-{number}.block-{block.index}.fragment"
-    try:
-        arrays.write(path, fragment)
-    except TypeError as error:
-        raise PluginError(
-            f"a fragment of post-processor {postprocess.kind} cannot be written", str(error),
-            "make it a frozen dataclass of arrays, see Pass",
-        ) from error  # fmt: skip
-    return path
+    return store(bench.session.model.recipe.postprocess, bench.pieces(folder), work)

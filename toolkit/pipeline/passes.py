@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from toolkit.errors import PluginError
 from toolkit.files import arrays
+from toolkit.files.failpoint import failpoint
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.heard import each
+from toolkit.pipeline.heard import each, tell
 from toolkit.pipeline.pieces import Pieces
+from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins import seams
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Block
+from toolkit.values.tiles import Block, Box
 
-Work = tuple[int, Any, Block]
-"""Number of a pass, the part of the state that a block needs, the block."""
+
+@dataclass(frozen=True)
+class Work:
+    """A block in pass `number`, with the part of the state that it needs."""
+
+    number: int
+    state: Any
+    block: Block
+
+    @property
+    def stage(self) -> str:
+        return f"pass-{self.number + 1}"
+
+    @property
+    def file(self) -> str:
+        """Name of its fragment, which says where it is: blocks of another size have other names."""
+        start, stop = ("-".join(map(str, corner)) for corner in (self.block.core.start, self.block.core.stop))
+        return f"{self.stage}.{start}.{stop}"
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{a}:{b}" for a, b in zip(self.block.core.start, self.block.core.stop, strict=True))
+        return f"block {self.block.index} [{where}] in pass {self.number + 1}"
+
+
+class Again:
+    """Values that are made when they are asked for, and as often, each told as a part of `stage`: no two of them need
+    be in memory."""
+
+    def __init__(self, stage: str, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
+        self._stage, self._make, self._of = stage, make, of
+
+    def __iter__(self) -> Iterator[Any]:
+        return each(self._stage, map(self._make, self._of), len(self._of))
+
+
+Remote = Callable[[Work], str]
+"""Does the work of a block somewhere, leaves its fragment in the folder of the pieces and gives the file's sha256."""
 
 
 def keep(
@@ -39,39 +77,107 @@ def sweep(
     blocks: Sequence[Block],
     *,
     loose: bool = False,
+    shelf: Shelf | None = None,
     run: Map = serial,
-    remote: Callable[[Work], Path] | None = None,
+    remote: Remote | None = None,
 ) -> Instances:
     """All passes over all blocks of an image. `loose`: the pieces are, and are cut as they are read.
 
-    `remote(work)` does the work of a block elsewhere and gives the file of its fragment; the default is `local` in this
-    process. Raises `PluginError` if
-    what comes out at the end are no instances of the image.
+    With a `shelf`, what is done of it is not done again, and fragments are files. `remote` does the work of a block
+    elsewhere; the default is `local` in this process. Raises `PluginError` if what comes out at the end are no
+    instances of the image.
     """
-    here = partial(local, postprocess, pieces, loose)
     state: Any = None
-    for number, step in enumerate(postprocess.passes()):
-        work = ((number, _window(state, postprocess, pieces, block), block) for block in blocks)
-        if step.gathers or remote is None:
-            fragments = serial(here, work)
+    steps = postprocess.passes()
+    for number, step in enumerate(steps):
+        saved = f"reduce-{number + 1}"
+        if shelf is not None and step.state is not None and saved in shelf.known(saved):
+            state = shelf.load(saved, step.state)
+            continue
+        work, here = work_of(number, state, postprocess, pieces, blocks), partial(local, postprocess, pieces, loose)
+        if step.gathers:
+            fragments: Iterable[Any] = Again(
+                said(postprocess, number), here,
+                [Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)],
+            )  # fmt: skip
+        elif shelf is None:
+            fragments = list(each(said(postprocess, number), map(here, work), len(blocks)))
         else:
-            fragments = (arrays.read(path, step.fragment) for path in run(remote, work))
-        with seams.calling(postprocess, f"passes, reduce {number + 1}"):
-            fragments = each(f"pass {number + 1} of {len(postprocess.passes())}", fragments, len(blocks))
-            state = step.reduce(fragments, state, pieces.backend)
-    last = f"passes, reduce {len(postprocess.passes())}"
-    return seams.instances(state, pieces.shape, postprocess, last)
+            fragments = shelved(postprocess, pieces, number, work, len(blocks), shelf, run, remote)
+        state = reduced(postprocess, number, fragments, state, pieces.backend)
+        if shelf is not None and step.state is not None:
+            shelf.save(saved, state)
+    return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
+
+
+def said(postprocess: PostProcessor, number: int) -> str:
+    """What a pass is called where it is told how far it is."""
+    return f"pass {number + 1} of {len(postprocess.passes())}"
+
+
+def reduced(postprocess: PostProcessor, number: int, fragments: Iterable[Any], state: Any, backend: Backend) -> Any:
+    """The state after a pass."""
+    with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+        failpoint("reduce.before")
+        return postprocess.passes()[number].reduce(fragments, state, backend)
+
+
+def work_of(
+    number: int, state: Any, postprocess: PostProcessor, pieces: Pieces, blocks: Sequence[Block]
+) -> Iterator[Work]:
+    """What is to be done in a pass."""
+    for block in blocks:
+        part = None if state is None else state.window(_outer(postprocess, pieces, block))
+        yield Work(number, part, block)
+
+
+def shelved(
+    postprocess: PostProcessor,
+    pieces: Pieces,
+    number: int,
+    work: Iterable[Work],
+    total: int,
+    shelf: Shelf,
+    run: Map = serial,
+    remote: Remote | None = None,
+) -> Iterable[Any]:
+    """The fragments of a pass, of which `work` are `total`: those that are not on the shelf are made first, each is
+    read when it is asked for."""
+    kind, stage, files, todo = postprocess.passes()[number].fragment, said(postprocess, number), [], []
+
+    def missing() -> Iterator[Work]:
+        for one in work:
+            files.append(one.file)
+            if one.file not in shelf.known(one.stage):
+                todo.append((one.stage, one.file))
+                yield one
+
+    for done, sha256 in enumerate(run(remote or partial(store, postprocess, pieces), missing())):
+        shelf.add(*todo[done], sha256)
+        tell(stage, done + 1 + len(files) - len(todo), total)
+    return Again(stage, lambda file: arrays.read(shelf.folder / file, kind), files)
 
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:
     """Fragment of one block in one pass."""
-    number, part, block = work
-    piece = pieces.read(block.core.grow(postprocess.halo(len(pieces.shape)), within=pieces.shape), block.core)
-    with seams.calling(postprocess, f"passes, local {number + 1}"):
-        return postprocess.passes()[number].local(postprocess.cut(piece) if loose else piece, part, pieces.backend)
+    piece = pieces.read(_outer(postprocess, pieces, work.block), work.block.core)
+    with seams.calling(postprocess, f"passes, local {work.number + 1}"):
+        step = postprocess.passes()[work.number]
+        return step.local(postprocess.cut(piece) if loose else piece, work.state, pieces.backend)
 
 
-def _window(state: Any, postprocess: PostProcessor, pieces: Pieces, block: Block) -> Any:
-    if state is None:
-        return None
-    return state.window(block.core.grow(postprocess.halo(len(pieces.shape)), within=pieces.shape))
+def store(postprocess: PostProcessor, pieces: Pieces, work: Work) -> str:
+    """`local`, left in the folder of the pieces; gives the sha256 of the file."""
+    fragment = local(postprocess, pieces, False, work)
+    try:
+        with writing(pieces.folder):
+            return arrays.write(pieces.folder / work.file, fragment)
+    except TypeError as error:
+        raise PluginError(
+            f"a fragment of post-processor {postprocess.kind} cannot be written", str(error),
+            "make it a frozen dataclass of arrays, see Pass",
+        ) from error  # fmt: skip
+
+
+def _outer(postprocess: PostProcessor, pieces: Pieces, block: Block) -> Box:
+    return block.core.grow(postprocess.halo(len(pieces.shape)), within=pieces.shape)

@@ -13,10 +13,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from toolkit.errors import StorageError
-from toolkit.files import arrays
+from toolkit.files import arrays, whole
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
 from toolkit.pipeline.heard import tell
+from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.piece import Piece
@@ -25,6 +26,7 @@ from toolkit.values.tiles import Box, Lattice
 from toolkit.values.voxels import Voxels
 
 INDEX = "index.json"
+STAGE = "pieces"
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ class Pieces:
             "origin": [origin.shape, origin.shrink, origin.constant, origin.loose, origin.by],
             "stored": [[p.dense, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
         }
-        path = self.folder / INDEX
-        path.write_text(json.dumps(about), encoding="utf8")
+        with writing(self.folder):
+            whole.text(self.folder / INDEX, json.dumps(about))
         return self.folder
 
     @classmethod
@@ -124,13 +126,29 @@ class Pieces:
         origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose, tuple(by))
         found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
         for number, (dense, sha256) in enumerate(about["stored"]):
-            found.put(number, Stored(str(folder / f"{number}.piece"), dense, sha256))
+            found.put(number, Stored(str(folder / file_of(number)), dense, sha256))
         return found
 
     def put(self, number: int, stored: Stored) -> None:
         """Take over the piece of window `number` that another process has stored in `folder`."""
         self._held[number] = stored
         tell("windows", len(self._held), len(self.windows))
+
+    def take(self, shelf: Shelf) -> list[int]:
+        """Take over what is on a shelf, whose digests were compared; gives the numbers of the windows that are not."""
+        known = shelf.known(STAGE)
+        for number in range(len(self.windows)):
+            if (sha256 := known.get(file_of(number))) is not None:
+                path = self.folder / file_of(number)
+                with arrays.opened(path) as (_, about):
+                    dense = "heads" in about
+                self.put(number, Stored(str(path), dense, sha256))
+                self._sound.add(str(path))
+        return self.missing()
+
+    def missing(self) -> list[int]:
+        """The windows of which nothing is kept."""
+        return [number for number in range(len(self.windows)) if number not in self._held]
 
     def read(self, outer: Box, core: Box) -> Piece:
         """The pieces in `outer`, joined; `core` is what the block that reads them answers for. Read-only."""
@@ -160,8 +178,8 @@ class Pieces:
     def _fits(self, piece: Piece) -> bool:
         if isinstance(piece, Prediction):
             # All of them or none: the windows of an image are of one size.
-            whole = piece.nbytes // max(1, piece.box.size) * prod(self.shape)
-            return self._canvas is not None or whole <= self._room
+            all_of_them = piece.nbytes // max(1, piece.box.size) * prod(self.shape)
+            return self._canvas is not None or all_of_them <= self._room
         # Without room not even an empty piece stays, so that all of them can be opened elsewhere.
         return self._room > 0 and self._bytes + piece.nbytes <= self._room
 
@@ -170,28 +188,26 @@ class Pieces:
         if self._canvas is None:
             xp = self.backend.xp
             heads = {n: xp.zeros((len(head), *self.shape), xp.float32) for n, head in piece.heads.items()}
-            whole = Box.whole(self.shape)
-            self._canvas = Prediction(heads, whole, whole, self.shape, piece.voxel_size)
+            box = Box.whole(self.shape)
+            self._canvas = Prediction(heads, box, box, self.shape, piece.voxel_size)
         there = self._canvas.crop(piece.box)
         for name, head in there.heads.items():
             head[...] = piece.heads[name]
         return there
 
 
+def file_of(number: int) -> str:
+    """Name of the file of a piece."""
+    return f"{number}.piece"
+
+
 def store(piece: Piece, folder: Path, number: int, backend: Backend) -> Stored:
     """Write the piece of window `number`; raises `StorageError` if there is no room for it."""
-    path = folder / f"{number}.piece"
+    path = folder / file_of(number)
     if isinstance(piece, Prediction):
         piece = replace(piece, heads={name: backend.to_numpy(head) for name, head in piece.heads.items()})
-    try:
+    with writing(folder):
         return Stored(str(path), isinstance(piece, Prediction), arrays.write(path, piece))
-    except OSError as error:
-        left = shutil.disk_usage(path.parent).free
-        raise StorageError(
-            "cannot keep what the network said",
-            f"{path.parent} ({error.strerror or error})",
-            f"{left / 2**30:.1f} GiB are free there: free space, or choose another -o",
-        ) from error
 
 
 def load(stored: Stored, box: Box, sound: set[str], backend: Backend) -> Piece:

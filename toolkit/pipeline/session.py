@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from toolkit.errors import InputError, UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose, placed
 from toolkit.pipeline.passes import keep, sweep
-from toolkit.pipeline.pieces import Origin, Pieces, Stored
+from toolkit.pipeline.pieces import STAGE, Origin, Pieces, Stored, file_of, store
 from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
@@ -27,6 +28,19 @@ from toolkit.steps.shrink import enlarge, shrink, shrunk
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import Lattice, blocks
+
+SHARE = (8, 16)
+"""Windows that a worker is asked for at once, on a CPU and on a GPU."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some windows of an image, by number."""
+
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"windows {self.numbers[0]} to {self.numbers[-1]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,27 +133,42 @@ class Session:
         folder: Path | None = None,
         loose: bool = False,
         room: int | None = None,
+        shelf: Shelf | None = None,
         run: Map = serial,
-        remote: Callable[[Sequence[int]], Sequence[Stored]] | None = None,
-        share: int = 8,
+        remote: Callable[[Share], Sequence[Stored]] | None = None,
+        only: range | None = None,
     ) -> Pieces:
-        """The stage `pieces`: every window is predicted once. `remote(numbers)` does that elsewhere for `share` windows
-        at a time, and stores the pieces in `folder`."""
+        """The stage `pieces`: every window is predicted once.
+
+        With a `shelf` all pieces are its files, and those that it has are not made again; `remote(share)` makes those
+        of some windows elsewhere. `only`: no other windows.
+        """
         recipe = self.model.recipe
         origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose, prepared.by)
+        if shelf is not None:
+            folder, room = shelf.folder, 0
         found = Pieces(self.lattice(prepared), self.backend, origin, folder, room)
         if origin.constant:
             return found
-        if remote is None:
+        if shelf is None:
             for number, piece in enumerate(self.kept(prepared, range(len(found.windows)), loose)):
                 found.add(number, piece)
             return found
-        shares = [range(a, min(a + share, len(found.windows))) for a in range(0, len(found.windows), share)]
-        found.folder  # noqa: B018  (made before anybody writes there)
-        for numbers, stored in zip(shares, run(remote, shares), strict=True):
-            for number, one in zip(numbers, stored, strict=True):
+        with writing(shelf.folder):
+            found.folder  # noqa: B018  (made before anybody writes there)
+        todo = [number for number in found.take(shelf) if only is None or number in only]
+        size, remote = SHARE[self.backend.on_gpu], remote or partial(self.stored, prepared, shelf.folder)
+        shares = [Share(tuple(todo[a : a + size])) for a in range(0, len(todo), size)]
+        for share, stored in zip(shares, run(remote, shares), strict=True):
+            for number, one in zip(share.numbers, stored, strict=True):
                 found.put(number, one)
+                shelf.add(STAGE, file_of(number), one.sha256)
         return found
+
+    def stored(self, prepared: Prepared, folder: Path, share: Share) -> list[Stored]:
+        """`kept` of some windows, as files in `folder`."""
+        kept = self.kept(prepared, share.numbers)
+        return [store(piece, folder, n, self.backend) for n, piece in zip(share.numbers, kept, strict=True)]
 
     def kept(self, prepared: Prepared, numbers: Sequence[int], loose: bool = False) -> Any:
         """An iterator of the pieces of some windows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from toolkit.gpu.backend import Backend
@@ -27,6 +27,9 @@ class Gathering(PostProcessor):
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         """The objects of the whole image, from what was kept of it."""
 
+    def holds(self) -> float:
+        return 45
+
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         box = Box.whole(prediction.box.shape)
         whole = Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size)
@@ -36,8 +39,8 @@ class Gathering(PostProcessor):
         def local(piece: Voxels, state: None, backend: Backend) -> Voxels:
             return piece
 
-        def reduce(parts: Iterator[Voxels], state: None, backend: Backend) -> Instances:
-            return self.settle(Voxels.join(list(parts)), backend)
+        def reduce(parts: Iterable[Voxels], state: None, backend: Backend) -> Instances:
+            return self.settle(Voxels.join(parts), backend)
 
         return (Pass(local, reduce, Voxels, gathers=True),)
 

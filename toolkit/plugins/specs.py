@@ -153,19 +153,22 @@ class Pass:
     """One sweep over all blocks.
 
     `local(piece, state, backend) -> fragment` runs in a worker on the pieces of one block and its halo, joined;
-    `reduce(fragments, state, backend) -> state` gets an iterator of the fragments of all blocks, in raster order, each
-    made or read when it is asked for. The last reduce gives `Instances`. A `state` that is not None has `window(box)`:
-    the part that a block needs, where `box` is the block with its halo; it is cut before it is sent.
+    `reduce(fragments, state, backend) -> state` gets an iterable of the fragments of all blocks, in raster order, each
+    read when it is asked for; it may be gone through again. The last reduce gives `Instances`. A `state` that is not
+    None has `window(box)`: the part that a block needs, where `box` is the block with its halo; it is cut before it is
+    sent.
 
     Fragments and states are frozen dataclasses of arrays, mappings of names to arrays, numbers, texts, tuples of these,
-    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments.
+    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments,
+    `state` that of what `reduce` gives: where it is named, a run that was stopped does not reduce again.
     """
 
     local: Callable[[Any, Any, Backend], Any]
-    reduce: Callable[[Iterator[Any], Any, Backend], Any]
+    reduce: Callable[[Any, Any, Backend], Any]
     fragment: type[Any]
     gathers: bool = False
-    """`local` only hands its piece on: no other process is asked for it."""
+    """`local` only hands its piece on: no other process does it, and `reduce` gets the pieces of the windows."""
+    state: type[Any] | None = None
 
 
 class PostProcessor(Spec):
@@ -208,6 +211,11 @@ class PostProcessor(Spec):
         own."""
         search, own = self.tunable()[name], float(getattr(self, name))
         return max(own, search.high) if up else min(own, search.low)
+
+    def holds(self) -> float:
+        """Bytes that the reduces hold at once for each voxel that is kept, beside its piece where a pass gathers: what
+        the plan of a run says of memory."""
+        return 0
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         """Raise `ValueError` if these heads are not what this post-processor reads."""

@@ -17,15 +17,24 @@ SMALLEST = 256
 
 def fewer(ahead: Plan, room: float) -> Plan:
     """The plan with as many processes as the memory has `room` for, in GiB; one at least."""
-    processes = max(1, min(ahead.processes, int(room / ahead.each)))
+    shared = ahead.gigabytes - ahead.processes * ahead.each
+    each = ahead.each + (shared / ahead.processes if ahead.images > 1 else 0)
+    once = 0 if ahead.images > 1 else shared
+    processes = max(1, min(ahead.processes, int((room - once) / each)))
     return replace(ahead, processes=processes, seconds=ahead.seconds * ahead.processes / processes,
-                   gigabytes=processes * ahead.each)  # fmt: skip
+                   gigabytes=once + processes * each)  # fmt: skip
 
 
 def affordable(ahead: Plan, room: float, out: Path) -> None:
     """Raise `OutOfMemory` if the plan takes more memory than there is `room` for, in GiB, and `StorageError` if the
     disk of `out` has not what its results take."""
     if ahead.gigabytes > room:
+        if ahead.processes == 1 and ahead.reduced > room / 2:
+            raise OutOfMemory(
+                "the method holds more of the image at once than there is memory",
+                f"about {ahead.gigabytes:.1f} GB, and {room:.1f} GB are free",
+                "choose postprocess.kind=threshold, which does not, or a smaller image",
+            )
         block = SMALLEST
         while ahead.each * (2 * block / ahead.block) ** ahead.ndim * ahead.processes < room:
             block *= 2

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,22 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.io import Found
+from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.heard import tell
 from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Prepared, Session, returned
-from toolkit.pipeline.workers import tools, workers
+from toolkit.pipeline.shelf import Shelf
+from toolkit.pipeline.tools import tools
+from toolkit.pipeline.workers import Map, serial, workers
+from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
-from toolkit.running.record import stamp
+from toolkit.running.record import stamp, versions
 from toolkit.running.seen import nothing
+from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
@@ -34,12 +39,20 @@ from toolkit.steps.within import box, within
 from toolkit.values.frames import stack
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import blocks
+from toolkit.values.rescaling import Rescaling
+from toolkit.values.tiles import Block, blocks
 
 LONGEST = 220
 """Bytes of a name to which endings are added; file systems take 255."""
+FEW = 8
+"""What is done of an image of no more windows is not worth keeping."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
+BLOCK = 400
+"""Voxels per axis of a block."""
+SCALE = "scale"
+SIZE = "size"
+"""Stages of a shelf."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +76,14 @@ class Done:
     """Exit code of the error."""
 
 
-def one_image(model: Model, options: Options, folder: str, processes: int, found: Found) -> Done:
-    """Segment, measure and write one image; an input that cannot be used gives its sentence."""
+def one_image(model: Model, options: Options, space: Workspace, processes: int, found: Found) -> Done:
+    """Segment, measure and write one image; an input that cannot be used gives its sentence.
+
+    What was done of it before is on its shelf in `space` and is not done again.
+    """
     began = time.perf_counter()
     bench: Bench = tools()
-    session = bench.session
-    # Each process works on one image at a time; what it keeps of it is gone with it.
-    pieces = Path(folder).parent / f"pieces-{os.getpid()}"
+    session, folder = bench.session, space.work
     try:
         if len(os.fsencode(found.stem)) > LONGEST:
             raise InputError("the name of this image is too long for those of its results", found.path, "rename it")
@@ -80,14 +94,16 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         parts: list[Instances] = []
         tables: list[Table] = []
         scale: Scale | None = None
-        sized = found.rescaling or rescaling(session, frames[0], Diameter.parse(options.diameter))
+        sized = at_size(space, found, session, frames[0], options)
         vanished = 0
         for number, original in enumerate(frames):
             at = replace(where, frame=number, by=sized.by)
             tell("scale")
-            here = bench.prepared(at, scale, original)
+            shelf = Shelf(space.shelf(key(found)) / str(number), key(found))
+            shelf.tidy()
+            here = bench.prepared(at, scale or shelf.load(SCALE, Scale), original)
             scale = here.scale if session.model.recipe.normalise.together else None
-            objects, lost = _objects(session, model, at, here, options, processes, pieces)
+            objects, lost = _objects(session, model, at, here, sized, options, processes, shelf)
             vanished += lost
             objects = objects.select(objects.scores >= options.min_score) if options.min_score else objects
             tell("measure")
@@ -98,8 +114,10 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
+        if stamp(found.path) != where.stamp:
+            raise InputError("the image changed while it was read", found.path, "run again when it is whole")
         tell("write")
-        files = io.write(Path(folder) / found.folder, found.stem, instances, frames[0], table, preview, points,
+        files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet)  # fmt: skip
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
@@ -124,22 +142,68 @@ def one_image(model: Model, options: Options, folder: str, processes: int, found
 
 
 def _objects(
-    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, pieces: Path
+    session: Session,
+    model: Model,
+    where: Source,
+    here: Prepared,
+    sized: Rescaling,
+    options: Options,
+    processes: int,
+    shelf: Shelf,
 ) -> tuple[Instances, int]:
     """The objects, and how many vanish at the resolution of the image."""
-    lattice = session.lattice(here)
-    many = len(blocks(lattice, options.block)) > 1 or sum(1 for _ in lattice.windows()) >= MANY
-    try:
-        if processes > 1 and many:
-            kept, found = _by_processes(session, model, where, here, options, processes, pieces)
-        else:
-            kept = session.pieces(here, folder=pieces)
-            found = session.found(kept, session.model.recipe.postprocess, options.block)
-        assert kept.origin is not None, "a session makes pieces with their origin"
-        objects = returned(found, kept.origin)
-        return objects, len(found) - len(objects)
-    finally:
-        shutil.rmtree(pieces, ignore_errors=True)
+    lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
+    work, windows = blocks(lattice, usual(options.block, postprocess)), sum(1 for _ in lattice.windows())
+    if here.scale.constant or (len(work) == 1 and windows <= FEW):
+        kept = session.pieces(here)
+        found = session.found(kept, postprocess)
+    else:
+        for stage, value in ((SIZE, sized), (SCALE, here.scale)):
+            if stage not in shelf.known(stage):
+                shelf.save(stage, value)
+        across = options.scheduler or (processes > 1 and (len(work) > 1 or windows >= MANY))
+        kept, found = _shelved(session, model, where, here, options, processes if across else 1, shelf, work)
+    assert kept.origin is not None, "a session makes pieces with their origin"
+    objects = returned(found, kept.origin)
+    return objects, len(found) - len(objects)
+
+
+def _shelved(
+    session: Session,
+    model: Model,
+    where: Source,
+    here: Prepared,
+    options: Options,
+    processes: int,
+    shelf: Shelf,
+    work: Sequence[Block],
+) -> tuple[Pieces, Instances]:
+    """The pieces of one image on its shelf, and the objects in what the network saw."""
+    with ExitStack() as stack:
+        run: Map = serial
+        remotes: dict[str, Any] = {}
+        if options.scheduler or processes > 1:
+            make = partial(Bench.of, model)
+            elsewhere = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
+            run = stack.enter_context(elsewhere)
+            remotes = {
+                "pieces": partial(pieces_elsewhere, where, here.scale, str(shelf.folder)),
+                "blocks": partial(block_elsewhere, str(shelf.folder)),
+            }
+        kept = session.pieces(here, shelf=shelf, run=run, remote=remotes.get("pieces"))
+        kept.save()
+        return kept, sweep(
+            session.model.recipe.postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks")
+        )
+
+
+def at_size(space: Workspace, found: Found, session: Session, image: Image, options: Options) -> Rescaling:
+    """At what size an image is seen. What was done of it at another size is of no use and goes."""
+    before = Shelf(space.shelf(key(found)) / "0", key(found)).load(SIZE, Rescaling)
+    sized = found.rescaling or before or rescaling(session, image, Diameter.parse(options.diameter))
+    if before not in (None, sized):
+        space.forget(key(found))
+    return sized
 
 
 def _part(objects: Instances, options: Options, image: Image) -> tuple[Instances, NDArray[np.bool_]]:
@@ -152,18 +216,15 @@ def _part(objects: Instances, options: Options, image: Image) -> tuple[Instances
     return within(objects, roi, mask)
 
 
-def _by_processes(
-    session: Session, model: Model, where: Source, here: Prepared, options: Options, processes: int, folder: Path
-) -> tuple[Pieces, Instances]:
-    """The pieces of one image and the objects in what the network saw; all pieces are there before the first pass."""
-    with workers(processes, partial(Bench.of, model)) as run:
-        remote = partial(pieces_elsewhere, where, here.scale, str(folder))
-        kept = session.pieces(here, folder=folder, run=run, remote=remote)
-        if here.scale.constant:
-            return kept, Instances.empty(kept.shape)
-        kept.save()
-        work, postprocess = blocks(kept.lattice, options.block), session.model.recipe.postprocess
-        return kept, sweep(postprocess, kept, work, run=run, remote=partial(block_elsewhere, str(folder)))
+def usual(block: int | None, postprocess: PostProcessor) -> int | None:
+    """Voxels per axis of a block: if the user does not say, as many as memory holds easily, where blocks change
+    nothing."""
+    return block or (BLOCK if postprocess.exact else None)
+
+
+def key(found: Found) -> str:
+    """The name of an image in a run."""
+    return str(found.folder / found.stem)
 
 
 def source(found: Found, options: Options) -> Source:

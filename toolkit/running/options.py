@@ -17,7 +17,8 @@ DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict"
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. `block`: voxels per axis of a block, or None for one; `workers`: processes."""
+    """How to run. `block`: voxels per axis of a block, or None for what suits the method; `workers`: processes;
+    `scheduler`: address of a dask cluster that works instead of them."""
 
     out: Path
     axes: str | None = None
@@ -37,6 +38,7 @@ class Options:
     """What `steps.within.spans` takes."""
     mask: str | None = None
     """A label image."""
+    scheduler: str | None = None
 
     @property
     def parted(self) -> bool:

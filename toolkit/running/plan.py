@@ -8,18 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.look import rescaling
-from toolkit.running.one import MANY, source
+from toolkit.pipeline.session import Prepared, Session
+from toolkit.plugins import seams
+from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
+from toolkit.values.piece import Piece
 from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
+from toolkit.values.voxels import Voxels
 
 STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
@@ -28,8 +33,9 @@ CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on one window of the first image. `gigabytes` are those of all `processes`, `disk`
-    those of the results; `block` is the longest side of a block in voxels."""
+    """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes`, of
+    which one more takes `each` and what all blocks are reduced to takes `reduced`; `disk` those of the results and of
+    what is kept until then; `block` is the longest side of a block in voxels."""
 
     images: int
     blocks: int
@@ -45,6 +51,7 @@ class Plan:
     """Where the first image is, and at what size it is seen."""
     processes: int = 1
     each: float = 0.0
+    reduced: float = 0.0
     disk: float = 0.0
     block: int = 1
     ndim: int = 2
@@ -72,25 +79,26 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     sized = one.rescaling or rescaling(session, original, Diameter.parse(options.diameter))
     here = bench.prepared(replace(where, by=sized.by), None, original)
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
-    lattice = session.lattice(here)
-    work = blocks(lattice, options.block)
+    lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
+    work = blocks(lattice, usual(options.block, postprocess))
     windows = sum(1 for _ in lattice.windows())
-    for _ in range(2 if images * frames * windows >= MANY else 1):  # the first window warms up, where that counts
-        began = time.perf_counter()
-        for _ in session.kept(here, [0]):
-            pass
-        pace = time.perf_counter() - began
-    halo = session.model.recipe.postprocess.halo(here.image.ndim)
+    sample = _sampled(session, here, windows, images * frames * windows >= MANY)
+    halo = postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
-    heads = 4 * sum(head.channels for head in session.model.heads) * voxels
-    split = min(options.workers, max(images, len(work)))
-    each = peak() + 2 * heads / 2**30
+    split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
+    split = max(1, split)
+    size = here.image.shape
+    pieces, share = sample.bytes * prod(size), voxels / prod(size)
+    gathers = any(step.gathers for step in postprocess.passes())
+    holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
+    each = peak() + (0 if gathers else 2 * pieces * share) / 2**30
+    shelved = windows > FEW or len(work) > 1
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * frames * windows * pace / split,
-        gigabytes=split * each,
+        seconds=images * frames * windows * sample.seconds / split,
+        gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
         notes=_notes(here.image),
@@ -98,10 +106,45 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         sized=sized,
         processes=split,
         each=each,
-        disk=images * frames * prod(original.shape) * STORED / 2**30,
+        reduced=holds / 2**30,
+        disk=(images * frames * prod(original.shape) * STORED + shelved * split * pieces) / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of some windows: seconds for each, and for each voxel of the image the share that is kept, and its bytes."""
+
+    seconds: float
+    kept: float
+    bytes: float
+
+
+def _sampled(session: Session, here: Prepared, windows: int, many: bool) -> Sample:
+    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up."""
+    postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1} if many else {0})
+
+    def all_passes(piece: Piece) -> None:
+        state: Any = None
+        for number, step in enumerate(postprocess.passes()):
+            with seams.calling(postprocess, f"passes, local {number + 1}"):
+                fragment = step.local(piece, state, session.backend)
+            with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+                state = step.reduce([fragment], state, session.backend)
+
+    if many:
+        for piece in session.kept(here, numbers[:1]):
+            all_passes(piece)
+    began = time.process_time()
+    found: list[Piece] = list(session.kept(here, numbers))
+    for piece in found:
+        all_passes(piece)
+    seconds = time.process_time() - began
+    size = sum(piece.box.size for piece in found)
+    kept = sum(len(piece) if isinstance(piece, Voxels) else piece.box.size for piece in found)
+    return Sample(seconds / len(found), kept / size, sum(piece.nbytes for piece in found) / size)
 
 
 def peak() -> float:

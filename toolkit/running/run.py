@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, Interrupted, PluginError, ToolkitError
@@ -15,10 +14,10 @@ from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import workers
-from toolkit.running.one import Done, one_image
+from toolkit.running.one import Done, key, one_image
 from toolkit.running.options import Options
 from toolkit.running.record import record, stamp, versions
-from toolkit.running.workspace import opened
+from toolkit.running.workspace import Workspace, opened
 
 PREVIEWS = 50
 """Of so many images, the first, a picture is written."""
@@ -58,23 +57,24 @@ def run(
     model = Model.of(package, session.backend, allow, session.engine)
     began = time.time()
     found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
-    with opened(options.out, _fingerprint(found, session, options), options.resume, options.overwrite) as space:
+    with opened(options.out, fingerprint(found, session, options), options.resume, options.overwrite) as space:
         before = space.done()
-        todo = [f for f in found if _key(f) not in before]
-        results = {key: Done(**{k: v for k, v in row.items() if k != "key"}) for key, row in before.items()}
-        across = len(todo) > 1 and options.workers > 1
+        todo = [f for f in found if key(f) not in before]
+        results = {name: Done(**{k: v for k, v in row.items() if k != "key"}) for name, row in before.items()}
+        across = len(todo) > 1 and options.workers > 1 and not options.scheduler
         make = partial(Bench.of, model) if across else lambda: bench
         with (
-            _resumable(results, len(found), options.out),
+            _resumable(results, len(found), space),
             workers(options.workers if across else 1, make) as over_images,
         ):
-            job = partial(one_image, model, options, str(space.work), 1 if across else options.workers)
+            job = partial(one_image, model, options, space, 1 if across else options.workers)
             for one, done in zip(todo, over_images(job, todo), strict=True):
                 if done.error is None:
-                    space.finish(_key(one), asdict(done))
-                results[_key(one)] = done
+                    space.finish(key(one), asdict(done))
+                space.forget(key(one))
+                results[key(one)] = done
                 tell(done)
-        outcome = tuple(results[_key(f)] for f in found)
+        outcome = tuple(results[key(f)] for f in found)
         if all(d.error for d in outcome):
             raise Outcome(outcome, {}).failure(
                 f"no image could be segmented ({len(found)} tried)" if len(found) > 1 else str(outcome[0].error),
@@ -87,24 +87,23 @@ def run(
 
 
 @contextmanager
-def _resumable(results: dict[str, Done], total: int, out: Path) -> Iterator[None]:
+def _resumable(results: dict[str, Done], total: int, space: Workspace) -> Iterator[None]:
     """Say what an error leaves to go on from."""
     try:
         yield
     except (ToolkitError, KeyboardInterrupt) as error:
         finished = sum(1 for done in results.values() if done.error is None)
-        kept = f"{finished} of {total} images are done and kept for --resume" if finished else ""
+        parts = space.parts()
+        done = [f"{finished} of {total} images are done"] if finished else []
+        done += [f"{parts} parts of {'another' if finished else 'the image'}"] if parts else []
+        kept = " and ".join(done) + (" and kept for --resume" if finished else " are kept for --resume") if done else ""
         if isinstance(error, KeyboardInterrupt):
-            raise Interrupted("interrupted", out, kept) from error
+            raise Interrupted("interrupted", space.out, kept) from error
         error.add(kept)
         raise
 
 
-def _key(found: Found) -> str:
-    return str(found.folder / found.stem)
-
-
-def _fingerprint(found: Sequence[Found], session: Session, options: Options) -> dict[str, Any]:
+def fingerprint(found: Sequence[Found], session: Session, options: Options) -> dict[str, Any]:
     """All that decides what is written."""
     package = session.model
     return {

@@ -19,13 +19,17 @@ from typing import Any
 
 from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import whole
+from toolkit.files.failpoint import failpoint
+from toolkit.files.journal import Journal, row_of, signed
 from toolkit.files.lock import LOCK, held
+from toolkit.pipeline.shelf import JOURNAL
 from toolkit.running.trespass import MARK, RECORD, marked, only_marked, only_written
 
 DONE = "done.txt"
 FINGERPRINT = "fingerprint.txt"
 RESULT = "result"
 FORMER = "former"
+IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -47,27 +51,31 @@ class Workspace:
     def former(self) -> Path:
         return self.folder / FORMER
 
+    def shelf(self, key: str) -> Path:
+        """The folder of what is done of an unfinished image."""
+        return self.folder / IMAGES / sha256(key.encode()).hexdigest()[:32]
+
+    def parts(self) -> int:
+        """How many parts of unfinished images are kept."""
+        return sum(len(Journal(path).rows()) for path in self.folder.glob(f"{IMAGES}/*/*/{JOURNAL}*"))
+
+    def forget(self, key: str) -> None:
+        """Remove what is kept of an image: it is finished, or cannot be."""
+        failpoint("forget.before")
+        shutil.rmtree(self.shelf(key), ignore_errors=True)
+
     def done(self) -> dict[str, dict[str, Any]]:
         """What was finished before, by key, as far as its files are still there, and there themselves, not as links."""
-        path = self.folder / DONE
-        lines = path.read_bytes().splitlines() if path.is_file() else []
-        rows = {row["key"]: row for row in map(_row, lines) if row}
-        here = self.work.resolve()
-        return {
-            key: row
-            for key, row in rows.items()
-            if all((self.work / f).exists() and (self.work / f).resolve() == here / f for f in row["files"])
-        }
+        rows = {row["key"]: row for row in Journal(self.folder / DONE).rows()}
+        return {key: row for key, row in rows.items() if all(_there(self.work / f, self.work) for f in row["files"])}
 
     def finish(self, key: str, row: dict[str, Any]) -> None:
         """Record that all of `row["files"]`, paths below `work`, are on disk."""
         with _writing(self.folder):
             for name in row["files"]:
                 _sync(self.work / name)
-            with (self.folder / DONE).open("a", encoding="utf8") as stream:
-                stream.write(_line({"key": key} | row))
-                stream.flush()
-                os.fsync(stream.fileno())
+            failpoint("finish.before")
+            Journal(self.folder / DONE).add({"key": key} | row, now=True)
 
     def publish(self, record: dict[str, Any]) -> None:
         """Write the run record and give the result its name; only then the journal is forgotten.
@@ -76,9 +84,11 @@ class Workspace:
         """
         with _writing(self.folder):
             whole.text(self.work / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+            failpoint("publish.before")
             writable(self.out, self.overwrite)
             if self.out.exists():
                 self.out.rename(self.former)
+                failpoint("publish.aside")
             try:
                 self.work.rename(self.out)
             except OSError:
@@ -86,6 +96,7 @@ class Workspace:
                     self.former.rename(self.out)
                 raise
             whole.sync(self.out.parent)
+            failpoint("publish.after")
             (self.folder / DONE).unlink(missing_ok=True)
 
 
@@ -141,7 +152,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _tidy(space: Workspace) -> None:
     """Leave nothing behind where nothing was finished, or all is published."""
-    if (space.folder / DONE).exists() or (space.former.exists() and space.work.exists()):
+    if (space.folder / DONE).exists() or space.parts() or (space.former.exists() and space.work.exists()):
         return
     with suppress(OSError):
         _clear(space, {space.folder / LOCK, space.folder / MARK})
@@ -164,21 +175,50 @@ def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     path = space.folder / FINGERPRINT
     kept = {space.folder / LOCK, space.folder / MARK}
     if resume and path.is_file():
-        before = _row(path.read_bytes())
-        if before is None:
-            raise InputError("what is known of the run to resume is damaged", path, "run it anew without --resume")
-        changed = sorted(k for k in fingerprint if before.get(k) != fingerprint[k])
-        if changed:
-            raise UsageError(
-                "the run to resume was begun with something else",
-                ", ".join(changed),
-                "run it as before, or anew without --resume",
-            )
-        _mend(space.folder / DONE)
-        kept |= {path, space.folder / DONE, *(space.work / f for row in space.done().values() for f in row["files"])}
+        _alike(path, fingerprint)
+        Journal(space.folder / DONE).mend()
+        done = space.done()
+        kept |= {path, space.folder / DONE, *(space.work / f for row in done.values() for f in row["files"])}
+        kept |= {p for p in space.folder.glob(f"{IMAGES}/*/*") if _there(p, space.folder)}
+        kept -= {p for key in done for p in space.shelf(key).glob("*")}
     _clear(space, kept)
     space.work.mkdir(exist_ok=True)
-    whole.text(path, _line(fingerprint))
+    whole.text(path, signed(fingerprint))
+
+
+def begun(out: Path, fingerprint: dict[str, Any]) -> Workspace:
+    """The workspace of a run that was begun and is not finished, which nobody holds; raises `UsageError` if there is
+    none, or if it was begun with another `fingerprint`."""
+    space = Workspace(out)
+    path = space.folder / FINGERPRINT
+    if not only_marked(space.folder) or not path.is_file():
+        raise UsageError("no run was begun here", out, "begin it with --stage scale")
+    _alike(path, json.loads(json.dumps(fingerprint, default=str)))
+    return space
+
+
+def _alike(path: Path, now: dict[str, Any]) -> None:
+    """Raise `UsageError` unless the run whose fingerprint is at `path` was begun with what is there now."""
+    before = row_of(path.read_bytes())
+    if before is None:
+        raise InputError("what is known of the run to resume is damaged", path, "run it anew without --resume")
+    if changed := sorted(_changed(before, now)):
+        raise UsageError("the run to resume was begun with something else", ", ".join(changed),
+                         "run it as before, or anew without --resume")  # fmt: skip
+
+
+def _there(path: Path, folder: Path) -> bool:
+    """Whether a path below `folder` exists and leads nowhere else by a link."""
+    return path.exists() and path.resolve() == folder.resolve() / path.relative_to(folder)
+
+
+def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Dotted names of what differs."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        yield from [name] * (before != now)
+        return
+    for key in {*before, *now}:
+        yield from _changed(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
 
 
 def _clear(space: Workspace, kept: set[Path]) -> None:
@@ -200,31 +240,6 @@ def _prune(folder: Path, kept: set[Path], above: set[Path]) -> None:
             _prune(entry, kept, above)
         else:
             shutil.rmtree(entry)
-
-
-def _mend(path: Path) -> None:
-    """Cut what a killed process left of a line, and all after it."""
-    if not path.is_file():
-        return
-    whole = bytearray()
-    for line in path.read_bytes().splitlines(keepends=True):
-        if not line.endswith(b"\n") or _row(line) is None:
-            break
-        whole += line
-    if len(whole) < path.stat().st_size:
-        os.truncate(path, len(whole))
-
-
-def _line(row: dict[str, Any]) -> str:
-    """A row as a line that ends in its own sha256."""
-    text = json.dumps(row)
-    return f"{text} {sha256(text.encode()).hexdigest()}\n"
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    """The row of a line; None if it is not as it was written."""
-    text, _, digest = line.strip().rpartition(b" ")
-    return dict(json.loads(text)) if sha256(text).hexdigest().encode() == digest else None
 
 
 def _sync(path: Path) -> None:

@@ -101,7 +101,7 @@ class BlockTests:
                     made = step.local(kept.read(outer, block.core), part, Backend())
                     assert isinstance(made, step.fragment), f"a fragment is a {type(made).__name__}, not as Pass says"
                     fragments.append(_again(made))
-                state = _again(step.reduce(iter(fragments), state, Backend()))
+                state = _again(step.reduce(fragments, state, Backend()))
             assert state == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size),
                                      self._cuts(scene)[1]), "what was written and read gives other objects"  # fmt: skip
 

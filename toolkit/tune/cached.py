@@ -13,7 +13,7 @@ from toolkit.evaluation import named
 from toolkit.pipeline.elsewhere import Model
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
-from toolkit.pipeline.workers import tools
+from toolkit.pipeline.tools import tools
 from toolkit.plugins.metric import Counts, Metric
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.values import runs
+from toolkit.values.instances import Instances
 from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
+CHUNK = 2**22
+"""Voxels that are looked at at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +51,28 @@ class Voxels:
         return cls(tuple(shape), box, box, start, length.astype(np.int64), values, voxel_size)
 
     @classmethod
-    def join(cls, parts: Sequence[Voxels], box: Box | None = None, core: Box | None = None) -> Voxels:
-        """All voxels of sets that share none, in any order. They speak for `box` (default: the whole image)."""
-        first = parts[0]
+    def join(cls, parts: Iterable[Voxels], box: Box | None = None, core: Box | None = None) -> Voxels:
+        """All voxels of sets that share none, in any order. They speak for `box` (default: the whole image).
+
+        `parts` is iterated twice, and no part is held: where they are read from files, no voxel is in memory twice.
+        """
+        parts = list(parts) if isinstance(parts, Iterator) else parts
+        bare = [replace(part, values={}) for part in parts]
+        first = next(iter(parts))
         box = box or Box.whole(first.shape)
-        if len(parts) == 1:
+        if len(bare) == 1:
             return replace(first, box=box, core=core or box)
-        start, length = (np.concatenate([getattr(p, name) for p in parts]) for name in ("start", "length"))
+        start, length = (np.concatenate([getattr(p, name) for p in bare]) for name in ("start", "length"))
         order = np.argsort(start, kind="stable")
-        picked = runs.voxels((np.cumsum(length) - length)[order], length[order])
-        values = {name: np.concatenate([p.values[name] for p in parts])[picked] for name in first.values}
+        place = np.empty(len(start), np.int64)
+        place[order] = np.cumsum(length[order]) - length[order]
+        values = {n: np.empty((int(length.sum()), *v.shape[1:]), v.dtype) for n, v in first.values.items()}
+        at = 0
+        for part in parts:
+            where = runs.voxels(place[at : at + len(part.start)], part.length)
+            at += len(part.start)
+            for name, value in part.values.items():
+                values[name][where] = value
         start, length, _ = runs.unite(start, length, np.zeros(len(start), np.int64), max(1, first.shape[-1]))
         return cls(first.shape, box, core or box, start, length, values, first.voxel_size)
 
@@ -104,6 +119,19 @@ class Voxels:
     def valued(self, values: Mapping[str, NDArray[Any]]) -> Voxels:
         """The same voxels with other values."""
         return replace(self, values=values)
+
+    def labelled(self, label: NDArray[Any], scores: NDArray[Any]) -> Instances:
+        """Objects of equal `label` `(P,)` of its voxels, which is an index into `scores`; below 0 is no object."""
+        found: list[tuple[Ints, Ints, NDArray[Any]]] = []
+        for part in runs.chunks(self.length, CHUNK):
+            own = label[self.offsets[part.start] : self.offsets[part.stop]]
+            index = runs.voxels(self.start[part], self.length[part])
+            start, length, owner = runs.of_voxels(index, own, max(1, self.shape[-1]))
+            some = owner >= 0
+            found.append((start[some], length[some].astype(np.int32), owner[some]))
+        none: tuple[Ints, Ints, NDArray[Any]] = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
+        start, length, owner = (np.concatenate([f[k] for f in found or [none]]) for k in range(3))
+        return Instances.from_runs(self.shape, start, length, owner, scores)
 
     def select(self, keep: NDArray[np.bool_]) -> Voxels:
         """The voxels where `keep` `(P,)` is true."""

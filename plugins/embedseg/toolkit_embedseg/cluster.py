@@ -98,16 +98,20 @@ class EmbedSegClusters(Gathering):
     def cut(self, piece: Voxels) -> Voxels:
         return piece.select(piece["seediness"] > self.foreground)
 
+    def holds(self) -> float:
+        return 55
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 
-        shape, index = voxels.shape, voxels.index
-        offset, inverse, seediness = (voxels[name] for name in ("offset", "inverse", "seediness"))
-        voxel = np.stack(np.unravel_index(index, shape), axis=1) if len(index) else np.zeros((0, len(shape)), np.int64)
-        step = np.array(units(self.grid, self.anisotropy, len(shape)))
-        start = local_maxima(index, seediness, shape) if self.seeds == "local_maxima" else surest(seediness, self.seed)
+        shape, seediness = voxels.shape, voxels["seediness"]
+        if self.seeds == "local_maxima":
+            start = local_maxima(voxels.index, seediness, shape)
+        else:
+            start = surest(seediness, self.seed)
         rule = Rule(self.min_size, overwrite=self.claim == "overwrite")
-        label, seeds = cluster(voxel, offset, inverse, seediness, step, shape, start, rule, backend)
-        kept = label >= 0
-        one = np.ones(int(kept.sum()), np.int64)
-        return Instances.from_runs(shape, index[kept], one, label[kept], seediness[seeds])
+        label, seeds = cluster(
+            voxels.start, voxels.length, voxels["offset"], voxels["inverse"],
+            np.array(units(self.grid, self.anisotropy, len(shape))), shape, start, rule, backend,
+        )  # fmt: skip
+        return voxels.labelled(label, seediness[seeds])

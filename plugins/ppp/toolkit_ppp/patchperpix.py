@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from toolkit.api import Backend, Box, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, Voxels
@@ -56,6 +56,10 @@ class PatchPerPix(Options, PostProcessor):
 
         return kept.cut(piece, self)
 
+    def holds(self) -> float:
+        """Score, rank and place of a patch, and its members as bits."""
+        return 24 + self.voxels / 8
+
     def deduced(self, survey: Survey) -> Deduced:
         return {"patch": fitting(survey)} if survey.objects else {}
 
@@ -75,7 +79,7 @@ class PatchPerPix(Options, PostProcessor):
         piece = self.keep(Prediction(prediction.heads, box, box, box.shape, prediction.voxel_size), backend)
         state: Any = None
         for step in self.passes():
-            state = step.reduce(iter([step.local(piece, state, backend)]), state, backend)
+            state = step.reduce([step.local(piece, state, backend)], state, backend)
         found: Instances = state
         return found
 
@@ -88,13 +92,13 @@ class PatchPerPix(Options, PostProcessor):
         def scores(piece: Voxels, state: None, backend: Backend) -> assembly.Scored:
             return assembly.scored(piece, read(piece, self, backend), self, backend)
 
-        def select(parts: Iterator[assembly.Scored], state: None, backend: Backend) -> Selection:
+        def select(parts: Iterable[assembly.Scored], state: None, backend: Backend) -> Selection:
             return assembly.selected(list(parts), self)
 
         def edges(piece: Voxels, state: Selection, backend: Backend) -> assembly.Linked:
             return assembly.linked(piece, read(piece, self, backend), state, self, backend)
 
-        def unite(parts: Iterator[assembly.Linked], state: Selection, backend: Backend) -> Instances:
+        def unite(parts: Iterable[assembly.Linked], state: Selection, backend: Backend) -> Instances:
             return assembly.assembled(list(parts), state, self)
 
-        return Pass(scores, select, assembly.Scored), Pass(edges, unite, assembly.Linked)
+        return Pass(scores, select, assembly.Scored, state=Selection), Pass(edges, unite, assembly.Linked)

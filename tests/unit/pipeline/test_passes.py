@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,12 @@ from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline import pieces as module
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.heard import listening
 from toolkit.pipeline.modules import TorchEngine
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import processes
 from toolkit.plugins import seams
 from toolkit.plugins.specs import Pass, PostProcessor
@@ -121,6 +123,39 @@ def test_three_passes_with_a_halo_predict_each_window_once(
     assert len(found) >= 1
 
 
+class Again(ThreePasses):
+    """Goes through fragments two times."""
+
+    kind: Literal["again"] = "again"  # type: ignore[assignment]
+
+    def passes(self) -> tuple[Pass, ...]:
+        def twice(parts: Iterable[Total], state: Total | None, backend: Backend) -> Total:
+            first = [part.value for part in parts]
+            assert first == [part.value for part in parts] != []
+            return Total(sum(first))
+
+        one, two, last = super().passes()
+        return replace(one, reduce=twice), replace(two, reduce=twice), last
+
+
+@pytest.mark.parametrize("shelved", [False, True])
+def test_fragments_are_there_as_often_as_a_reduce_asks_and_are_told_as_they_are_made(
+    tmp_path: Path, shelved: bool
+) -> None:
+    session = Session(load(see_through(tmp_path / "m", 2, tiling={"window": [16, 16], "overlap": 4})), "cpu")
+    session.model.recipe.__dict__["postprocess"] = Again()
+    shelf = Shelf(tmp_path / "shelf", "a") if shelved else None
+    kept = session.pieces(session.prepare(Image.from_array(bright((60, 50)))), shelf=shelf)
+    work = blocks(kept.lattice, 16)
+    heard: list[tuple[str, int, int]] = []
+    with listening(lambda *what: heard.append(what)):
+        found = sweep(Again(), kept, work, shelf=shelf)
+    assert len(found) >= 1
+    for number in (1, 2, 3):
+        told = [(done, total) for stage, done, total in heard if stage == f"pass {number} of 3"]
+        assert told[: len(work)] == [(n + 1, len(work)) for n in range(len(work))]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_predict_each_window_once(tmp_path: Path, workers: int) -> None:
@@ -131,11 +166,12 @@ def test_workers_predict_each_window_once(tmp_path: Path, workers: int) -> None:
     seen = session.prepare(where.read())
     with processes(workers, partial(Bench.of, model)) as run:
         remote = partial(pieces_elsewhere, where, seen.scale, str(folder))
-        kept = session.pieces(seen, folder=folder, run=run, remote=remote, share=3)
+        shelf = Shelf(folder, "a")
+        kept = session.pieces(seen, shelf=shelf, run=run, remote=remote)
         assert len(list(folder.glob("*.piece"))) == len(kept.windows) > 6
         kept.save()
         found = sweep(
-            session.model.recipe.postprocess, kept, blocks(kept.lattice, 32), run=run,
+            session.model.recipe.postprocess, kept, blocks(kept.lattice, 32), shelf=shelf, run=run,
             remote=partial(block_elsewhere, str(folder)),
         )  # fmt: skip
     assert found == session.objects(session.pieces(seen))
@@ -227,7 +263,7 @@ def test_a_disk_that_fills_says_how_much_is_free(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module.arrays, "write", full)
-    with pytest.raises(StorageError, match=r"cannot keep what the network said: .*No space left.*GiB are free"):
+    with pytest.raises(StorageError, match=r"cannot keep what is done: .*No space left.*GiB are free"):
         stored(tmp_path)
 
 

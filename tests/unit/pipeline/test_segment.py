@@ -14,6 +14,7 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import processes
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -73,12 +74,14 @@ def test_any_number_of_processes_gives_the_same_instances(tmp_path: Path, model:
     seen = session.prepare(where.read())
     with processes(2, partial(Bench.of, named)) as run:
         remote = partial(pieces_elsewhere, where, seen.scale, str(folder))
-        kept = session.pieces(seen, folder=folder, run=run, remote=remote, share=2)
+        shelf = Shelf(folder, "a")
+        kept = session.pieces(seen, shelf=shelf, run=run, remote=remote)
         kept.save()
         work = blocks(kept.lattice, 32)
         found = sweep(
-            session.model.recipe.postprocess, kept, work, run=run, remote=partial(block_elsewhere, str(folder))
-        )
+            session.model.recipe.postprocess, kept, work, shelf=shelf, run=run,
+            remote=partial(block_elsewhere, str(folder)),
+        )  # fmt: skip
     assert found == components(array)
 
 

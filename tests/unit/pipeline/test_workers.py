@@ -12,6 +12,7 @@ import pytest
 
 from toolkit.errors import BlocksFailed, InputError
 from toolkit.gpu.cores import cores
+from toolkit.pipeline.pool import LEAD
 from toolkit.pipeline.workers import processes, serial, workers
 
 
@@ -55,15 +56,65 @@ def test_a_sentence_of_a_worker_arrives_as_it_was() -> None:
     assert caught.value.exit_code == 5
 
 
-def test_a_dead_worker_is_said_in_a_sentence() -> None:
-    with workers(2) as run, pytest.raises(BlocksFailed, match=r"a worker process died; .* --workers"):
+def test_an_item_whose_worker_dies_three_times_is_named() -> None:
+    with workers(2) as run, pytest.raises(BlocksFailed, match=r"1 failed 3 times: a worker process died; .* --block"):
         list(run(die, range(4)))
+
+
+def tried(folder: Path, how: str, number: int) -> tuple[int, int]:
+    """Fails twice on number 3; gives how often it was tried, and how many others worked on something meanwhile."""
+    mine = folder / f"{number}.{os.getpid()}.{time.monotonic_ns()}"
+    mine.touch()
+    count = len(list(folder.glob(f"{number}.*")))
+    if number == 3 and count < 3:
+        if how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise MemoryError
+    (at_work := folder / f"at work {number}").touch()
+    time.sleep(0.05)
+    others = len(list(folder.glob("at work *"))) - 1
+    at_work.unlink()
+    return count, others
+
+
+@pytest.mark.parametrize("how", ["dies", "memory"])
+def test_an_item_that_fails_is_done_again_the_last_time_alone_and_no_other_is(tmp_path: Path, how: str) -> None:
+    with processes(3) as run:
+        found = list(run(partial(tried, tmp_path, how), range(12)))
+        assert found[3] == (3, 0)
+        assert [count for n, (count, _) in enumerate(found) if n != 3] == [1] * 11
+        assert [n for n, _ in run(partial(late, 0.01), range(4))] == [0, 1, 2, 3], "the pool goes on"
+
+
+def counted(folder: Path, number: int) -> int:
+    (folder / str(number)).touch()
+    return number
+
+
+def test_no_more_is_begun_than_a_few_items_for_each_worker(tmp_path: Path) -> None:
+    with processes(2) as run:
+        results = run(partial(counted, tmp_path), range(1000))
+        assert next(results) == 0
+        time.sleep(0.5)
+        assert len(list(tmp_path.iterdir())) <= LEAD * 2
+        results.close()
+        assert list(run(fail, range(2))) == [0, 1], "what nobody waits for is dropped"
+
+
+def test_what_cannot_be_sent_back_is_an_error() -> None:
+    with processes(1) as run, pytest.raises(TypeError, match="function cannot be sent"):
+        list(run(unsendable, [0]))
+
+
+def unsendable(number: int) -> object:
+    return lambda: number
 
 
 CROWD = """
 import signal, sys, time
 from functools import partial
 from pathlib import Path
+from toolkit.pipeline.pool import LEAD
 from toolkit.pipeline.workers import processes
 
 def work(seconds, number):

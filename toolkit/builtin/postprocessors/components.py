@@ -116,10 +116,8 @@ def divide(
 
 def labelled(voxels: Voxels, label: Ints, min_size: int, scored_by: str) -> Instances:
     """Objects of equal positive `label` `(P,)`, scored by the mean of the first channel of `scored_by`."""
-    start, length, owner = runs.of_voxels(voxels.index, label, voxels.shape[-1])
     size = np.bincount(label, minlength=1)
     total = np.bincount(label, weights=voxels[scored_by][:, 0], minlength=1)
     kept = (size >= min_size) & (np.arange(len(size)) > 0)
-    run = kept[owner]
     scores = total / (STEPS * np.maximum(size, 1))
-    return Instances.from_runs(voxels.shape, start[run], length[run], owner[run], scores)
+    return voxels.labelled(np.where(kept[label], label, -1), scores)

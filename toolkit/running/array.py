@@ -1,0 +1,97 @@
+"""A run as jobs of an array: each makes some parts of one image, and needs no lock that must hold between hosts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from toolkit.errors import UsageError
+from toolkit.io import Found
+from toolkit.pipeline.elsewhere import Bench
+from toolkit.pipeline.passes import Work, reduced, shelved, work_of
+from toolkit.pipeline.pieces import STAGE
+from toolkit.pipeline.session import Session
+from toolkit.pipeline.shelf import JOURNAL, Shelf
+from toolkit.running.one import SCALE, SIZE, at_size, key, source, usual
+from toolkit.running.options import Options
+from toolkit.running.plan import Plan
+from toolkit.running.run import fingerprint
+from toolkit.running.workspace import begun, opened
+from toolkit.steps.normalise import Scale
+from toolkit.values.rescaling import Rescaling
+from toolkit.values.tiles import blocks
+
+JOBS = 16
+"""Of an array, at most."""
+
+
+def stages(session: Session) -> list[str]:
+    """The names of the stages in their order; the last reduce is that of the run itself, with --resume."""
+    count = len(session.model.recipe.postprocess.passes())
+    named = [SCALE, STAGE]
+    for number, step in enumerate(session.model.recipe.postprocess.passes(), 1):
+        named += [] if step.gathers else [f"pass-{number}"]
+        named += [f"reduce-{number}"] if number < count and step.state is not None else []
+    return named
+
+
+def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, only: range | None) -> int:
+    """Make the parts `only` (default: all) of a stage of the one image of a run; gives how many the stage has.
+
+    `scale` begins the run. The others raise `UsageError` unless it was begun with the same image, model and options.
+    """
+    session = bench.session
+    if stage not in stages(session):
+        raise UsageError("no such stage", f"--stage {stage}", f"choose one of {', '.join(stages(session))}")
+    if len(found) != 1:
+        raise UsageError("an array makes one image", f"{len(found)} inputs", "name one")
+    same, where = fingerprint(found, session, options), source(found[0], options)
+    if stage == SCALE:
+        with opened(options.out, same, options.resume, options.overwrite) as space:
+            image = where.read()
+            sized = at_size(space, found[0], session, image, options)
+            shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]))
+            shelf.save(SIZE, sized)
+            shelf.save(SCALE, bench.prepared(replace(where, by=sized.by), None, image).scale)
+        return 1
+    mine = JOURNAL if only is None else f"{JOURNAL}.{stage}.{only.start}-{only.stop}"
+    space = begun(options.out, same)
+    shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]), mine)
+    seen, scale = shelf.load(SIZE, Rescaling), shelf.load(SCALE, Scale)
+    if seen is None or scale is None:
+        raise UsageError("the run was not begun", options.out, f"run it with --stage {SCALE} first")
+    here, postprocess = bench.prepared(replace(where, by=seen.by), scale), session.model.recipe.postprocess
+    kept = session.pieces(here, shelf=shelf, only=only if stage == STAGE else range(0))
+    if stage == STAGE:
+        return len(kept.windows)
+    if left := len(kept.missing()):
+        raise UsageError(f"{left} windows are missing", options.out, f"run it with --stage {STAGE} for all of them")
+    work, number = blocks(kept.lattice, usual(options.block, postprocess)), int(stage.partition("-")[2]) - 1
+    before = f"reduce-{number}"
+    state = shelf.load(before, postprocess.passes()[number - 1].state or Work) if number else None
+    if number and state is None:
+        raise UsageError("the pass before is not reduced", options.out, f"run it with --stage {before}")
+    todo = [w for w in work_of(number, state, postprocess, kept, work) if only is None or w.block.index in only]
+    fragments = shelved(postprocess, kept, number, todo, len(todo), shelf)
+    if stage.startswith("reduce"):
+        shelf.save(stage, reduced(postprocess, number, fragments, state, session.backend))
+    return len(work)
+
+
+def script(words: Sequence[str], session: Session, ahead: Plan) -> str:
+    """A shell script that hands the stages of a run to `sbatch`, each after the one before."""
+    run = shlex.join(["seg", *words])
+    lines = ["#!/bin/bash", "set -euo pipefail", "after="]
+    for stage in stages(session):
+        parts = {SCALE: 1, STAGE: ahead.windows}.get(stage, 1 if stage.startswith("reduce") else ahead.blocks)
+        size = -(-parts // JOBS)
+        jobs = -(-parts // size)
+        command = f"{run} --yes --stage {stage}"
+        array = ""
+        if jobs > 1:
+            array = f" --array=0-{jobs - 1}"
+            command += f" --only-blocks $((SLURM_ARRAY_TASK_ID * {size})):$(((SLURM_ARRAY_TASK_ID + 1) * {size}))"
+        lines += [f"after=--dependency=afterok:$(sbatch --parsable $after{array} --wrap {shlex.quote(command)})"]
+    lines += [f"sbatch --parsable $after --wrap {shlex.quote(run + ' --yes --resume')}"]
+    return "\n".join(lines) + "\n"
