@@ -239,8 +239,8 @@ def test_a_model_that_decodes_only_foreground_can_be_given_on(
                                                       "network.poolings=1")  # fmt: skip
     assert seg(*train(data, "run", recipe, (*fields, "loss.foreground=foreground"))).code == 0
     shutil.copy(data / "images" / "a.tif", "example.tif")
-    assert seg("export", "run", "-o", "model.zip", "--name", "Patches", "--author", "A. Author", "--licence", "CC0-1.0", "--force",
-               "--cite", "10.1007/978-3-030-58595-2_18", "--image", "example.tif").code == 0  # fmt: skip
+    assert seg("export", "run", "-o", "model.zip", "--name", "Patches", "--author", "A. Author", "--licence", "CC0-1.0",
+               "--force", "--cite", "10.1007/978-3-030-58595-2_18", "--image", "example.tif").code == 0  # fmt: skip
     found = []
     for model in ("run", "model.zip"):
         assert seg(*segment(data / "images" / "v.tif", Path(model), tmp_path / f"{model}.out")).code == 0
