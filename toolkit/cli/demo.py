@@ -17,7 +17,7 @@ def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the results.")] = Path("demo.seg"),
     as_json: console.Json = False,
 ) -> None:
-    """Run a shipped model on a real image of stained tissue that comes with it.
+    """Run a shipped model on a real image of stained tissue.
 
     It is the model that suits tissue best; with --plugin, one of this method, on the image that it is shown on. Of the
     tissue, networks see the haematoxylin stain, which marks the nuclei.

@@ -41,7 +41,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Export a model that finds nothing all the same.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Export a model as a bioimage.io package that gives the same instances again.
+    """Export a model as a bioimage.io package with its instances.
 
     A clean process loads the package and compares test output and instances before anything is written. A model that
     finds nothing, or scored 0 where it was trained, is refused.
