@@ -1,10 +1,11 @@
-"""How long a run takes to start: `seg run` with a model, up to its plan, against the bare network.
+"""How long `seg --help` takes, and how long a run takes to start: up to its plan, against the bare network.
 
 pytest benchmarks/test_start.py -s
 """
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -15,10 +16,12 @@ import tifffile
 from toolkit.testing.scenes import blobs
 
 MUST = 1.5
+HELP = 0.2
+"""Seconds of CPU."""
 BARE = """
 import tifffile, torch
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.registry import package
+from toolkit.registry import resolve
 torch.set_num_threads(1)
 network = resolve.load("embedseg", Catalogue(), "embedseg").build()
 image = torch.from_numpy(tifffile.imread({path!r})[None, None].astype("float32") / 255)
@@ -39,6 +42,18 @@ def test_a_run_starts_nearly_as_fast_as_the_bare_network(tmp_path: Path) -> None
         f"\nstart of seg run on 512²: {ours:.2f} s, bare network {theirs:.2f} s, ×{ours / theirs:.2f} (must < ×{MUST})"
     )
     assert ours / theirs < MUST
+
+
+def test_help_takes_a_fifth_of_a_second_of_cpu_at_most() -> None:
+    def spent() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "toolkit.cli", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    least = min(spent() for _ in range(5))
+    print(f"\nseg --help: {least:.3f} s of CPU (must < {HELP})")
+    assert least < HELP
 
 
 def _timed(command: list[str]) -> float:
