@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import islice
@@ -47,7 +46,6 @@ def record(
     }
 
 
-@cache
 def versions() -> dict[str, str]:
     """Versions of the toolkit, its plugins, Python and the libraries on which the result depends."""
     ours = {p.distribution: p.version for p in Catalogue().plugins}
