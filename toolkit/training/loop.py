@@ -63,10 +63,10 @@ def loop(
             training.plan(done + affordable(_left(training, number, entered), pace, pause, times))
         log.add(_row(training, terms, score))
         planned = number < training.progress.table.known
+        if score is not None:
+            run.draw(validation.metric)  # before it is stored: what is done is not drawn again
         if planned and (tested or training.progress.step % max(LEAST, training.progress.steps // PARTS) == 0):
             training.store()
-        if score is not None:
-            run.draw(validation.metric)
         tell(Report(training.progress, sum(terms.values()), score, validation.metric))
     return training.progress
 
