@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from threading import Lock
@@ -15,23 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.postprocessors.components import STEPS, Component, divide
-from toolkit.builtin.postprocessors.from_foreground import FromForeground
+from toolkit.builtin.postprocessors.components import STEPS, Component
+from toolkit.builtin.postprocessors.from_affinities import FromAffinities
 from toolkit.builtin.postprocessors.mutex import Offsets, usual_offsets
 from toolkit.errors import UsageError
-from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
 from toolkit.steps.survey import Fit, Survey
-from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.values.prediction import Head
 
 SCORE = "OneMinus<HistogramQuantileAffinity<RegionGraphType, {}, ScoreValue, 256, false>>"
 _SILENCE = Lock()
 
 
-class Agglomeration(FromForeground):
+class Agglomeration(FromAffinities):
     """Watershed fragments, merged in the order of a quantile of the affinities between them (Funke et al. 2019), by
     waterz: `pip install 'seg-toolkit[waterz]'`. Each connected component of the foreground by itself. Exact.
 
@@ -90,20 +87,10 @@ class Agglomeration(FromForeground):
         """The first of the axes whose affinities tell where a boundary is."""
         return 1 if self.fragments == "slices" and ndim == 3 else 0
 
-    def probability(self, prediction: Prediction) -> Any:
-        if "foreground" in prediction:
-            return prediction["foreground"][0]
-        near = [channel for channel, _ in self._near(prediction.ndim)[self._plane(prediction.ndim) :]]
-        return prediction["affinities"][near].mean(0)
+    def near(self, ndim: int) -> list[int]:
+        return [channel for channel, _ in self._near(ndim)[self._plane(ndim) :]]
 
-    def beside(self, prediction: Prediction) -> Sequence[str]:
-        return ("affinities",)
-
-    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
-        return divide(voxels, self._split, self.min_size)
-
-    def _split(self, component: Component) -> NDArray[Any]:
-        """Labels of the objects of a component."""
+    def split(self, component: Component) -> NDArray[Any]:
         from toolkit.builtin.postprocessors.fragments import fragments
 
         mask, near = component.mask, self._near(component.mask.ndim)

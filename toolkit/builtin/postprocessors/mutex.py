@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from toolkit.builtin.postprocessors.components import STEPS, Component, divide
-from toolkit.builtin.postprocessors.from_foreground import FromForeground
-from toolkit.gpu.backend import Backend
+from toolkit.builtin.postprocessors.components import STEPS, Component
+from toolkit.builtin.postprocessors.from_affinities import FromAffinities
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
 from toolkit.steps.survey import Fit, Survey
-from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, at_offset
-from toolkit.values.prediction import Head, Prediction
-from toolkit.values.voxels import Voxels
+from toolkit.values.prediction import Head
 
 Offsets = tuple[tuple[int, ...], ...]
 REACHES = (1, 3, 9, 27)
@@ -29,7 +26,7 @@ def usual_offsets(ndim: int) -> Offsets:
     return tuple(tuple(-reach if a == axis else 0 for a in range(ndim)) for reach in REACHES for axis in range(ndim))
 
 
-class MutexWatershed(FromForeground):
+class MutexWatershed(FromAffinities):
     """Mutex watershed (Wolf et al. 2018) of head `affinities`, each connected component of the foreground by itself.
 
     Channel k of the head is the probability that voxels x and x + offsets[k] are in one object. Affinities above
@@ -72,20 +69,10 @@ class MutexWatershed(FromForeground):
                 f"offsets={[list(offset) for offset in offsets]}"
             )
 
-    def probability(self, prediction: Prediction) -> Any:
-        if "foreground" in prediction:
-            return prediction["foreground"][0]
-        near = [k for k, offset in enumerate(self.offsets or usual_offsets(prediction.ndim)) if _near(offset)]
-        return prediction["affinities"][near].mean(0)
+    def near(self, ndim: int) -> list[int]:
+        return [k for k, offset in enumerate(self.offsets or usual_offsets(ndim)) if _near(offset)]
 
-    def beside(self, prediction: Prediction) -> Sequence[str]:
-        return ("affinities",)
-
-    def settle(self, voxels: Voxels, backend: Backend) -> Instances:
-        return divide(voxels, self._split, self.min_size)
-
-    def _split(self, component: Component) -> NDArray[Any]:
-        """Labels of the objects of a component."""
+    def split(self, component: Component) -> NDArray[Any]:
         # A component that is smaller than an offset has no such pair, and mwatershed panics at one.
         all_offsets = self.offsets or usual_offsets(component.mask.ndim)
         fits = [all(abs(o) < n for o, n in zip(offset, component.mask.shape, strict=True)) for offset in all_offsets]
