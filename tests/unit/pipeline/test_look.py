@@ -10,10 +10,13 @@ import pytest
 
 from tests.models import load, see_through
 from toolkit.errors import InputError, UsageError
-from toolkit.pipeline.look import Seen, estimate, look, rescaling
+from toolkit.pipeline import sized as module
+from toolkit.pipeline.look import Seen
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.sized import estimate
 from toolkit.steps.sizes import Diameter, Sizes
 from toolkit.values.image import Image
+from toolkit.values.rescaling import Rescaling
 
 LEARNT = Sizes(low=8, median=10, high=14)
 
@@ -27,6 +30,10 @@ def discs(shape: tuple[int, ...], radius: float, apart: int, **about: Any) -> Im
 def session(folder: Path, ndim: int = 2, **given: Any) -> Session:
     given = {"diameter_px": LEARNT.model_dump()} | given
     return Session(load(see_through(folder, ndim, input=given)), "cpu")
+
+
+def rescaling(session: Session, image: Image, asked: Diameter) -> Rescaling:
+    return module.rescaling(session, image, asked)[0]
 
 
 def test_objects_far_from_what_was_learnt_are_seen_at_its_size(tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ def test_shrunk_images_are_measured_as_the_network_sees_them(tmp_path: Path) -> 
     one = session(tmp_path, shrink=[2, 2])
     image = discs((240, 240), 20, 60)
     found = rescaling(one, image, Diameter())
-    assert found.diameter_px == pytest.approx(40, abs=2)
+    assert found.diameter_px == pytest.approx(40, abs=3)
     assert found.by == (0.5, 0.5)
     assert rescaling(one, image, Diameter("px", 40)).by == (0.5, 0.5)
 
@@ -96,9 +103,13 @@ def test_shards_at_one_scale_do_not_hide_objects_at_another() -> None:
     assert estimate([Seen(1.0, np.full(2, 9.0), 0.1, 0.1)], LEARNT) is None
 
 
-def test_a_look_at_a_large_image_reads_a_sample_of_it(tmp_path: Path) -> None:
+def test_a_look_at_a_large_image_predicts_two_windows_of_the_run(tmp_path: Path) -> None:
     one = session(tmp_path)
-    here = one.prepare(discs((400, 400), 6, 24))
-    seen = look(one, here, 1.0)
-    assert 1 <= len(seen.diameters) <= 4
-    assert seen.covered == pytest.approx(np.pi * 36 / 24**2, abs=0.15)
+    found, prepared = module.rescaling(one, discs((400, 400), 6, 24), Diameter())
+    assert found.by == ()
+    assert found.diameter_px == pytest.approx(12, abs=1)
+    assert len(prepared.kept) == 2
+    fresh = one.prepare(discs((400, 400), 6, 24))
+    for number, piece in zip(prepared.kept, one.kept(fresh, list(prepared.kept)), strict=True):
+        assert piece.box == list(one.lattice(fresh).windows())[number].core
+        assert np.array_equal(piece.mask(), prepared.kept[number].mask())
