@@ -53,7 +53,7 @@ def nuclei(path: Path, side: int, seed: int = 0, by: int = 1) -> None:
     tifffile.imwrite(path, np.kron(scene, np.ones((by, by), scene.dtype)))
 
 
-@pytest.mark.parametrize("diameter", ["auto", "off"])
+@pytest.mark.parametrize("diameter", ["auto", pytest.param("off", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("side", [512, pytest.param(1024, marks=pytest.mark.slow)])
 def test_ppp_predicts_25_windows_once_each(tmp_path: Path, side: int, workers: int, diameter: str) -> None:
