@@ -17,6 +17,7 @@ from toolkit.pipeline.sized import estimate
 from toolkit.steps.sizes import Diameter, Sizes
 from toolkit.values.image import Image
 from toolkit.values.rescaling import Rescaling
+from toolkit.values.voxels import Voxels
 
 LEARNT = Sizes(low=8, median=10, high=14)
 
@@ -114,7 +115,10 @@ def test_a_look_at_a_large_image_predicts_two_windows_of_the_run(tmp_path: Path)
     fresh = one.prepare(image)
     for number, piece in zip(prepared.kept, one.kept(fresh, list(prepared.kept)), strict=True):
         assert piece.core == list(one.lattice(fresh).windows())[number].core
-        assert np.array_equal(piece.mask(), prepared.kept[number].mask())
+        same = prepared.kept[number]
+        assert isinstance(piece, Voxels)
+        assert isinstance(same, Voxels)
+        assert np.array_equal(piece.mask(), same.mask())
     assert one.objects(one.pieces(prepared)) == one.objects(one.pieces(fresh))
 
 
