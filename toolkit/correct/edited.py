@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit import io
+from toolkit.check.labels import SUBSTANTIAL
 from toolkit.correct.result import Segmented
 from toolkit.errors import InputError, nearest
 from toolkit.io.contours import contours_stem, is_contours
@@ -74,7 +75,7 @@ def read(path: Path, image: Segmented, axes: str) -> Edited:
 
 
 def whole(edited: Instances, drawn: NDArray[np.int64], how: Pieces, where: object) -> Instances:
-    """The objects, of which those with the indices `drawn` were looked at: is each in one piece?
+    """The objects, of which those with the indices `drawn` were looked at: is each in one piece, but for stray voxels?
 
     One that is not was half drawn, or two have one id: refused with an `InputError`, kept, or split.
     """
@@ -84,9 +85,12 @@ def whole(edited: Instances, drawn: NDArray[np.int64], how: Pieces, where: objec
     several: list[int] = []
     for index in drawn.tolist():
         box, mask = edited.mask(index)
-        labels, count = label(mask, np.ones((3,) * mask.ndim))
-        if count > 1:
+        labels, _ = label(mask, np.ones((3,) * mask.ndim))
+        sizes = np.bincount(labels[mask])[1:]
+        stray = sizes < SUBSTANTIAL * sizes.max()
+        if (~stray).sum() > 1:
             several.append(index)
+            labels[np.isin(labels, 1 + np.flatnonzero(stray))] = 1 + sizes.argmax()
             parts.append(Instances.from_labels(labels).place(box, edited.shape))
     if not several or how == "keep":
         return edited

@@ -118,6 +118,11 @@ def test_an_object_in_pieces_is_refused_kept_or_split_but_not_one_that_was_found
     state, found = merge(Instances.from_labels(base), saved(edit), (), "split", "a")
     assert found.added == 2
     assert len(state.objects) == 5
+    edit[34:38, 16:20] = 0
+    edit[39, 16] = 6  # a stray voxel
+    state, found = merge(Instances.from_labels(base), saved(edit), (), "refuse", "a")
+    assert found.added == 1
+    assert state.objects == Instances.from_labels(edit)
 
 
 def test_a_series_has_no_background_before_and_after_a_drawn_object() -> None:
