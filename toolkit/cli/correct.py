@@ -35,6 +35,7 @@ def correct(
     ] = "refuse",
     by: Annotated[str, typer.Option(metavar="NAME", help="Who corrected; stands in the history.")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="Take the last merge back.")] = False,
+    napari: Annotated[bool, typer.Option("--napari", help="Open the first IMAGE in napari to correct it.")] = False,
     as_json: console.Json = False,
 ) -> None:
     """Merge what a person corrected in a result: label images edited in any program.
@@ -52,9 +53,15 @@ def correct(
     if pieces not in ("refuse", "keep", "split"):
         raise UsageError("no such way", f"--pieces {pieces}", "choose refuse, keep or split")
     result = opened(out)
+    if (undo and (names or napari)) or ((undo or napari) and (right or whole)):
+        raise UsageError("one thing at a time", "--undo" if undo else "--napari", "leave out the others")
+    if napari:
+        from toolkit.napari.viewer import needed, show
+
+        needed()
+        show(result, result.image(names[0]) if names else result.images[0])
+        return
     if undo:
-        if names or right or whole:
-            raise UsageError("one thing at a time", "--undo", "take the last merge back alone")
         history = History(result.corrections)
         if not history.merges:
             raise UsageError("there is no merge to take back", result.corrections, "see seg correct --help")

@@ -58,9 +58,7 @@ def files(folder: Path, images: Sequence[Segmented]) -> dict[str, Path]:
 def read(path: Path, image: Segmented, axes: str) -> Edited:
     """An edited file of an image of these `axes`, or with one axis more, that of layers. Raises `InputError` where it
     has another shape than the image, or an id in two layers."""
-    truth = io.read_truth(path, shape=image.shape)
-    if truth.ndim == len(axes) + 1:
-        truth = io.read_truth(path, f"L{axes}")
+    truth = io.read_truth(path, f"L{axes}", shape=image.shape)
     if truth.shape != image.shape:
         raise InputError("the corrections have another shape than the image", f"{path}, {list(truth.shape)} instead of "
                          f"{list(image.shape)} voxels", "save the labels as large as the image")  # fmt: skip
