@@ -32,7 +32,7 @@ class Segment(Container):  # type: ignore[misc]  # napari has no types here
         self._viewer, self._work = napari_viewer, None
         self._stop, self._seen = threading.Event(), ("", 0, 0)
         self._busy = self._again = False
-        self.image = create_widget(annotation=ImageLayer, label="image")
+        self.image = _choice(napari_viewer, ImageLayer, "image")
         self.model = ComboBox(choices=models(), label="model")
         self.go, self.cancel = PushButton(text="Segment"), PushButton(text="Cancel", enabled=False)
         self.bar, self.said = ProgressBar(visible=False, min=0), Label(value="")
@@ -129,21 +129,24 @@ class Segment(Container):  # type: ignore[misc]  # napari has no types here
             self._timer.stop()
             self.bar.visible = False
 
-        def returned(value: Any) -> None:
+        def returned(outcome: tuple[Any, str]) -> None:
             finished()
-            if isinstance(value, Exception):
-                self.said.value = "cancelled" if isinstance(value, Cancelled) else str(value)
+            value, failed = outcome
+            if failed:
+                self.said.value = failed
                 return
             done(value)
             if self._again and not self._busy:
                 self._again = False
                 self.refresh()
 
-        def guarded() -> Any:
+        def guarded() -> tuple[Any, str]:
             try:
-                return work()
-            except (ToolkitError, Cancelled) as error:
-                return error
+                return work(), ""
+            except Cancelled:
+                return None, "cancelled"
+            except ToolkitError as error:
+                return None, str(error)
 
         worker = create_worker(guarded)
         worker.returned.connect(returned)
@@ -156,17 +159,17 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
 
     def __init__(self, napari_viewer: Any) -> None:
         self._viewer = napari_viewer
-        self.labels = create_widget(annotation=Labels, label="objects")
+        self.objects = _choice(napari_viewer, Labels, "objects")
         self.whole = CheckBox(text="all of this image is right")
         self.selected = CheckBox(text="the selected object is right")
         self.by = LineEdit(label="by")
         self.go, self.said = PushButton(text="Save and merge"), Label(value="")
-        super().__init__(widgets=[self.labels, self.whole, self.selected, self.by, self.go, self.said])
+        super().__init__(widgets=[self.objects, self.whole, self.selected, self.by, self.go, self.said])
         self.go.changed.connect(self.merge)
 
     def merge(self) -> Path | None:
         """Save and merge; what is wrong is said in the widget. Gives the file that was saved."""
-        layer = self.labels.value
+        layer = self.objects.value
         about = None if layer is None else layer.metadata.get(KEY)
         if not about:
             self.said.value = "choose the objects of a result that was opened here"
@@ -189,3 +192,13 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
             f"{found.added} added, {found.removed} removed, {found.changed} changed"
         )  # fmt: skip
         return path
+
+
+def _choice(viewer: Any, kind: type[Any], label: str) -> ComboBox:
+    """A box to choose one of the layers of a kind, which follows what there is."""
+    box = ComboBox(
+        choices=lambda _: [one for one in viewer.layers if isinstance(one, kind)], label=label, nullable=True
+    )
+    for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+        event.connect(lambda _: box.reset_choices())
+    return box
