@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from toolkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from toolkit.correct.correct import Merged
+    from toolkit.correct.edited import Pieces
 
 
 def correct(
@@ -62,11 +63,7 @@ def correct(
         show(result, result.image(names[0]) if names else result.images[0])
         return
     if undo:
-        history = History(result.corrections)
-        if not history.merges:
-            raise UsageError("there is no merge to take back", result.corrections, "see seg correct --help")
-        with history.writing():
-            rows = history.undo(by)
+        rows = History(result.corrections).undo(by)
         if as_json:
             console.document({"undone": rows[0]["merge"], "images": [row["image"] for row in rows]})
             return
@@ -78,8 +75,8 @@ def correct(
         names=names or (),
         right=right or (),
         every=whole,
-        pieces=pieces,
-        by=by,  # type: ignore[arg-type]
+        pieces=cast("Pieces", pieces),
+        by=by,
     )
     if as_json:
         console.document({"merge": done.number, "images": [_plain(one) for one in done.images]})

@@ -77,7 +77,7 @@ def quarter_turns(ndim: int) -> tuple[Turn, ...]:
 def turned(image: Image, turn: Turn) -> Image:
     """The image as it looks turned; all of it is read."""
     voxels = np.transpose(image.read(), (0, *(1 + axis for axis in turn.order)))
-    voxels = np.flip(voxels, [1 + axis for axis, mirrored in enumerate(turn.mirrored) if mirrored])
+    voxels = np.flip(voxels, tuple(1 + axis for axis, mirrored in enumerate(turn.mirrored) if mirrored))
     size = tuple(image.voxel_size[axis] for axis in turn.order)
     return replace(image, source=np.ascontiguousarray(voxels), voxel_size=size, series=None)
 

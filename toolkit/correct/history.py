@@ -96,10 +96,11 @@ class History:
         """Take the last merge back that stands; gives its rows. Raises `UsageError` if there is none."""
         if not self.merges:
             raise UsageError("there is no merge to take back", self.folder.parent, "see seg correct --help")
-        number = self.merges[-1]
-        row = {"undo": number, "at": _now(), "by": by}
-        self._journal.add(row, now=True)
-        self.rows.append(row)
+        with self.writing():
+            number = self.merges[-1]
+            row = {"undo": number, "at": _now(), "by": by}
+            self._journal.add(row, now=True)
+            self.rows.append(row)
         return [row for row in self.rows if row.get("merge") == number]
 
     def _ours(self) -> None:

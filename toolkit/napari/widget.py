@@ -29,7 +29,8 @@ class Segment(Container):  # type: ignore[misc]  # napari has no types here
     """Choose an image and a model, predict once, and move the sliders; the command below gives the same."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        self._viewer, self._work = napari_viewer, None
+        self._viewer = napari_viewer
+        self._work: Segmenting | None = None
         self._stop, self._seen = threading.Event(), ("", 0, 0)
         self._busy = self._again = False
         self.image = _choice(napari_viewer, ImageLayer, "image")
