@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser napari check lint types contracts bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse clean
+.PHONY: venv demo test mutants browser napari check lint types contracts bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections clean
 
 venv: $(STAMP)
 
@@ -87,6 +87,10 @@ auxiliary: venv
 # The table of docs/sparse.md: trainings of hours, which go on where they were stopped.
 sparse: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sparse.py all
+
+# The table of docs/correct.md: trainings of five minutes each, which go on where they were stopped.
+corrections: venv
+	$(BIN)/python benchmarks/corrections.py all
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -66,7 +66,8 @@ SAFE = {
     "sparsify._copy: copyfile": "into the new folder that `whole.folder` made",
     "sparsify._describe: copyfile": "into the new folder that `whole.folder` made",
     "sparsify._describe: write_text ×2": "into the new folder that `whole.folder` made",
-    # a data set of corrections
+    # corrections
+    "writer.save: open": "the draft that `whole.file` made; what it replaces a person opened, edited and saves",
     "dataset._text: write_text": "into the new folder that `whole.folder` made",
     "dataset.build: open": "into the new folder that `whole.folder` made",
     # commands
