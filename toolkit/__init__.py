@@ -130,8 +130,8 @@ def train(
     from toolkit.training.begin import begin
 
     begin(
-        data, out, Catalogue(), corrections=corrections, plugin=plugin, recipe=recipe, model=model, changes=changes, deduce=deduce,
-        minutes=minutes, steps=steps, device=device, threads=threads, resume=resume,
+        data, out, Catalogue(), corrections=corrections, plugin=plugin, recipe=recipe, model=model, changes=changes,
+        deduce=deduce, minutes=minutes, steps=steps, device=device, threads=threads, resume=resume,
     )  # fmt: skip
     return load_model(out)
 
