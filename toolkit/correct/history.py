@@ -70,6 +70,8 @@ class History:
             self.folder.mkdir(parents=True, exist_ok=True)
             with held(self.folder):
                 self._ours()
+                for folder in (self.folder, self.folder.parent):
+                    whole.prune(folder)
                 self._journal.mend()
                 self.rows = self._journal.rows()
                 yield

@@ -83,8 +83,7 @@ def merge(
     right[drawn] = True
     for mark in marks:
         right |= _named(mark, objects, name)
-    covered = _mask(objects)
-    known = _mask(base.select(said)) & ~covered
+    known = _mask(base.select(said))
     for index in drawn.tolist():
         known |= _around(objects, index, series)
     every = any(mark.what == WHOLE for mark in marks)
@@ -93,7 +92,7 @@ def merge(
         if mark.box:
             region[box(mark.box, objects.shape, name).slices] = True
     right |= 2 * _inside(objects, region) >= objects.sizes
-    known = (known | region) & ~_mask(objects.select(~right))
+    known |= region
     if edited.unknown is not None:
         known &= ~edited.unknown
     known &= ~_mask(objects)

@@ -168,7 +168,11 @@ def test_a_history_that_is_damaged_or_torn_is_noticed(out: Path) -> None:
     history = History(opened(out).corrections)
     row = history.standing()["a"]
     path = history.folder / row["state"]
-    path.write_bytes(path.read_bytes()[:-3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(InputError, match="a part of the history of corrections is damaged"):
+        history.state(row)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(InputError, match="a part of the history of corrections is damaged"):
         history.state(row)
     with (history.folder / "journal.txt").open("ab") as stream:
