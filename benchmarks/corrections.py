@@ -96,12 +96,14 @@ def do(cell: str, said: argparse.Namespace) -> None:
         corrected(said.data, names, place / "pool.seg.corrections")
         seg("correct", str(out), "--whole", "--pieces", "keep", "--by", "simulation")
         (place / "corrected").touch()
+    long = ("--steps", str(said.steps)) if said.steps else ("--minutes", str(said.minutes))
     common = ("--corrections", str(out), "-o", str(place / "run"), "--device", "cpu", "--threads", str(said.threads))
-    seg("train", "--model", str(begin), *common, "--minutes", str(said.minutes), "--set", f"training.seed={seed}",
+    seg("train", "--model", str(begin), *common, *long, "--set", f"training.seed={seed}",
         "--resume", *extra)  # fmt: skip
     closing = json.loads((place / "run" / "training.json").read_text(encoding="utf8"))
     found = {
-        "data": said.data.name, "cell": cell, "minutes": said.minutes, "threads": said.threads, "corrected": names,
+        "data": said.data.name, "cell": cell, "threads": said.threads, "corrected": names,
+        "budget": f"{said.steps} steps" if said.steps else f"{said.minutes:g} minutes",
         "before": measured(begin, test, runs / "start-test", extra),
         "after": measured(place / "run", test, place / "test", ()),
         "steps": closing["steps"], "closing": closing["closing"],
@@ -133,6 +135,7 @@ def main() -> None:
     parser.add_argument("what", choices=("all", "table"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "usiigaci")
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, help="so many steps instead of minutes, on a machine that is not quiet")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "corrections")
     parser.add_argument("--records", type=Path, default=RECORDS)

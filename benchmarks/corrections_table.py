@@ -29,9 +29,9 @@ def write(page: Path, data: str, cells: Sequence[str], records: Path, values: Se
     if known := [record for found in kinds.values() for record in found]:
         lines.append(_row("nothing", [known[0]["before"]], values))
         lines += [_row(kind.replace("-", " "), [r["after"] for r in found], values) for kind, found in kinds.items()]
-        minutes, threads = known[0]["minutes"], known[0]["threads"]
+        budget, threads = known[0]["budget"], known[0]["threads"]
         images = len(known[0]["before"]["images"])
-        told = f"{data}, {images} images of `test`; {minutes:g} minutes of {threads} threads each.\n\n"
+        told = f"{data}, {images} images of `test`; {budget} of {threads} threads each.\n\n"
     else:
         told = ""
     told += "\n".join(lines) + "\n"

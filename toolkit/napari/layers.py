@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def _features(objects: Instances, columns: dict[str, NDArray[Any]]) -> list[dict
 
 def _image(image: Segmented, frames: tuple[Image, ...]) -> Layer:
     first = frames[0]
-    if first.source.size * len(frames) > LARGEST if hasattr(first.source, "size") else False:
+    if prod(first.shape) * first.channels * len(frames) > LARGEST:
         raise InputError("this image is too large to be shown as a whole", image.input, "run seg run --roi on a part")
     voxels = np.stack([f.read() for f in frames], 1) if len(frames) > 1 else first.read()
     about: dict[str, Any] = {"name": image.name, "scale": _scale(image, first)}

@@ -17,7 +17,7 @@ from toolkit.napari.layers import KEY, Layer
 
 
 def write(path: str, layers: Sequence[Layer]) -> list[str]:
-    """The writer of napari: `path` is what somebody chose, and only its image counts, for corrections have one place.
+    """The writer of napari. Corrections have one place, so where somebody wants them, `path`, does not count.
 
     Raises `UsageError` where the layers are none of a result, or of several images.
     """

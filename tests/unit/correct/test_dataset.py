@@ -152,3 +152,40 @@ def test_an_image_that_was_exchanged_is_noticed_and_nothing_to_learn_from_is_sai
     shutil.rmtree(opened(out).corrections)
     with pytest.raises(InputError, match="no corrections were merged"):
         build([out], tmp_path / "data")
+
+
+@pytest.mark.parametrize("axes", ["TYX", "ZYX"])
+def test_a_volume_is_one_lesson_and_a_series_as_many_as_it_has_images(axes: str, tmp_path: Path) -> None:
+    out = result(tmp_path, ("a",), (5, 32, 40), axes)
+    labels = found(out, "a")
+    gone = np.unique(labels[2][labels[2] > 0])[0]
+    save(out, "a", np.where(labels == gone, 0, labels))
+    assert correct(opened(out), right=["a"]).images[0].error is None
+    build([out], tmp_path / "data")
+    train, val = (io.open_dataset(f"{tmp_path / 'data'}:{split}") for split in ("train", "val"))
+    if axes == "ZYX":
+        assert (len(train.items), len(val.items)) == (1, 1)  # two halves
+        assert train.truth(train.items[0]).shape == (5, 32, 40)
+        return
+    assert (len(train.items), len(val.items)) == (4, 1)
+    frames = tifffile.imread(tmp_path / "images" / "a.tif")
+    for data in (train, val):
+        for item in data.items:
+            number = int(item.name.partition("_t")[2].partition("-")[0])
+            assert np.array_equal(data.image(item).read()[0], frames[number])
+            covered = data.truth(item).covered > 0
+            assert np.array_equal(covered, (labels[number] > 0) & (labels[number] != gone))
+
+
+def test_outlines_of_another_program_are_corrections_too(tmp_path: Path) -> None:
+    out = result(tmp_path, ("a",))
+    ring = [[10, 10], [20, 10], [20, 20], [10, 20], [10, 10]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    opened(out).corrections.mkdir()
+    path = opened(out).corrections / "a.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    (one,) = correct(opened(out), every=True).images
+    assert one.changes is not None
+    assert one.changes.right == 1
+    (lesson,) = lessons([out])
+    assert lesson.known.truth().covered.sum() == lesson.known.objects.sizes[0]

@@ -19,6 +19,7 @@ from toolkit.correct.correct import correct
 from toolkit.correct.result import opened
 from toolkit.errors import InputError, UsageError
 from toolkit.io import write as write_result
+from toolkit.io.paths import OUTPUTS
 from toolkit.napari import layers, writer
 from toolkit.napari.controls import controls
 from toolkit.napari.reader import reader, result_at
@@ -60,6 +61,9 @@ def test_the_manifest_names_what_is_there() -> None:
         assert f"def {name}(" in source or f"class {name}(" in source
     used = [entry["command"] for kind in ("readers", "writers", "widgets") for entry in manifest["contributions"][kind]]
     assert sorted(used) == sorted(c["id"] for c in manifest["contributions"]["commands"])
+    # No other file makes napari ask whether it is ours.
+    patterns = manifest["contributions"]["readers"][0]["filename_patterns"]
+    assert {pattern.removeprefix("*") for pattern in patterns} == {".zarr", *OUTPUTS}
 
 
 @pytest.mark.parametrize("what", ["", "a.zarr", "a.labels.tif", "a.objects.csv", "run.json/.."])
@@ -128,7 +132,7 @@ def test_what_was_edited_is_saved_where_it_is_looked_for_and_opened_again(out: P
     clash = int(edit[1].max())
     assert clash in edit[0] or clash > edit[0].max()
     told = [(data, about, "labels") for data, (_, about, _) in zip(edit, labels, strict=True)]
-    (path,) = writer.write("anywhere.tif", told)
+    (path,) = writer.write("anywhere.corrections", told)
     assert Path(path) == opened(out).corrections / "a.tif"
     (one,) = correct(opened(out)).images
     assert one.error is None
