@@ -39,9 +39,9 @@ def correct(
     napari: Annotated[bool, typer.Option("--napari", help="Open the first IMAGE in napari to correct it.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Merge what a person corrected in a result: label images edited in any program.
+    """Merge what a person corrected in a result, to learn from it.
 
-    Save them in OUT.corrections under the names of their images. What was drawn, changed or removed is known by that,
+    Save label images, edited in any program, in OUT.corrections under the names of their images. What was drawn, changed or removed is known by that,
     and what is marked as right; the rest is unannotated. OUT and the edited files stay as they are. `seg train
     --corrections OUT` learns from it.
 
