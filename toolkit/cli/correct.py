@@ -41,9 +41,9 @@ def correct(
 ) -> None:
     """Merge what a person corrected in a result, to learn from it.
 
-    Save label images, edited in any program, in OUT.corrections under the names of their images. What was drawn, changed or removed is known by that,
-    and what is marked as right; the rest is unannotated. OUT and the edited files stay as they are. `seg train
-    --corrections OUT` learns from it.
+    Save label images, edited in any program, in OUT.corrections under the names of their images. What was drawn,
+    changed or removed is known by that, and what is marked as right; the rest is unannotated. OUT and the edited files
+    stay as they are. `seg train --corrections OUT` learns from it.
 
     Example: seg correct nuclei.seg --whole --by Ada
     """

@@ -17,7 +17,7 @@ def show(done: Trained, out: Path) -> None:
     now, score = done.progress, done.score
     kept = now.best_step == 0 or (score is not None and score.kept)
     which = f"step {now.best_step}" if not kept else "the model that it began with, because none were better"
-    console.progress().print(f"done   {now.step} steps, {now.seconds / 60:.1f} min, weights of {which}")
+    console.progress().print(f"done   {now.step} steps, {now.seconds / 60:.1f} min, weights of {which}", soft_wrap=True)
     said = console.results()
     if score is not None:
         value = _number(score.value) if score.before is None else f"{_number(score.before)} → {_number(score.value)}"

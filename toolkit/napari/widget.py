@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, ProgressBar, PushButton, create_widget
 from napari.layers import Image as ImageLayer
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer
 
@@ -163,9 +164,10 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
         self.objects = _choice(napari_viewer, Labels, "objects")
         self.whole = CheckBox(text="all of this image is right")
         self.selected = CheckBox(text="the selected object is right")
+        self.boxes = CheckBox(text="what lies in drawn rectangles is right")
         self.by = LineEdit(label="by")
         self.go, self.said = PushButton(text="Save and merge"), Label(value="")
-        super().__init__(widgets=[self.objects, self.whole, self.selected, self.by, self.go, self.said])
+        super().__init__(widgets=[self.objects, self.whole, self.selected, self.boxes, self.by, self.go, self.said])
         self.go.changed.connect(self.merge)
 
     def merge(self) -> Path | None:
@@ -180,6 +182,8 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
         name = about["image"]
         right = [f"{name}:{layer.selected_label}"] if self.selected.value and layer.selected_label else []
         right += [name] if self.whole.value else []
+        drawn = [one for one in self._viewer.layers if isinstance(one, Shapes)] if self.boxes.value else []
+        right += [f"{name}:{box}" for shapes in drawn for box in boxes(shapes, layer)]
         try:
             path = save([(one.data, {"metadata": one.metadata}) for one in same])
             (done,) = correct(opened(about["out"]), names=[name], right=right, by=self.by.value).images
@@ -193,6 +197,17 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
             f"{found.added} added, {found.removed} removed, {found.changed} changed"
         )  # fmt: skip
         return path
+
+
+def boxes(shapes: Any, labels: Any) -> list[str]:
+    """The boxes around the shapes of a layer, in voxels of the labels, as `--right` takes them."""
+    found = []
+    for corners in shapes.data:
+        places = np.array([labels.world_to_data(shapes.data_to_world(corner)) for corner in corners])
+        low = np.clip(np.floor(places.min(0) + 0.5), 0, None).astype(int)
+        high = np.maximum(np.ceil(places.max(0) + 0.5).astype(int), low + 1)
+        found.append(",".join(f"{a}:{b}" for a, b in zip(low, high, strict=True)))
+    return found
 
 
 def _choice(viewer: Any, kind: type[Any], label: str) -> ComboBox:

@@ -119,8 +119,9 @@ def test_what_is_painted_is_saved_merged_and_marked(out: Path, viewer: Any) -> N
     gone = int(np.unique(layer.data[layer.data > 0])[0])
     layer.data[layer.data == gone] = 0
     layer.selected_label = int(np.unique(layer.data[layer.data > 0])[0])
-    widget.selected.value, widget.by.value = True, "Ada"
+    viewer.add_shapes([np.array([[1.2, 2.0], [1.2, 20.0], [9.0, 20.0], [9.0, 2.0]])], shape_type="rectangle")
+    widget.selected.value, widget.boxes.value, widget.by.value = True, True, "Ada"
     assert widget.merge() == opened(out).corrections / "c.tif"
     assert widget.said.value == "0 added, 1 removed, 0 changed"
     row = History(opened(out).corrections).standing()["c"]
-    assert (row["by"], row["removed"], row["marks"]) == ("Ada", 1, [str(layer.selected_label)])
+    assert (row["by"], row["removed"], row["marks"]) == ("Ada", 1, [str(layer.selected_label), "1:10,2:21"])
