@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from toolkit import io
 from toolkit.errors import InputError
 from toolkit.pipeline.heard import listening
-from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.sized import rescaling
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.registry.choose import lent
@@ -56,8 +56,8 @@ class Segmenting:
     def predict(self, hear: Callable[[str, int, int], None] = lambda *_: None) -> None:
         """Run the network; `hear` is told how far it is, and may raise `Cancelled`."""
         with listening(hear):
-            sized = rescaling(self.session, self.image, Diameter.parse("auto"))
-            self._pieces = self.session.pieces(self.session.prepare(self.image, by=sized.by), loose=True)
+            _, seen = rescaling(self.session, self.image, Diameter.parse("auto"))
+            self._pieces = self.session.pieces(seen, loose=True)
 
     def objects(self, values: Mapping[str, Any] = {}) -> Instances:
         """The objects with these values of fields; what is not named is as the recipe says."""
