@@ -56,7 +56,12 @@ class History:
     def base(self, image: str) -> Instances | None:
         """The objects that an image had when it was first corrected."""
         row = self.last(image)
-        return None if row is None else self._read(f"{row['base']}.objects", Instances)
+        if row is None:
+            return None
+        found: Instances = self._read(f"{row['base']}.objects", Instances)
+        if found.digest != row["base"]:
+            raise self._damaged(f"{row['base']}.objects")
+        return found
 
     def state(self, row: Row) -> Corrected:
         """What was known of an image after a merge."""
@@ -123,7 +128,11 @@ class History:
                 return arrays.read(path, kind)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             pass
-        raise InputError("a part of the history of corrections is damaged", path, "merge the edits again")
+        raise self._damaged(name)
+
+    def _damaged(self, name: str) -> InputError:
+        what = "a part of the history of corrections is damaged"
+        return InputError(what, self.folder / name, f"move {self.folder} away and merge the edits again")
 
 
 def _now() -> str:

@@ -175,6 +175,12 @@ def test_a_history_that_is_damaged_or_torn_is_noticed(out: Path) -> None:
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(InputError, match="a part of the history of corrections is damaged"):
         history.state(row)
+    base = history.folder / f"{row['base']}.objects"
+    whole = base.read_bytes()
+    base.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    save(out, "a", without(without(found(out, "a"))))
+    assert "history of corrections is damaged" in str(correct(opened(out)).images[0].error)
+    base.write_bytes(whole)
     with (history.folder / "journal.txt").open("ab") as stream:
         stream.write(b'{"merge": 2, "image"')  # killed while it wrote
     save(out, "b", without(found(out, "b")))
