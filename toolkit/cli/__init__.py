@@ -24,6 +24,8 @@ VERBS = {
     "run": ("toolkit.cli.run:run", "Segment images: objects, table, overlay and a record of the run."),
     "train": ("toolkit.cli.train:train", "Train a method on your data."),
     "tune": ("toolkit.cli.tune:tune", "Search the thresholds of a post-processor on validation images."),
+    "correct": ("toolkit.cli.correct:correct", "Merge what a person corrected in a result, to learn from it."),
+    "suggest": ("toolkit.cli.suggest:suggest", "Say which images of a result to correct next."),
     "check": ("toolkit.cli.check:check", "Find what is wrong with a data set, and which method fits it."),
     "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real image of stained tissue."),
     "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
