@@ -25,6 +25,7 @@ VERBS = {
     "train": ("toolkit.cli.train:train", "Train a method on your data."),
     "tune": ("toolkit.cli.tune:tune", "Search the thresholds of a post-processor on validation images."),
     "check": ("toolkit.cli.check:check", "Find what is wrong with a data set, and which method fits it."),
+    "view": ("toolkit.cli.view:view", "Look at a result in the browser."),
     "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real image of stained tissue."),
     "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
     "evaluate": ("toolkit.cli.evaluate:evaluate", "Compare predicted objects with true ones."),
