@@ -47,10 +47,11 @@ def view(
     from toolkit.view.found import truth as true_objects
     from toolkit.view.scene import scene
 
-    result = chosen(results(out), image)
-    more = [other(beside, result.name)] if beside is not None else []
-    more += [true_objects(truth, result)] if truth is not None else []
-    shown = scene(result, more)
+    with console.progress().status("reading"):
+        result = chosen(results(out), image)
+        more = [other(beside, result.name)] if beside is not None else []
+        more += [true_objects(truth, result)] if truth is not None else []
+        shown = scene(result, more)
     if page is None:
         _serve(shown, port)
     else:

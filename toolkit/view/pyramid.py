@@ -82,11 +82,13 @@ class Pyramid:
         height, width = (-(-size[a] // r) for a, r in zip((rows, columns), rest, strict=True))
         out = np.empty((image.channels, height, width), np.float32)
         high = max(1, MOST // (size[columns] * rest[0]))
+        lean = tuple(min(2, r) for r in rest)
+        by_mean = [-(-r // n) for r, n in zip(rest, lean, strict=True)]
         for low in range(0, height, high):
             part = Cut(cut.axis, cut.at, (by[rows], by[columns]), (low * rest[0], 0),
                        (min(high, height - low) * rest[0], size[columns]))  # fmt: skip
-            voxels = plane(image, part, by, (1, 1))[:, :: min(2, rest[0]), :: min(2, rest[1])]
-            out[:, low : low + high] = shrink(Image(voxels, "CYX"), [-(-r // 2) for r in rest]).read()
+            voxels = plane(image, part, by, (1, 1), lean)
+            out[:, low : low + high] = shrink(Image(voxels, "CYX"), by_mean).read()
         return out
 
 
@@ -96,8 +98,11 @@ def deep(shape: Sequence[int]) -> tuple[int, int, int]:
     return lead, int(shape[-2]), int(shape[-1])
 
 
-def plane(image: Image, cut: Cut, by: tuple[int, int, int], rest: tuple[int, ...]) -> Floats:
-    """A rectangle of one level, whose voxels are `by` voxels of the image; `rest` of them are averaged."""
+def plane(
+    image: Image, cut: Cut, by: tuple[int, int, int], rest: tuple[int, ...], lean: tuple[int, ...] = (1, 1)
+) -> Floats:
+    """A rectangle of one level, whose voxels are `by` voxels of the image; `rest` of them are averaged, of these
+    averages every `lean`-th is given."""
     spatial = deep(image.shape)
     rows, columns = ACROSS[cut.axis]
     start, stop = [0, 0, 0], [0, 0, 0]
@@ -108,6 +113,7 @@ def plane(image: Image, cut: Cut, by: tuple[int, int, int], rest: tuple[int, ...
         start[axis], stop[axis], steps[axis] = low, min(low + n, -(-spatial[axis] // r)), r
     lead = 3 - image.ndim
     box = Box(tuple(start[lead:]), tuple(stop[lead:]))
-    voxels = shrink(image, steps[lead:]).read(box).astype(np.float32)
+    voxels = shrink(image, steps[lead:]).read(box)
     voxels = voxels[:, None] if lead else voxels
-    return np.ascontiguousarray(voxels.transpose(0, 1 + cut.axis, 1 + rows, 1 + columns)[:, 0])
+    seen = voxels.transpose(0, 1 + cut.axis, 1 + rows, 1 + columns)[:, 0, :: lean[0], :: lean[1]]
+    return np.ascontiguousarray(seen, np.float32)
