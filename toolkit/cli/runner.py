@@ -44,18 +44,20 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.gpu.memory import available
     from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
+    from toolkit.pipeline.thinking import known
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
     from toolkit.running.seen import counted, resized
 
+    known(wish.show, package.recipe.postprocess)
     session = Session(package, wish.device, catalogue, wish.engine)
     bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
         wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
-        wish.scheduler,
+        wish.scheduler, wish.show,
     )  # fmt: skip
     screen = console.progress()
     screen.print(

@@ -15,6 +15,7 @@ from toolkit.files.failpoint import failpoint
 from toolkit.values.frames import frame
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.thought import Marks
 
 
 def write(
@@ -26,14 +27,16 @@ def write(
     preview: Image | None = None,
     points: Mapping[str, NDArray[Any]] | None = None,
     parquet: bool = False,
+    fields: Mapping[str, NDArray[Any]] | None = None,
+    marks: Mapping[str, Marks] | None = None,
 ) -> tuple[Path, ...]:
     """Write the objects of `image` into `folder` (made if missing) and give the paths. If `instances` has an axis more,
     it is that of time, and `image` is the first frame.
 
-    `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
-    the lossless objects; `STEM.objects.csv`: `table`, if given, and `STEM.objects.parquet`, if wanted;
-    `STEM.points.csv`: `points`, if given;
-    `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
+    `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels,
+    the lossless objects and, if given, what the method thought, `fields` and `marks`; `STEM.objects.csv`: `table`, if
+    given, and `STEM.objects.parquet`, if wanted; `STEM.points.csv`: `points`, if given; `STEM.overlay.png`: outlines on
+    `preview`, if given. Each appears whole or not at all and replaces what was there.
     Raises `StorageError` if the disk is full or the folder may not be written, `UsageError` if a link, or a
     Zarr that is none of ours, has the name of an output.
     """
@@ -42,8 +45,9 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
             made = _write_all(
-                Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet
-            )
+                Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet,
+                {"fields": fields, "marks": marks},
+            )  # fmt: skip
             for path in made:
                 _replaceable(folder / path.name)
             return tuple(_publish(path, folder) for path in made)
@@ -61,6 +65,7 @@ def _write_all(
     tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
     parquet: bool,
+    thoughts: Mapping[str, Any],
 ) -> list[Path]:
     from toolkit.io.tifflabels import write_tiff
     from toolkit.io.zarrlabels import write_zarr
@@ -71,7 +76,7 @@ def _write_all(
     axes = "T" * series + image.axes[1:]
     write_tiff(made[0], instances, size, axes)
     failpoint("output.made")
-    write_zarr(made[1], instances, size, axes)
+    write_zarr(made[1], instances, size, axes, **thoughts)
     failpoint("output.made")
     for name, table in tables.items():
         if table is not None:

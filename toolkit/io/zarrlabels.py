@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import zarr
+from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from toolkit.io.render import Layers
 from toolkit.io.zarrinstances import write_zarr_instances
+from toolkit.io.zarrthoughts import write_thoughts
 from toolkit.values.instances import Instances
+from toolkit.values.thought import Marks
 from toolkit.values.tiles import slabs
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
@@ -24,10 +28,18 @@ SLAB = 2**26
 """Voxels of a layer that are rendered at once."""
 
 
-def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None, axes: str) -> None:
+def write_zarr(
+    path: Path,
+    instances: Instances,
+    voxel_size: tuple[float, ...] | None,
+    axes: str,
+    fields: Mapping[str, NDArray[Any]] | None = None,
+    marks: Mapping[str, Marks] | None = None,
+) -> None:
     """Write `labels/layer-0` … with nearest-neighbour pyramids, and `instances`. `voxel_size` is in µm or None.
 
     The image itself is not copied; the root shows the first layer, so that viewers find something to open.
+    `fields` and `marks` are what the method thought (`zarrthoughts`).
     """
     layers = Layers(instances)
     root = zarr.create_group(path, zarr_format=3)
@@ -47,6 +59,8 @@ def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] |
         }
         _write_levels(group, layers, layer, axes, steps)
     write_zarr_instances(root.create_group("instances"), instances, voxel_size)
+    if fields or marks:
+        write_thoughts(root, fields or {}, marks or {}, axes, voxel_size)
 
 
 def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[int, ...]]:

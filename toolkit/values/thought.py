@@ -38,3 +38,7 @@ class Marks:
         """The marks of which `rows` are."""
         ndim = rows.shape[1] - 1 if kind == "points" else (rows.shape[1] - 1) // 2
         return cls(kind, rows[:, :ndim], rows[:, ndim:-1], rows[:, -1])
+
+
+Thought = Marks | NDArray[Any]
+"""Marks, or a field: numbers `(C, *shape)` for each voxel of an image."""

@@ -51,6 +51,28 @@ class _Frames:
         return np.stack([np.asarray(source[(key[0], *key[2:])]) for source in taken], axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Flattened:
+    """An array `(C, T, Z, Y, X)` as `(C, T·Z, Y, X)`."""
+
+    source: Any
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.source.dtype)
+        return dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        channels, frames, depth, *rest = map(int, self.source.shape)
+        return (channels, frames * depth, *rest)
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        depth = int(self.source.shape[2])
+        planes = range(self.shape[1])[key[1]]
+        return np.stack([np.asarray(self.source[(key[0], z // depth, z % depth, *key[2:])]) for z in planes], axis=1)
+
+
 def _coarser(path: Path, image: Image) -> list[tuple[Image, tuple[int, int, int]]]:
     """The levels of an OME-Zarr that are the image at half, a quarter … of its voxels along some axes."""
     from toolkit.io.image import open_raster

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import InputError
+from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.thought import Marks
 from toolkit.view.codes import Channel, channels
 from toolkit.view.found import Beside, Result, axes_of
-from toolkit.view.levels import pyramid
+from toolkit.view.levels import Flattened, pyramid
 from toolkit.view.painted import Painted
 from toolkit.view.pyramid import Pyramid, deep
 from toolkit.view.table import Table, matched, table
@@ -23,6 +24,8 @@ from toolkit.view.table import Table, matched, table
 TILE = 256
 INK = {"points": ("#ffcc00", ""), "ellipses": ("#33ddff", ""), "lines": ("#33ff88", "#ff5533")}
 """Colours of marks, and of those that speak against."""
+INKS = ("#ffb000", "#33ccff", "#ff55aa", "#77ff33", "#bb88ff", "#ff7744", "#33ffcc", "#ffffff")
+"""Colours of what a method thought."""
 _log = logging.getLogger(__name__)
 
 
@@ -140,6 +143,11 @@ def scene(result: Result, beside: Sequence[Beside] = ()) -> Scene:
     images, size, calibrated, along, notes = _image(result, objects.shape)
     if not images and stored:
         size, calibrated = stored[-len(size) :] if len(size) <= len(stored) else size, True
+    drawn = []
+    for number, zarr in enumerate([result.zarr, *(b.result.zarr for b in beside if b.result)]):
+        more_images, more_marks = _thoughts(zarr, number, objects.shape)
+        images += more_images
+        drawn += more_marks
     titles = [(result.recipe and f"{result.recipe}: {result.name}") or result.name, *(one.title for one in beside)]
     files = [result.beside(".objects.csv"), *(b.result and b.result.beside(".objects.csv") for b in beside)]
     sides = []
@@ -149,7 +157,22 @@ def scene(result: Result, beside: Sequence[Beside] = ()) -> Scene:
     spacing = (1.0,) * (3 - len(size)) + tuple(size)
     if along != "z":
         spacing = (min(spacing[1:]), *spacing[1:])
-    return Scene(result.name, deep(objects.shape), spacing, calibrated, along, images, sides, notes)
+    return Scene(result.name, deep(objects.shape), spacing, calibrated, along, images, sides, notes, drawn)
+
+
+def _thoughts(zarr: Path, side: int, shape: tuple[int, ...]) -> tuple[list[Picture], list[Drawn]]:
+    """What the method of a side thought: fields as pictures, and marks."""
+    from toolkit.io.zarrthoughts import read_thoughts
+
+    fields, marks = read_thoughts(zarr)
+    pictures = []
+    for name, source in fields.items():
+        if tuple(source.shape[1:]) != shape:
+            raise InputError("what the method thought is of another image", f"{zarr}, {name}", "run it anew")
+        flat = source if len(shape) < 4 else Flattened(source)
+        levels = Pyramid([(Image(flat, "CYX" if len(shape) == 2 else "CZYX"), (1, 1, 1))])
+        pictures.append(Picture(levels, channels(levels, (), INKS), name, side))
+    return pictures, [Drawn(name, one, side) for name, one in marks.items()]
 
 
 def _objects(result: Result) -> tuple[Instances, tuple[float, ...]]:

@@ -28,7 +28,7 @@ function draw(context, pane, mark) {
     return pane.at(dim, data[i + shift + axis] / scene.factor[axis] + 0.5);
   });
   context.strokeStyle = context.fillStyle = mark.colour;
-  context.lineWidth = 1.25;
+  context.lineWidth = mark.kind === "lines" ? 0.8 : 1.5;
   let left = MOST;
   for (let i = 0; i < data.length && left; i += wide) {
     if (Math.abs(data[i + pane.axis] / scene.factor[pane.axis] - slice) > near) continue;
@@ -37,7 +37,7 @@ function draw(context, pane, mark) {
     if ((y < -50 && other[0] < -50) || (x < -50 && other[1] < -50)) continue;
     if ((y > height + 50 && other[0] > height + 50) || (x > width + 50 && other[1] > width + 50)) continue;
     left -= 1;
-    context.globalAlpha = mark.kind === "lines" ? 0.35 + 0.65 * Math.min(1, Math.abs(data[i + 6])) : 1;
+    context.globalAlpha = mark.kind === "lines" ? 0.1 + 0.6 * Math.min(1, Math.abs(data[i + 6])) : 1;
     context.beginPath();
     if (mark.kind === "lines") {
       context.strokeStyle = data[i + 6] < 0 ? mark.against : mark.colour;
