@@ -17,10 +17,10 @@ DOORS = {"toolkit", "toolkit.api", "toolkit.testing"}
 PROMISED = set(
     """
     Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
-    Instances Loss Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet PluginError
-    PostProcessor Prediction STEPS Search Spec Survey Team ToolkitError Trunk Truth UsageError Voxels at_offset
-    begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need postprocessor rounded runs
-    stitch unet_level usual_offsets
+    Instances Loss Marks Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet
+    PluginError PostProcessor Prediction STEPS Search Spec Survey Team Thought ToolkitError Trunk Truth UsageError
+    Voxels at_offset begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need
+    postprocessor rounded runs stitch unet_level usual_offsets
     """.split()  # noqa: SIM905
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,4 +68,5 @@ def _serve(shown: Scene, port: int) -> None:
 
     with served(shown, port) as (server, address):
         console.results().print(f"open   {address}  (Ctrl-C ends)", soft_wrap=True)
-        server.serve_forever()
+        with suppress(KeyboardInterrupt):  # which is how it ends
+            server.serve_forever()
