@@ -68,9 +68,11 @@ def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instance
         with seams.calling(postprocess, "thoughts"):
             found: Any = postprocess.thoughts(pieces.read(box, box), session.backend, own)
         for name, one in seams.thoughts(found, pieces.shape, postprocess).items():
-            if name in own and isinstance(one, Marks):
+            if name not in own:
+                continue
+            if isinstance(one, Marks):
                 marks[name] = grid.marks(one)
-            elif name in own:
+            else:
                 fields[name] = grid.field(one)
     return Thoughts({name: v.astype(np.float16) for name, v in fields.items()}, marks, tuple(notes))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +65,16 @@ def answer(answers: Answers, words: Sequence[str]) -> bytes | None:
     """The bytes for the words of an address, such as `picture 0 0 0 2 1 1`; None if it asks for nothing that there
     is."""
     verb, *numbers = words
-    wanted = {"picture": (6, answers.picture), "labels": (6, answers.labels), "table": (1, answers.table),
-              "marks": (1, answers.marks)}  # fmt: skip
+    wanted: dict[str, tuple[int, Callable[..., bytes]]] = {
+        "picture": (6, answers.picture), "labels": (6, answers.labels),
+        "table": (1, answers.table), "marks": (1, answers.marks),
+    }  # fmt: skip
     if verb not in wanted or not all(n.isascii() and n.isdecimal() and len(n) < 10 for n in numbers):
         return None
     count, ask = wanted[verb]
     if len(numbers) != count:
         return None
     try:
-        return ask(*map(int, numbers))  # type: ignore[operator]  # each takes as many numbers as stand beside it
+        return ask(*map(int, numbers))
     except LookupError:
         return None

@@ -60,8 +60,8 @@ def _coarser(scene: Scene, level: int) -> Scene:
 
 def _averaged(picture: Picture, by: tuple[int, int, int], depth: int) -> Picture:
     pyramid = picture.pyramid
-    size = shrunk(pyramid.shape, by)
-    planes = [pyramid.read(Cut(0, z * by[0], by[1:], (0, 0), size[1:])) for z in range(depth)]
+    _, height, width = shrunk(pyramid.shape, by)
+    planes = [pyramid.read(Cut(0, z * by[0], by[1:], (0, 0), (height, width))) for z in range(depth)]
     return replace(picture, pyramid=Pyramid([(Image(np.stack(planes, axis=1), "CZYX"), (1, 1, 1))]))
 
 

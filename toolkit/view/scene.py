@@ -149,7 +149,7 @@ def scene(result: Result, beside: Sequence[Beside] = ()) -> Scene:
         images += more_images
         drawn += more_marks
     titles = [(result.recipe and f"{result.recipe}: {result.name}") or result.name, *(one.title for one in beside)]
-    files = [result.beside(".objects.csv"), *(b.result and b.result.beside(".objects.csv") for b in beside)]
+    files = [result.beside(".objects.csv"), *(b.result.beside(".objects.csv") if b.result else None for b in beside)]
     sides = []
     for number, (title, found, file) in enumerate(zip(titles, sets, files, strict=True)):
         more = matched(found, sets[1 - number]) if len(sets) == 2 else {}

@@ -26,8 +26,8 @@ def thoughts(piece: Voxels, options: Options, backend: Backend, graph: bool) -> 
     }
     if graph:
         edges = Edges.merge([assembly.linked(piece, patches, selection, options, backend).edges])
-        ends = (_places(end, piece.shape) for end in (edges.first, edges.second))
-        found["graph"] = Marks("lines", *ends, edges.total / (16384.0 * edges.count))
+        first, second = (_places(end, piece.shape) for end in (edges.first, edges.second))
+        found["graph"] = Marks("lines", first, second, edges.total / (16384.0 * edges.count))
     return found
 
 
