@@ -63,6 +63,10 @@ def run(
         str | None,
         typer.Option(metavar="NAME,…", help="Store what the method thought: heads, entropy, scores …"),
     ] = None,
+    also: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Files for other programs: imagej, rois, geojson, anndata.")
+    ] = None,
+    ome_zarr: Annotated[str | None, typer.Option(metavar="0.5|0.4", help="Version of OME-Zarr. [default: 0.5]")] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
@@ -112,6 +116,8 @@ def run(
         strict=strict,
         features=_features(features),
         show=_named(show),
+        also=_named(also),
+        ome_zarr=_version(ome_zarr),
         parquet=parquet,
         min_score=min_score,
         preview=not no_preview,
@@ -140,6 +146,12 @@ def _features(text: str | None) -> tuple[str, ...]:
         if name not in FEATURES:
             raise UsageError("no such features", f"--features {name}", nearest(name, FEATURES))
     return names
+
+
+def _version(text: str | None) -> str | None:
+    if text not in (None, "0.4", "0.5"):
+        raise UsageError("no such version of OME-Zarr is written", f"--ome-zarr {text}", "choose 0.5 or 0.4")
+    return text
 
 
 def _named(text: str | None) -> tuple[str, ...]:

@@ -11,48 +11,47 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
 from toolkit.io.chunks import bound, opened
+from toolkit.io.omeformat import OmeFormat, multiscales
 from toolkit.io.raster import decoding, interpreting
 from toolkit.values.thought import Marks
 
 GROUP = "thoughts"
-CHUNK = {2: (1024, 1024), 3: (64, 256, 256), 4: (1, 64, 256, 256)}
+CHUNK = {3: (1, 1024, 1024), 4: (1, 32, 256, 256), 5: (1, 1, 32, 256, 256)}
 KINDS = ("points", "lines", "ellipses")
 
 
 def write_thoughts(
-    root: Any, fields: Mapping[str, NDArray[Any]], marks: Mapping[str, Marks], axes: str, size: tuple[float, ...] | None
+    root: Any,
+    fields: Mapping[str, NDArray[Any]],
+    marks: Mapping[str, Marks],
+    axes: str,
+    size: tuple[float, ...] | None,
+    form: OmeFormat,
 ) -> None:
-    """Write `thoughts/fields/NAME`, each an OME-Zarr 0.5 image `(C, *shape)`, and `thoughts/marks/NAME`, rows of
-    `Marks`. `axes` are those of the image, `size` is µm per spatial axis or None."""
+    """Write `thoughts/fields/NAME`, each an OME-Zarr image `(T)C(Z)YX`, and `thoughts/marks/NAME`, rows of `Marks`.
+    Fields are `(C, *shape)`, `axes` those of the shape, `size` is µm per axis of space or None."""
     group = root.create_group(GROUP)
     images, rows = group.create_group("fields"), group.create_group("marks")
-    unit = {} if size is None else {"unit": "micrometer"}
-    about = [{"name": "c", "type": "channel"}]
-    about += [{"name": c, "type": "time"} if c == "t" else {"name": c, "type": "space", **unit} for c in axes.lower()]
-    spacing = (1.0,) * (len(axes) - len(size or ())) + (size or ())
-    scale = [{"type": "scale", "scale": [1.0, *spacing]}]
+    series = axes.startswith("T")
+    order = axes[:series] + "C" + axes[series:]
     for name, values in fields.items():
         image = images.create_group(name)
-        level = {"path": "0", "coordinateTransformations": scale}
-        image.attrs["ome"] = {"version": "0.5", "multiscales": [{"name": name, "axes": about, "datasets": [level]}]}
-        shape = values.shape[1:]
-        chunks = (1, *(min(c, n) for c, n in zip(CHUNK[len(shape)], shape, strict=True)))
-        array = image.create_array(
-            "0", shape=values.shape, dtype=values.dtype, chunks=chunks, dimension_names=["c", *axes.lower()],
-            compressors=[ZstdCodec(level=3, checksum=True)], config={"write_empty_chunks": True},
-        )  # fmt: skip
-        array[...] = values
+        form.say(image, {"multiscales": [multiscales(name, order, [(1,) * len(order)], size, "mean")]})
+        data = np.moveaxis(values, 0, 1) if series else values
+        chunks = tuple(min(c, n) for c, n in zip(CHUNK[len(order)], data.shape, strict=True))
+        form.array(image, "0", data.shape, data.dtype, chunks, order.lower())[...] = data
     for name, one in marks.items():
-        array = rows.create_array(name, data=one.rows(), compressors=[ZstdCodec(level=3, checksum=True)])
+        data = one.rows()
+        array = form.array(rows, name, data.shape, data.dtype, (max(1, len(data)), data.shape[1]))
+        array[...] = data
         array.attrs["kind"] = one.kind
 
 
 def read_thoughts(path: Path) -> tuple[dict[str, Any], dict[str, Marks]]:
-    """Lazy fields `(C, *shape)` and the marks in the `.zarr` of a result; nothing if it has none.
+    """Lazy fields, `(T)C(Z)YX`, and the marks in the `.zarr` of a result; nothing if it has none.
 
     Raises `InputError` if they are damaged.
     """

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.errors import InputError, PluginError
+from toolkit.exchange import also
 from toolkit.io import Found
 from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
@@ -124,7 +125,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         tell("write")
         told = together(thought) if thought else Thoughts()
         files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
-                         options.parquet, told.fields, told.marks)  # fmt: skip
+                         options.parquet, told.fields, told.marks, options.ome_zarr)  # fmt: skip
+        files += also.write(options.also, folder / found.folder, found.stem, instances, frames[0], table)
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score", "diameter", "roi",
-        "mask", "show")  # fmt: skip
+        "mask", "show", "also", "ome_zarr")  # fmt: skip
 """Options that the record of a run keeps, so that it can be repeated."""
 DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict", "features": "--features",
             "parquet": "--parquet", "min_score": "--min-score", "diameter": "--diameter", "roi": "--roi",
-            "mask": "--mask", "show": "--show"}  # fmt: skip
+            "mask": "--mask", "show": "--show", "also": "--also", "ome_zarr": "--ome-zarr"}  # fmt: skip
 """Options that decide what is written, as the user calls them."""
 
 
@@ -41,6 +41,10 @@ class Options:
     scheduler: str | None = None
     show: tuple[str, ...] = ()
     """What of the method's thoughts is stored."""
+    also: tuple[str, ...] = ()
+    """Files for other programs, of `exchange.also.ENDINGS`."""
+    ome_zarr: str = "0.5"
+    """Version of OME-Zarr."""
 
     @property
     def parted(self) -> bool:
@@ -59,6 +63,7 @@ class Options:
             **named,
             "--features": list(self.features),
             "--show": list(self.show),
+            "--also": list(self.also),
             "--block": block,
             "--no-preview": not self.preview,
         }

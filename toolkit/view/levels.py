@@ -51,9 +51,18 @@ class _Frames:
         return np.stack([np.asarray(source[(key[0], *key[2:])]) for source in taken], axis=1)
 
 
+def fielded(source: Any, shape: tuple[int, ...]) -> Any:
+    """A field of objects of `shape` as `(C, Y, X)` or `(C, A, Y, X)`; None if it is none. Those of a time series are
+    stored frame by frame, `(T, C, …)`."""
+    stored = tuple(int(n) for n in source.shape)
+    if stored[1:] == shape:
+        return source
+    return _Series(source) if (stored[0], *stored[2:]) == shape else None
+
+
 @dataclass(frozen=True, eq=False)
-class Flattened:
-    """An array `(C, T, Z, Y, X)` as `(C, T·Z, Y, X)`."""
+class _Series:
+    """An array `(T, C, (Z), Y, X)` as `(C, T·Z, Y, X)`."""
 
     source: Any
 
@@ -64,13 +73,14 @@ class Flattened:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        channels, frames, depth, *rest = map(int, self.source.shape)
-        return (channels, frames * depth, *rest)
+        frames, channels, *planes, height, width = map(int, self.source.shape)
+        return (channels, frames * int(np.prod(planes, dtype=np.int64)), height, width)
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
-        depth = int(self.source.shape[2])
-        planes = range(self.shape[1])[key[1]]
-        return np.stack([np.asarray(self.source[(key[0], z // depth, z % depth, *key[2:])]) for z in planes], axis=1)
+        depth = self.shape[1] // int(self.source.shape[0])
+        place = [(z // depth, key[0], *([z % depth] if self.source.ndim == 5 else []), *key[2:])
+                 for z in range(self.shape[1])[key[1]]]  # fmt: skip
+        return np.stack([np.asarray(self.source[at]) for at in place], axis=1)
 
 
 def _coarser(path: Path, image: Image) -> list[tuple[Image, tuple[int, int, int]]]:

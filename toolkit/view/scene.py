@@ -16,7 +16,7 @@ from toolkit.values.instances import Instances
 from toolkit.values.thought import Marks
 from toolkit.view.codes import Channel, channels
 from toolkit.view.found import Beside, Result, axes_of
-from toolkit.view.levels import Flattened, pyramid
+from toolkit.view.levels import fielded, pyramid
 from toolkit.view.painted import Painted
 from toolkit.view.pyramid import Pyramid, deep
 from toolkit.view.table import Table, matched, table
@@ -167,10 +167,10 @@ def _thoughts(zarr: Path, side: int, shape: tuple[int, ...]) -> tuple[list[Pictu
     fields, marks = read_thoughts(zarr)
     pictures = []
     for name, source in fields.items():
-        if tuple(source.shape[1:]) != shape:
+        flat = fielded(source, shape)
+        if flat is None:
             raise InputError("what the method thought is of another image", f"{zarr}, {name}", "run it anew")
-        flat = source if len(shape) < 4 else Flattened(source)
-        levels = Pyramid([(Image(flat, "CYX" if len(shape) == 2 else "CZYX"), (1, 1, 1))])
+        levels = Pyramid([(Image(flat, "CYX" if len(flat.shape) == 3 else "CZYX"), (1, 1, 1))])
         pictures.append(Picture(levels, channels(levels, (), INKS), name, side))
     return pictures, [Drawn(name, one, side) for name, one in marks.items()]
 
