@@ -190,3 +190,11 @@ def test_an_image_that_is_too_large_is_not_copied(tmp_path: Path, monkeypatch: p
     root = zarr.open_group(path, mode="r")
     assert "0" not in root
     assert root.attrs["ome"]["multiscales"][0]["datasets"][0]["path"] == "labels/layer-0/0"  # type: ignore[index,call-overload]
+
+
+def test_chunks_of_the_older_version_have_checksums_too(tmp_path: Path) -> None:
+    objects = discs((60, 70), 5, 1)
+    path = io.write(tmp_path, "a", objects, Image.from_array(np.ones((60, 70), np.uint8)), version="0.4")[1]
+    said = [json.loads(file.read_text())["compressor"] for file in path.rglob(".zarray")]
+    assert len(said) > 7
+    assert all(codec == {"id": "zstd", "level": 3, "checksum": True} for codec in said)
