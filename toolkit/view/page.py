@@ -13,7 +13,7 @@ from toolkit.report.markup import Markup, tag
 from toolkit.view.scene import Scene
 
 PARTS = (
-    "data", "colours", "state", "image", "objects", "camera", "pane", "marks", "filter", "table", "histogram",
+    "data", "colours", "state", "image", "objects", "camera", "tiles", "pane", "marks", "filter", "table", "histogram",
     "controls", "keys", "main",
 )  # fmt: skip
 """The files of the script, in the order in which they need each other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -10,14 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from skimage.io import imread
 
 from tests.browser import Browser, browser
 from tests.unit.view.looked_at import discs, result
+from toolkit import io
+from toolkit.steps.measure import joined, measure
+from toolkit.values.frames import stack
+from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.thought import Marks
 from toolkit.view.embedded import whole
 from toolkit.view.found import other, results
+from toolkit.view.pyramid import Cut
 from toolkit.view.scene import Scene, scene
 from toolkit.view.serve import served
 
@@ -247,6 +255,61 @@ def test_zoom_keeps_what_is_under_the_pointer_and_contrast_changes_the_picture(t
         tab.press("0")
         tab.press("1")
         assert tab.run("pictures[0].channels[0].on") is False
+
+
+def test_what_a_method_thought_is_switched_on_by_name(tab: Browser, tmp_path: Path) -> None:
+    objects = apart()
+    image = Image.from_array(np.zeros(objects.shape, np.uint8), calibrated=True)
+    field = np.zeros((1, *objects.shape), np.float16)
+    field[0, 100:180, 130:220] = 0.9
+    ends = np.array([[20.0, 150.0], [20.0, 280.0]])
+    marks = {"graph": Marks("lines", ends[:1], ends[1:], np.array([1.0])),
+             "seeds": Marks("ellipses", np.array([[150.0, 40.0]]), np.array([[20.0, 30.0]]))}  # fmt: skip
+    io.write(tmp_path / "o.seg", "cells", objects, image, fields={"entropy": field}, marks=marks)
+    with opened(tab, scene(results(tmp_path / "o.seg")[0])):
+
+        def brightness(y: int, x: int) -> float:
+            tab.settle()
+            tab.run("globalThis.corner = panes[0].canvas.getBoundingClientRect()")
+            row, column = tab.run(f"[corner.y + panes[0].at(0, {y}), corner.x + panes[0].at(1, {x})].map(Math.round)")
+            return float(picture(tab, tmp_path, "now")[row - 2 : row + 3, column - 2 : column + 3].max(-1).mean())
+
+        places = {"entropy": (170, 210), "graph": (20, 200), "seeds": (170, 40)}
+        before = {name: brightness(*place) for name, place in places.items()}
+        tab.click(*tab.middle("[data-step=entropy] summary"))
+        tab.click(*tab.middle("[data-step=entropy] .check input"))
+        assert brightness(*places["entropy"]) > before["entropy"] + 100
+        for name in ("graph", "seeds"):
+            assert brightness(*places[name]) == pytest.approx(before[name], abs=1)
+            tab.click(*tab.middle(f"[data-marks={name}] input"))
+            assert brightness(*places[name]) > before[name] + 20
+            tab.click(*tab.middle(f"[data-marks={name}] input"))
+            assert brightness(*places[name]) == pytest.approx(before[name], abs=1)
+
+
+def test_a_time_series_is_seen_frame_by_frame(tab: Browser, tmp_path: Path) -> None:
+    objects = [discs((60, 70), n, n) for n in (3, 5, 4)]
+    whole_series = stack(objects)
+    voxels = np.random.default_rng(0).integers(0, 900, (3, 60, 70)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "film.tif", voxels, metadata={"axes": "TYX"}, ome=True)
+    frames = io.frames(tmp_path / "film.tif")
+    table = joined([measure(part, image) for part, image in zip(objects, frames, strict=True)])
+    files = io.write(tmp_path / "f.seg", "film", whole_series, frames[0], table)
+    record = {"recipe": {"name": "x"}, "options": {"axes": None, "voxel_size": None},
+              "images": [{"input": str(tmp_path / "film.tif"), "files": [f.name for f in files]}]}  # fmt: skip
+    (tmp_path / "f.seg" / "run.json").write_text(json.dumps(record))
+    seen = scene(results(tmp_path / "f.seg")[0])
+    assert (seen.shape, seen.along, len(seen.pictures)) == ((3, 60, 70), "t", 1)
+    assert np.array_equal(seen.pictures[0].pyramid.read(Cut(0, 2, (1, 1), (0, 0), (60, 70)))[0], voxels[2])
+    with opened(tab, seen):
+        tab.run("choose(0, 1, true)")
+        assert tab.run("view.slice[0]") == 0
+        last = len(whole_series)
+        tab.run(f"choose(0, {last}, true)")
+        tab.settle()
+        assert tab.run("view.slice[0]") == 2
+        assert tab.run("document.querySelectorAll('[aria-label^=\"slice \"]').length") == 1
+        assert tab.run("document.querySelector('.row[aria-selected=true]').dataset.id") == str(last)
 
 
 def test_names_with_markup_are_text(tab: Browser, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.view.looked_at import discs, result
+from toolkit import view
 from toolkit.cli import main
 from toolkit.errors import InputError, UsageError
 from toolkit.values.image import Image
@@ -26,7 +27,7 @@ from toolkit.view.codes import channels, coded
 from toolkit.view.embedded import whole
 from toolkit.view.found import chosen, other, results, truth
 from toolkit.view.levels import pyramid
-from toolkit.view.page import SCRIPT, page
+from toolkit.view.page import PARTS, SCRIPT, page
 from toolkit.view.painted import Painted
 from toolkit.view.pyramid import ACROSS, Cut, Pyramid
 from toolkit.view.scene import Scene, scene
@@ -328,6 +329,9 @@ def test_the_script_names_nothing_twice() -> None:
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", SCRIPT, re.MULTILINE)
     assert len(names) > 60
     assert len(set(names)) == len(names)
+    parts = [path for path in (Path(view.__file__).parent / "parts").iterdir() if path.suffix == ".js"]
+    assert {path.stem for path in parts} == set(PARTS)
+    assert all(len(path.read_text("utf8").splitlines()) <= 250 for path in parts)
     assert "import " not in SCRIPT
     assert "innerHTML" not in SCRIPT
     assert "eval(" not in SCRIPT

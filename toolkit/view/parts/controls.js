@@ -84,7 +84,12 @@ export function threePlanes(wanted) {
 }
 
 function steps() {
-  const given = marks.map((mark) => box(`${mark.name} (${mark.count})`, mark.on, (value) => { mark.on = value; tell("marks"); }));
+  const given = marks.map((mark) => {
+    const whose = sides.length > 1 ? `, ${sides[mark.side].title}` : "";
+    const label = box(`${mark.name} (${mark.count}${whose})`, mark.on, (value) => { mark.on = value; tell("marks"); });
+    label.dataset.marks = mark.name;
+    return label;
+  });
   return given.length ? group("Points and lines", ...given) : null;
 }
 

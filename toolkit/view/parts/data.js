@@ -28,9 +28,13 @@ function fetched(address) {
   return new Promise((give, fail) => { waiting.set(address, { give, fail }); pump(); });
 }
 
+// Tiles that nobody looks at any more are not asked for.
 export function forget() {
-  for (const job of waiting.values()) job.fail(new Error("not wanted any more"));
-  waiting.clear();
+  for (const [address, job] of [...waiting]) {
+    if (!/^(picture|labels)\//.test(address)) continue;
+    waiting.delete(address);
+    job.fail(new Error("not wanted any more"));
+  }
 }
 
 const blocks = new Map();

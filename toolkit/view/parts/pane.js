@@ -5,39 +5,11 @@ import { composed } from "./image.js";
 import { drawMarks } from "./marks.js";
 import { painted } from "./objects.js";
 import { active, choose, chosen, look, on, pictures, sides, tell, view } from "./state.js";
+import { drawing, numbers } from "./tiles.js";
 
-const KEPT = 500, FRAME = 12;
-const raw = new Map(), drawn = new Map();
+const FRAME = 12;
 const panes = [];
 let asked = false;
-
-function kept(store, key, value) {
-  store.delete(key);
-  store.set(key, value);
-  if (store.size > KEPT) store.delete(store.keys().next().value);
-  return value;
-}
-
-// The numbers of a tile, or nothing while they are on their way.
-function numbers(name, tile, load) {
-  const key = `${name} ${tile.axis} ${tile.at} ${tile.level} ${tile.row} ${tile.column}`, found = raw.get(key);
-  if (found) return found.data && kept(raw, key, found).data;
-  kept(raw, key, { data: null });
-  load(tile).then((data) => { kept(raw, key, { data }); redraw(); }, () => raw.delete(key));
-  return null;
-}
-
-// The drawing of a tile; an older one if this frame has no time left.
-function drawing(name, tile, version, load, make, budget) {
-  const key = `${name} ${tile.axis} ${tile.at} ${tile.level} ${tile.row} ${tile.column}`, found = drawn.get(key);
-  if (found?.version === version) return kept(drawn, key, found).canvas;
-  const data = numbers(name, tile, load);
-  if (!data || performance.now() > budget.end) {
-    if (data) redraw();
-    return found?.canvas;
-  }
-  return kept(drawn, key, { version, canvas: make(data, tileSize(tile)) }).canvas;
-}
 
 class Pane {
   constructor(side, axis) {
@@ -102,6 +74,17 @@ class Pane {
     if (look.shown) this.drawObjects(context, now, budget);
     drawMarks(context, this);
     if (view.planes === 3) this.cross(context);
+    if (scene.calibrated) this.bar(context);
+  }
+
+  // A scale bar of 1, 2 or 5 times a power of ten micrometres.
+  bar(context) {
+    const each = view.scale / Math.min(...scene.voxel), wanted = 120 / each, power = 10 ** Math.floor(Math.log10(wanted));
+    const long = [5, 2, 1].find((n) => n * power <= wanted) * power, [height] = this.size;
+    context.fillStyle = "#fff";
+    context.font = "12px system-ui, sans-serif";
+    context.fillRect(12, height - 14, long * each, 3);
+    context.fillText(long >= 1000 ? `${long / 1000} mm` : `${Number(long.toPrecision(1))} µm`, 12, height - 19);
   }
 
   drawObjects(context, now, budget) {
@@ -238,5 +221,5 @@ export function fitted() {
   fit(width, height);
 }
 
-on("view slice objects pictures marks", redraw);
+on("view slice objects pictures marks tiles", redraw);
 on("slice", forget);

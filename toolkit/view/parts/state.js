@@ -57,5 +57,9 @@ function centreOn(side, id) {
     view.centre[axis] = value + 0.5;
     view.slice[axis] = Math.min(scene.shape[axis] - 1, Math.max(0, Math.round(value)));
   });
+  // An object that would be a dot, or more than the screen, is seen at a size to look at.
+  const { area_px: area, volume_px: volume } = sides[side].table;
+  const size = (area ? area[id - 1] ** (1 / 2) : volume ? volume[id - 1] ** (1 / 3) : 0) / scene.factor[2];
+  if (size && (size * view.scale < 16 || size * view.scale > 500)) view.scale = 150 / size;
   tell("view");
 }
