@@ -83,13 +83,19 @@ class _Series:
         return np.stack([np.asarray(self.source[at]) for at in place], axis=1)
 
 
+def levels_of(path: Path) -> list[str]:
+    """The names of the arrays of an OME-Zarr image."""
+    from toolkit.io.omezarr import levels
+
+    return levels(path)
+
+
 def _coarser(path: Path, image: Image) -> list[tuple[Image, tuple[int, int, int]]]:
     """The levels of an OME-Zarr that are the image at half, a quarter … of its voxels along some axes."""
     from toolkit.io.image import open_raster
-    from toolkit.io.omezarr import levels
 
     letters, full, found = open_raster(path).axes, deep(image.shape), []
-    for name in levels(path):
+    for name in levels_of(path):
         try:
             level = io.read(path / name, letters)
         except InputError:  # a level is a convenience: without it the image is averaged

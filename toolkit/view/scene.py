@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from toolkit.values.instances import Instances
 from toolkit.values.thought import Marks
 from toolkit.view.codes import Channel, channels
 from toolkit.view.found import Beside, Result, axes_of
-from toolkit.view.levels import fielded, pyramid
+from toolkit.view.levels import fielded, levels_of, pyramid
 from toolkit.view.painted import Painted
 from toolkit.view.pyramid import Pyramid, deep
 from toolkit.view.table import Table, matched, table
@@ -184,20 +185,36 @@ def _objects(result: Result) -> tuple[Instances, tuple[float, ...]]:
 def _image(
     result: Result, shape: tuple[int, ...]
 ) -> tuple[list[Picture], tuple[float, ...], bool, str, tuple[str, ...]]:
-    """The picture, if it is there, with voxel size, whether that is known, the first axis, and notes."""
-    along = {2: "", 3: "z", 4: "t·z"}[len(shape)]
-    nothing = (1.0,) * min(3, len(shape))
-    if result.image is None:
-        return [], nothing, False, along, ("no record says which image this was",)
-    try:
-        levels, first = pyramid(Path(result.image), **axes_of(result))
-        if levels.shape != deep(shape):
-            raise InputError("the image has another shape than its objects", result.image, "run it anew")
-        found = channels(levels, first.channel_names)
-    except InputError as error:
-        note = f"the image is not shown: {error}"
+    """The picture, if it is there, with voxel size, whether that is known, the first axis, and notes. Where the image
+    is gone, its copy in the result is shown."""
+    along, notes = {2: "", 3: "z", 4: "t·z"}[len(shape)], list[str]()
+    for path, about in _places(result, notes):
+        try:
+            levels, first = pyramid(path, **about())
+            if levels.shape != deep(shape):
+                raise InputError("the image has another shape than its objects", path, "run it anew")
+            found = channels(levels, first.channel_names)
+        except InputError as error:
+            notes.append(f"the image is not shown: {error}")
+            continue
+        along = "t" if first.ndim == 2 and len(shape) == 3 else along
+        notes = [note.replace("the image is not shown", "a copy of the image is shown") for note in notes]
+        return [Picture(levels, found)], first.voxel_size, first.calibrated, along, _said(notes)
+    return [], (1.0,) * min(3, len(shape)), False, along, _said(notes)
+
+
+def _places(result: Result, notes: list[str]) -> Iterator[tuple[Path, Callable[[], Mapping[str, Any]]]]:
+    """Where the image may be, and how its axes and voxel size are found."""
+    copy = levels_of(result.zarr)[:1] == ["0"]
+    if result.image is not None:
+        yield Path(result.image), partial(axes_of, result)
+    elif not copy:
+        notes.append("no record says which image this was")
+    if copy:
+        yield result.zarr, lambda: {"axes": None, "voxel_size": None}
+
+
+def _said(notes: list[str]) -> tuple[str, ...]:
+    for note in notes:
         _log.warning("%s", note)
-        return [], nothing, False, along, (note,)
-    if first.ndim == 2 and len(shape) == 3:
-        along = "t"
-    return [Picture(levels, found)], first.voxel_size, first.calibrated, along, ()
+    return tuple(notes)

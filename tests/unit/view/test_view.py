@@ -226,19 +226,32 @@ def test_what_is_no_result_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
         scene(results(out)[0], [other(far, "cells")])
 
 
-def test_an_image_that_is_gone_or_has_changed_is_left_out_with_a_note(tmp_path: Path) -> None:
-    out, _ = result(tmp_path, discs((60, 70), 6, 1))
+def test_of_an_image_that_is_gone_or_has_changed_the_copy_is_shown_with_a_note(tmp_path: Path) -> None:
+    out, voxels = result(tmp_path, discs((60, 70), 6, 1))
     image = tmp_path / "cells.tif"
     moved = image.rename(tmp_path / "elsewhere.tif")
     seen = scene(results(out)[0])
-    assert (len(seen.pictures), len(seen.sides)) == (0, 1)
-    assert "no such file" in seen.notes[0]
+    assert np.array_equal(seen.pictures[0].pyramid.read(Cut(0, 0, (1, 1), (0, 0), (60, 70))), voxels)
+    assert seen.notes[0].startswith("a copy of the image is shown: no such file")
     assert str(image) in seen.notes[0]
     result(tmp_path, discs((61, 70), 6, 1), "b", out="b.seg")
     (tmp_path / "b.tif").rename(image)
     assert "another shape" in scene(results(out)[0]).notes[0]
     moved.replace(image)
     assert not scene(results(out)[0]).notes
+
+
+def test_without_image_and_copy_the_objects_are_shown_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.io.zarrimage.COPIED", 0)
+    out, _ = result(tmp_path, discs((60, 70), 6, 1))
+    (tmp_path / "cells.tif").unlink()
+    seen = scene(results(out)[0])
+    assert (len(seen.pictures), len(seen.sides)) == (0, 1)
+    assert seen.notes[0].startswith("the image is not shown: no such file")
+    (out / "run.json").unlink()
+    assert scene(results(out)[0]).notes == ("no record says which image this was",)
 
 
 def test_a_result_is_found_by_its_folder_its_zarr_and_without_a_record(tmp_path: Path) -> None:
@@ -249,7 +262,7 @@ def test_a_result_is_found_by_its_folder_its_zarr_and_without_a_record(tmp_path:
     (out / "run.json").unlink()
     (bare,) = results(out)
     assert bare.name == "cells"
-    assert scene(bare).notes == ("no record says which image this was",)
+    assert (len(scene(bare).pictures), scene(bare).notes) == (1, ()), "its copy of the image is shown"
 
 
 def test_truth_and_another_run_are_set_beside_a_result(tmp_path: Path) -> None:
