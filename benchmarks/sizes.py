@@ -19,8 +19,8 @@ import numpy as np
 
 from toolkit import io
 from toolkit.evaluation.named import find_value
-from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.sized import rescaling
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.steps.shrink import shrink, shrink_truth
 from toolkit.steps.sizes import Diameter, diameters
@@ -58,8 +58,8 @@ class Line:
 
     def score(self, image: Image, truth: Truth, asked: Diameter) -> tuple[float, float]:
         """S at IoU .5, and the factor by which the image was seen."""
-        sized = rescaling(self.session, image, asked)
-        pieces = self.session.pieces(self.session.prepare(image, None, sized.by))
+        sized, prepared = rescaling(self.session, image, asked)
+        pieces = self.session.pieces(prepared)
         counts = self.measured.count(truth, self.session.objects(pieces))
         return self.measured.summarise([counts])[self.name], sized.by[0] if sized.by else 1.0
 

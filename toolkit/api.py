@@ -17,6 +17,7 @@ from toolkit.gpu import kernels
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.cores import cores
 from toolkit.plugins import hookimpl
+from toolkit.plugins.alone import Alone
 from toolkit.plugins.functions import metric, postprocessor
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Counts, Metric
@@ -51,6 +52,7 @@ _HEAVY = {
 
 __all__ = [
     "STEPS",
+    "Alone",
     "Backend",
     "Because",
     "Box",

@@ -24,7 +24,7 @@ CPU, MEMORY = 5.0, 1.0
 """Seconds of processor time, and GiB beside what the server holds, that any case may take."""
 CODES = {0, 2, 3, 4, 5}
 IMPORTED = (
-    *("monai.networks.nets", "onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
+    *("monai.networks.nets", "numba", "onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
     *(f"toolkit.cli.{verb}" for verb in ("run", "show", "check", "models.add", "models.test", "models.show")),
     *(f"toolkit.registry.bioimageio.{name}" for name in ("format_0_4", "format_0_5", "module")),
     *("toolkit.registry.gate.graph", "toolkit.registry.install", "toolkit.io.output"),

@@ -38,14 +38,19 @@ PATCHES = {
 
 
 class Kills:
-    """An image through two models, whole and killed; `died` counts where runs were killed."""
+    """An image through two models, whole and killed; `died` counts where runs were killed. One of them looks at the
+    image first, and what it looked at are pieces of the run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = ForkServer("toolkit.io.zarrlabels", "toolkit_ppp.assembly")
         self.died: Counter[str] = Counter()
         tifffile.imwrite(folder / "a.tif", bright((100, 90), 0, 50))
-        models = {"seen": see_through(folder / "seen"), "chance": by_chance(folder / "chance", PATCHES, 2)}
+        learnt = {"diameter_px": {"low": 2.0, "median": 7.0, "high": 14.0}}
+        models = {
+            "seen": see_through(folder / "seen", input=learnt),
+            "chance": by_chance(folder / "chance", PATCHES, 2),
+        }
         self.words = {
             name: ["run", "a.tif", "--model", str(model), "--block", "64", "--no-preview", "--device", "cpu"]
             for name, model in models.items()

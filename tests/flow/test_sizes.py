@@ -16,7 +16,8 @@ import toolkit
 from tests.models import see_through
 from toolkit.cli import main
 from toolkit.io import Found, read_instances
-from toolkit.pipeline import look
+from toolkit.pipeline import sized
+from toolkit.pipeline.elsewhere import Bench, Source
 from toolkit.pipeline.shelf import Shelf
 from toolkit.running.one import SIZE, at_size, key
 from toolkit.running.options import Options
@@ -98,7 +99,7 @@ def test_stages_are_of_the_size_that_was_found_when_the_run_began(model: Path, m
     stages = ["run", "a.tif", *words, "--model", str(model), "--no-preview", "-o", "b"]
     assert main([*stages, "--stage", "scale"]) == 0
     with monkeypatch.context() as nobody:
-        nobody.setattr(look, "_looked", None)
+        nobody.setattr(sized, "_looked", None)
         assert main([*stages, "--stage", "pieces"]) == 0
     assert main([*stages, "--resume"]) == 0
     assert json.loads(Path("b/run.json").read_text())["images"][0]["size"]["by"] == [0.25, 0.25]
@@ -107,12 +108,12 @@ def test_stages_are_of_the_size_that_was_found_when_the_run_began(model: Path, m
 
 def test_what_was_done_at_one_size_is_not_gone_on_with_at_another(model: Path) -> None:
     space, one = Workspace(Path("o")), Found(Path("a.tif"), "a")
-    session, image = toolkit.Session(str(model)), Image.from_array(discs())
+    bench, image, where = Bench(toolkit.Session(str(model))), Image.from_array(discs()), Source("a.tif")
     shelf = Shelf(space.shelf(key(one)) / "0", key(one))
     shelf.save(SIZE, Rescaling((0.5, 0.5), 20.0))
-    assert at_size(space, one, session, image, Options(space.out, diameter="auto")).by == (0.5, 0.5)
+    assert at_size(space, one, bench, where, image, Options(space.out, diameter="auto")).by == (0.5, 0.5)
     other = replace(one, rescaling=Rescaling((2.0, 2.0)))
-    assert at_size(space, other, session, image, Options(space.out, diameter="auto")).by == (2.0, 2.0)
+    assert at_size(space, other, bench, where, image, Options(space.out, diameter="auto")).by == (2.0, 2.0)
     assert not shelf.folder.exists()
 
 

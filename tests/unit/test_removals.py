@@ -73,6 +73,7 @@ SAFE = {
     "package.save: write_bytes": "the draft that `whole.file` made",
     "checkpoint.write: write_bytes": "the draft that `whole.file` made",
     "beside.beside: write_text ×2": "into the temporary folder of an export",
+    "write._architecture: write_text": "into the temporary folder of an export",
     "to_onnx.to_onnx: unlink": "in the temporary folder of an export",
     "objects.Objects.staged: rmtree": "the folder that mkdtemp has made",
     "objects.Objects.place: rename": "a folder's rename replaces nothing but an empty folder",

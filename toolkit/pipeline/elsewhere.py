@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit import io
@@ -13,13 +14,16 @@ from toolkit.pipeline.engines import Engine, choose
 from toolkit.pipeline.passes import Work, store
 from toolkit.pipeline.pieces import Pieces, Stored
 from toolkit.pipeline.session import Prepared, Session, Share
+from toolkit.pipeline.sized import rescaling
 from toolkit.pipeline.tools import tools
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
+from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
+from toolkit.values.rescaling import Rescaling
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ class Bench:
         if self._prepared is None or self._source != source:
             self._prepared = self.session.prepare(image or source.read(), scale, source.by)
             self._source = source
+        return self._prepared
+
+    def sized(self, source: Source, image: Image, asked: Diameter) -> Rescaling:
+        """At what size the image of `source` is seen; so it is `prepared`, with what a look at it has predicted."""
+        found, prepared = rescaling(self.session, image, asked)
+        self._source, self._prepared = replace(source, by=found.by), prepared
+        return found
+
+    def ahead(self, numbers: Sequence[int]) -> Prepared:
+        """The image that is prepared, with the pieces of some windows."""
+        assert self._prepared is not None, "an image was prepared"
+        self._prepared = self.session.ahead(self._prepared, numbers)
         return self._prepared
 
     def pieces(self, folder: str) -> Pieces:

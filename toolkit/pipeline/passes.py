@@ -110,6 +110,19 @@ def sweep(
     return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
 
 
+def alone(postprocess: PostProcessor, piece: Piece, backend: Backend) -> Instances:
+    """The objects that one piece shows by itself, where they lie in the image."""
+    seams.sealed(piece)
+    state: Any = None
+    steps = postprocess.passes()
+    for number, step in enumerate(steps):
+        with seams.calling(postprocess, f"passes, local {number + 1}"):
+            fragment = step.local(piece, state, backend)
+        with seams.calling(postprocess, f"passes, reduce {number + 1}"):
+            state = step.reduce([fragment], state, backend)
+    return seams.instances(state, piece.shape, postprocess, f"passes, reduce {len(steps)}")
+
+
 def said(postprocess: PostProcessor, number: int) -> str:
     """What a pass is called where it is told how far it is."""
     return f"pass {number + 1} of {len(postprocess.passes())}"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -165,9 +166,7 @@ class Pieces:
             for number, window in enumerate(self.windows)
             if (window.core & outer).size
         ]
-        if isinstance(parts[0], Voxels):
-            return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
-        return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, self.backend.xp)
+        return joined(parts, outer, core, self.backend)
 
     def _part(self, number: int, box: Box) -> Piece:
         piece = self._held[number]
@@ -194,6 +193,13 @@ class Pieces:
         for name, head in there.heads.items():
             head[...] = piece.heads[name]
         return there
+
+
+def joined(parts: Sequence[Piece], outer: Box, core: Box, backend: Backend) -> Piece:
+    """Pieces that cover `outer`, as one."""
+    if isinstance(parts[0], Voxels):
+        return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
+    return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, backend.xp)
 
 
 def file_of(number: int) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import UsageError
-from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.session import Session
+from toolkit.pipeline.sized import rescaling
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.sizes import Diameter
 from toolkit.values.frames import frame, stack
@@ -61,9 +61,9 @@ class Result(Instances):
 def segmented(session: Session, images: Sequence[Image], diameter: Diameter, block: int | None = None) -> Result:
     """The objects of an image, or of the frames of a time series. What was assumed is logged."""
     parts, scale = [], None
-    sized = rescaling(session, images[0], diameter)
-    for image in images:
-        prepared = session.prepare(image, scale, sized.by)
+    sized, prepared = rescaling(session, images[0], diameter)
+    for number, image in enumerate(images):
+        prepared = session.prepare(image, scale, sized.by) if number else prepared
         scale = prepared.scale if session.model.recipe.normalise.together else None
         pieces = session.pieces(prepared)
         parts.append(session.objects(pieces, session.model.recipe.postprocess, block))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from toolkit.errors import InputError, UsageError
 from toolkit.gpu.backend import Backend
@@ -27,6 +28,7 @@ from toolkit.steps.rescale import rescale, restore
 from toolkit.steps.shrink import enlarge, shrink, shrunk
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.piece import Piece
 from toolkit.values.tiles import Lattice, blocks
 
 SHARE = (8, 16)
@@ -46,12 +48,15 @@ class Share:
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself,
-    `by` are the factors that it was rescaled by; none where it was not."""
+    `by` are the factors that it was rescaled by; none where it was not. `kept` are pieces of windows that were
+    predicted `ahead`, by number, and `pace` the CPU seconds for each of the last of them."""
 
     image: Image
     scale: Scale
     shape: tuple[int, ...]
     by: tuple[float, ...] = ()
+    kept: Mapping[int, Piece] = field(default_factory=dict)
+    pace: float = 0.0
 
 
 class Session:
@@ -141,7 +146,7 @@ class Session:
         """The stage `pieces`: every window is predicted once.
 
         With a `shelf` all pieces are its files, and those that it has are not made again; `remote(share)` makes those
-        of some windows elsewhere. `only`: no other windows.
+        of some windows elsewhere. `only`: of the windows that were not predicted ahead, no others.
         """
         recipe = self.model.recipe
         origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose, prepared.by)
@@ -156,10 +161,13 @@ class Session:
             return found
         with writing(shelf.folder):
             found.folder  # noqa: B018  (made before anybody writes there)
-        todo = [number for number in found.take(shelf) if only is None or number in only]
-        size, remote = SHARE[self.backend.on_gpu], remote or partial(self.stored, prepared, shelf.folder)
+        missing, here = found.take(shelf), partial(self.stored, prepared, shelf.folder)
+        at_hand = tuple(number for number in missing if number in prepared.kept)
+        todo = [number for number in missing if number not in prepared.kept and (only is None or number in only)]
+        size, first = SHARE[self.backend.on_gpu], [Share(at_hand)] if at_hand else []
         shares = [Share(tuple(todo[a : a + size])) for a in range(0, len(todo), size)]
-        for share, stored in zip(shares, run(remote, shares), strict=True):
+        made = chain(map(here, first), run(remote or here, shares))
+        for share, stored in zip([*first, *shares], made, strict=True):
             for number, one in zip(share.numbers, stored, strict=True):
                 found.put(number, one)
                 shelf.add(STAGE, file_of(number), one.sha256)
@@ -170,11 +178,24 @@ class Session:
         kept = self.kept(prepared, share.numbers)
         return [store(piece, folder, n, self.backend) for n, piece in zip(share.numbers, kept, strict=True)]
 
-    def kept(self, prepared: Prepared, numbers: Sequence[int], loose: bool = False) -> Any:
-        """An iterator of the pieces of some windows."""
-        windows = list(self.lattice(prepared).windows())
-        predictions = self.predictor.windows(prepared.image, prepared.scale, [windows[n] for n in numbers])
-        return keep(self.model.recipe.postprocess, predictions, self.backend, loose)
+    def ahead(self, prepared: Prepared, numbers: Sequence[int]) -> Prepared:
+        """The same with the pieces of some windows, which `pieces` does not predict again."""
+        todo = [number for number in numbers if number not in prepared.kept]
+        if not todo:
+            return prepared
+        self.predictor  # noqa: B018  (loaded before its pace is taken)
+        began = time.process_time()
+        made = dict(zip(todo, self.kept(prepared, todo), strict=True))
+        pace = (time.process_time() - began) / len(todo)
+        return replace(prepared, kept={**prepared.kept, **made}, pace=pace)
+
+    def kept(self, prepared: Prepared, numbers: Sequence[int], loose: bool = False) -> Iterator[Piece]:
+        """The pieces of some windows."""
+        lattice, known = self.lattice(prepared), {} if loose else prepared.kept
+        todo = [lattice.numbered(n) for n in numbers if n not in known]
+        predictions = self.predictor.windows(prepared.image, prepared.scale, todo)
+        made = keep(self.model.recipe.postprocess, predictions, self.backend, loose)
+        return (known[n] if n in known else next(made) for n in numbers)
 
     def _changed(self, changes: Sequence[str]) -> PostProcessor:
         recipe = self.model.recipe

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from toolkit.gpu.backend import Backend
 from toolkit.plugins import seams
+from toolkit.plugins.alone import Alone
 from toolkit.plugins.phases import Member, Phase
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
@@ -112,6 +113,11 @@ class Network(Spec):
         """The network whose weights this one has, another than itself if it only calls it; and how the names of those
         tensors in the module's state begin that are the same for any heads: another method may start with them."""
         return self, ()
+
+    def alone(self, channels: int, heads: tuple[Head, ...], ndim: int) -> Alone | None:
+        """Sources that make the same network where this toolkit is not installed, for packages; None: there are
+        none."""
+        return None
 
 
 class Loss(Spec):
@@ -228,8 +234,7 @@ class PostProcessor(Spec):
         return None
 
     def thoughts(self, piece: Any, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
-        """Those of `shows` that are `wanted`, made anew from the piece of a whole image: marks, or fields
-        `(C, *piece.shape)`. They are looked at, nothing depends on them."""
+        """Those of `shows` that are `wanted`, from the piece of a whole image: marks, or fields `(C, *shape)`."""
         return {}
 
     def passes(self) -> tuple[Pass, ...]:

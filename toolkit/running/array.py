@@ -50,10 +50,12 @@ def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, onl
     if stage == SCALE:
         with opened(options.out, same, options.resume, options.overwrite) as space:
             image = where.read()
-            sized = at_size(space, found[0], session, image, options)
+            sized = at_size(space, found[0], bench, where, image, options)
             shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]))
             shelf.save(SIZE, sized)
-            shelf.save(SCALE, bench.prepared(replace(where, by=sized.by), None, image).scale)
+            here = bench.prepared(replace(where, by=sized.by), None, image)
+            shelf.save(SCALE, here.scale)
+            session.pieces(here, shelf=shelf, only=range(0))
         return 1
     mine = JOURNAL if only is None else f"{JOURNAL}.{stage}.{only.start}-{only.stop}"
     space = begun(options.out, same)

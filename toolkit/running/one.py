@@ -20,7 +20,6 @@ from toolkit.io import Found
 from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
 from toolkit.pipeline.heard import tell
-from toolkit.pipeline.look import rescaling
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Prepared, Session, returned
@@ -97,7 +96,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         tables: list[Table] = []
         thought: list[Thoughts] = []
         scale: Scale | None = None
-        sized = at_size(space, found, session, frames[0], options)
+        sized = at_size(space, found, bench, where, frames[0], options)
         vanished = 0
         for number, original in enumerate(frames):
             at = replace(where, frame=number, by=sized.by)
@@ -206,10 +205,10 @@ def _shelved(
         )
 
 
-def at_size(space: Workspace, found: Found, session: Session, image: Image, options: Options) -> Rescaling:
+def at_size(space: Workspace, found: Found, bench: Bench, where: Source, image: Image, options: Options) -> Rescaling:
     """At what size an image is seen. What was done of it at another size is of no use and goes."""
     before = Shelf(space.shelf(key(found)) / "0", key(found)).load(SIZE, Rescaling)
-    sized = found.rescaling or before or rescaling(session, image, Diameter.parse(options.diameter))
+    sized = found.rescaling or before or bench.sized(where, image, Diameter.parse(options.diameter))
     if before not in (None, sized):
         space.forget(key(found))
     return sized

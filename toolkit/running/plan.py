@@ -8,20 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
-from toolkit.pipeline.look import rescaling
-from toolkit.pipeline.session import Prepared, Session
-from toolkit.plugins import seams
+from toolkit.pipeline.passes import alone
 from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
-from toolkit.values.piece import Piece
 from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
 from toolkit.values.voxels import Voxels
@@ -76,13 +72,13 @@ def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
 def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     session, where = bench.session, source(one, options)
     original = where.read()
-    sized = one.rescaling or rescaling(session, original, Diameter.parse(options.diameter))
+    sized = one.rescaling or bench.sized(where, original, Diameter.parse(options.diameter))
     here = bench.prepared(replace(where, by=sized.by), None, original)
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work = blocks(lattice, usual(options.block, postprocess))
     windows = sum(1 for _ in lattice.windows())
-    sample = _sampled(session, here, windows, images * frames * windows >= MANY)
+    sample = _sampled(bench, windows, images * frames * windows >= MANY)
     halo = postprocess.halo(here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
@@ -122,29 +118,22 @@ class Sample:
     bytes: float
 
 
-def _sampled(session: Session, here: Prepared, windows: int, many: bool) -> Sample:
-    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up."""
-    postprocess, numbers = session.model.recipe.postprocess, sorted({0, windows // 2, windows - 1} if many else {0})
-
-    def all_passes(piece: Piece) -> None:
-        state: Any = None
-        for number, step in enumerate(postprocess.passes()):
-            with seams.calling(postprocess, f"passes, local {number + 1}"):
-                fragment = step.local(piece, state, session.backend)
-            with seams.calling(postprocess, f"passes, reduce {number + 1}"):
-                state = step.reduce([fragment], state, session.backend)
-
+def _sampled(bench: Bench, windows: int, many: bool) -> Sample:
+    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up. The
+    run does not predict them again."""
+    session, numbers = bench.session, sorted({0, windows // 2, windows - 1} if many else {0})
+    first = bench.ahead(numbers[:1]).kept[0]
     if many:
-        for piece in session.kept(here, numbers[:1]):
-            all_passes(piece)
+        alone(session.model.recipe.postprocess, first, session.backend)
+    here = bench.ahead(numbers)
+    found = [here.kept[number] for number in numbers]
     began = time.process_time()
-    found: list[Piece] = list(session.kept(here, numbers))
     for piece in found:
-        all_passes(piece)
-    seconds = time.process_time() - began
+        alone(session.model.recipe.postprocess, piece, session.backend)
+    seconds = here.pace + (time.process_time() - began) / len(found)
     size = sum(piece.box.size for piece in found)
     kept = sum(len(piece) if isinstance(piece, Voxels) else piece.box.size for piece in found)
-    return Sample(seconds / len(found), kept / size, sum(piece.nbytes for piece in found) / size)
+    return Sample(seconds, kept / size, sum(piece.nbytes for piece in found) / size)
 
 
 def peak() -> float:

@@ -133,6 +133,21 @@ class Lattice:
         for index in product(*(self._touching(axis, box) for axis in range(box.ndim))):
             yield self.at(index)
 
+    def numbers(self, box: Box) -> list[int]:
+        """Which of all windows, counted in raster order from 0, have cores that touch `box`."""
+        count, found = [len(cuts) - 1 for cuts in map(self.cuts, range(box.ndim))], [0]
+        for axis, many in enumerate(count):
+            found = [n * many + i for n in found for i in self._touching(axis, box)]
+        return found
+
+    def numbered(self, number: int) -> Window:
+        """One of all windows, counted in raster order from 0."""
+        index: list[int] = []
+        for axis in reversed(range(len(self.shape))):
+            number, i = divmod(number, len(self.cuts(axis)) - 1)
+            index.insert(0, i)
+        return self.at(index)
+
     def at(self, index: Sequence[int]) -> Window:
         """The window with lattice position `index`."""
         along = list(zip(index, self._spans, strict=True))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from toolkit_embedseg.loss import EmbedSegLoss
-from toolkit_embedseg.lovasz import lovasz_hinge, lovasz_softmax
+from toolkit_embedseg.lovasz import _dense, _sorted, lovasz_hinge, lovasz_softmax
 
 from tests.golden import published
 from toolkit.api import Truth
@@ -59,15 +59,36 @@ def _tied(raw: np.ndarray, labels: np.ndarray, centres: np.ndarray, grid: int) -
 
 @pytest.mark.parametrize("surrogate", [lovasz_hinge, lovasz_softmax])
 def test_lovasz_losses_are_zero_for_a_perfect_mask_and_bounded_by_twice_the_worst(surrogate) -> None:
-    inside = torch.tensor([True, True, False, False])
-    assert float(surrogate(inside.float(), inside)) == 0
-    assert float(surrogate((~inside).float(), inside)) in (1, 2)
+    inside, one = torch.tensor([True, True, False, False]), torch.zeros(4, dtype=torch.long)
+    assert float(surrogate(inside.float(), inside, one, 1)) == 0
+    assert float(surrogate((~inside).float(), inside, one, 1)) in (1, 2)
 
 
 def test_lovasz_softmax_of_a_hard_mask_is_one_minus_its_iou() -> None:
     inside = torch.tensor([True] * 6 + [False] * 6)
     phi = torch.tensor([1.0] * 4 + [0.0] * 2 + [1.0] * 3 + [0.0] * 3)
-    assert float(lovasz_softmax(phi, inside)) == pytest.approx(1 - 4 / 9)
+    assert float(lovasz_softmax(phi, inside, torch.zeros(12, dtype=torch.long), 1)) == pytest.approx(1 - 4 / 9)
+
+
+@pytest.mark.parametrize("surrogate", [lovasz_hinge, lovasz_softmax])
+def test_objects_side_by_side_have_the_losses_that_each_has_alone(surrogate) -> None:
+    rng = np.random.default_rng(3)
+    phi, inside = torch.tensor(rng.random(60)), torch.tensor(rng.random(60) < 0.5)
+    which = torch.tensor(np.sort(rng.choice([0, 1, 3, 4], 60)))
+    alone = [surrogate(phi[which == n], inside[which == n], which[which == n] * 0, 1) for n in (0, 1, 3, 4)]
+    found = surrogate(phi, inside, which, 5)
+    assert found[[0, 1, 3, 4]].numpy() == pytest.approx(torch.cat(alone).numpy(), abs=1e-12)
+    assert found[2] == 0
+
+
+def test_a_card_looks_at_all_pixels_and_finds_those_that_the_cpu_finds() -> None:
+    rng = np.random.default_rng(4)
+    embedded, centre = torch.tensor(rng.random((2, 500))), torch.tensor(rng.random((2, 7)))
+    inverse = torch.tensor(10 ** rng.uniform(1, 4, (2, 7)))
+    ways = [way(embedded, centre, inverse) for way in (_dense, _sorted)]
+    pairs = [sorted(zip(which.tolist(), pixel.tolist(), strict=True)) for which, pixel in ways]
+    assert pairs[0] == pairs[1]
+    assert 7 < len(pairs[0]) < 3500
 
 
 def literal(spec: EmbedSegLoss, raw: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:

@@ -1,9 +1,14 @@
 # ruff: noqa: TID253
 # Imported only by EmbedSegLoss.build(), so torch may be loaded here.
-"""The EmbedSeg loss as a module. N objects, D axes, P pixels that take part."""
+"""The EmbedSeg loss as a module. N objects of all images of a batch, D axes, P pixels of an image, M of an object.
+
+No step goes object by object: what belongs to one is a segment of a longer array, so that a card is asked for a few
+large things and not for thousands of small ones.
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -38,129 +43,180 @@ class EmbeddingLoss(nn.Module):
         self.var_axes, self.bandwidth_mean, self.foreground_weight = var_axes, bandwidth_mean, foreground_weight
 
     def forward(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        count = len(heads["seediness"])
-        terms = [
-            self._image(
-                {name: head[b].float() for name, head in heads.items()},
-                {name: target[b] for name, target in targets.items()},
+        shape = heads["seediness"].shape[2:]
+        count, ndim, area = len(heads["seediness"]), len(shape), shape.numel()
+        seen, known = targets["known"].reshape(count, 2, area).unbind(1)
+        labels = targets["labels"].reshape(count, -1, area)
+        seediness = torch.sigmoid(_flat(heads["seediness"]))[0]
+        bandwidth, offset = _flat(heads["bandwidth"]), torch.tanh(_flat(heads["offsets"]))
+        background = (known & (labels <= 0).all(1)).reshape(-1)
+        seed = _sums(torch.where(background, seediness**2, 0), count)
+        pixels, mine, image, centre = _objects(labels, seen, targets["centres"])
+        instance = smooth = torch.stack([t.sum() * 0 for t in (seediness, bandwidth, offset)]).sum().expand(count)
+        if len(image):
+            step = torch.tensor(units(self.grid, self.anisotropy, ndim), device=bandwidth.device)
+            axes = [torch.arange(n, device=step.device, dtype=step.dtype) * u for n, u in zip(shape, step, strict=True)]
+            position = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(ndim, -1)
+            centre = centre * step[:, None]
+            inverse, spread = self._bandwidth(bandwidth[:, pixels], mine, len(image))
+            near, which, inside = _near(
+                position, offset.detach(), (pixels, mine), image, seen, centre, inverse.detach()
             )
-            for b in range(count)
-        ]
-        sums = [w * torch.stack(t).mean() for w, t in zip(self.weights, zip(*terms, strict=True), strict=True)]
+            # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
+            gap = position[:, near % area] - centre[:, which] + offset[:, near]
+            phi = torch.exp(-(inverse[:, which] * gap**2).sum(0))
+            seed = seed + self.foreground_weight * _by(
+                (seediness[pixels] - phi[inside].detach()) ** 2, pixels // area, count
+            )
+            lacking = self.lovasz(phi, inside, which, len(image))
+            instance, smooth = instance + _mean(lacking, image, count), smooth + _mean(spread, image, count)
+        terms = instance, smooth, seed / seen.sum(1).clamp(min=1)
+        sums = [weight * term.mean() for weight, term in zip(self.weights, terms, strict=True)]
         return dict(zip(("instance", "smoothness", "seed"), sums, strict=True))
 
-    def _image(self, heads: dict[str, Tensor], targets: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        shape = heads["seediness"].shape[1:]
-        ndim = len(shape)
-        seen, known = targets["known"].reshape(2, -1)
-        labels = targets["labels"].reshape(len(targets["labels"]), -1)
-        bandwidth = heads["bandwidth"].reshape(ndim, -1)
-        seediness = torch.sigmoid(heads["seediness"]).reshape(-1)
-        step = torch.tensor(units(self.grid, self.anisotropy, ndim), device=bandwidth.device)
-        axes = [torch.arange(n, device=step.device, dtype=step.dtype) * u for n, u in zip(shape, step, strict=True)]
-        position = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(ndim, -1)
-        offset = torch.tanh(heads["offsets"]).reshape(ndim, -1)
-        embedded = position + offset.detach()
-
-        background = known & (labels <= 0).all(0)
-        seed = (seediness[background] ** 2).sum()
-        rows = [row for row in targets["centres"].tolist() if row[0] > 0]
-        if not rows:
-            zero = seediness.sum() * 0 + bandwidth.sum() * 0 + offset.sum() * 0
-            return zero, zero, seed / seen.sum().clamp(min=1)
-        members = _members(labels, seen)
-        own = [members[row[0]] for row in rows]
-        # All objects are gathered at once: the gradient of each gathering is as large as the image.
-        every = torch.cat(own)
-        parts = torch.split(bandwidth[:, every], [len(member) for member in own], 1)
-        means, smooth = zip(*map(self._bandwidth, parts), strict=True)
-        mean = torch.stack(means, 1)
-        centre = torch.tensor([row[1:] for row in rows], device=step.device).T * step[:, None]
-        near, inside = _near(embedded, own, seen, centre, mean.detach())
-        counts = [len(pixels) for pixels in near]
-        pixels, mine = torch.cat(near), torch.cat(inside)
-        which = torch.repeat_interleave(torch.tensor(counts, device=pixels.device))
-        # Integer voxel differences plus the offset: no large absolute coordinates enter the square.
-        gap = position[:, pixels] - centre[:, which] + offset[:, pixels]
-        phi = torch.exp(-(mean[:, which] * gap**2).sum(0))
-        instance = torch.stack([self.lovasz(*pair) for pair in zip(torch.split(phi, counts), inside, strict=True)])
-        seed = seed + self.foreground_weight * ((seediness[every] - phi[mine].detach()) ** 2).sum()
-        return instance.mean(), torch.stack(smooth).mean(), seed / seen.sum().clamp(min=1)
-
-    def _bandwidth(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """1/(2σ²) of an object per axis `(D,)` from the raw outputs of its pixels `(D, P)`, and its smoothness."""
-        if self.bandwidth_mean == "geometric":
-            mean = raw.mean(1)
-            spread = (raw - mean[:, None].detach()) ** 2
-            inverse = torch.exp(10 * mean)
-        else:
-            sigma = torch.exp(-5 * raw) / 2**0.5
-            mean = sigma.mean(1)
-            spread = (sigma - mean[:, None].detach()) ** 2
-            inverse = 1 / (2 * mean**2)
-        return inverse, (spread.mean() if self.var_axes == "mean" else spread.mean(1).sum())
+    def _bandwidth(self, raw: Tensor, mine: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """1/(2σ²) of each object per axis `(D, N)` from the raw outputs `(D, M)` of its pixels, and its smoothness."""
+        value = raw if self.bandwidth_mean == "geometric" else torch.exp(-5 * raw) / 2**0.5
+        mean = _mean(value, mine, count)
+        spread = _mean((value - mean.detach()[:, mine]) ** 2, mine, count)
+        inverse = torch.exp(10 * mean) if self.bandwidth_mean == "geometric" else 1 / (2 * mean**2)
+        return inverse, (spread.mean(0) if self.var_axes == "mean" else spread.sum(0))
 
 
-def _members(labels: Tensor, seen: Tensor) -> dict[int, Tensor]:
-    """Pixels of each object, ascending, of `labels` `(L, P)`."""
-    layer, pixel = torch.nonzero((labels > 0) & seen, as_tuple=True)
-    ids, order = torch.sort(labels[layer, pixel], stable=True)
-    names, counts = torch.unique_consecutive(ids, return_counts=True)
-    return dict(zip(names.tolist(), torch.split(pixel[order], counts.tolist()), strict=True))
+def _flat(head: Tensor) -> Tensor:
+    """A head `(B, C, *S)` as `(C, B·P)`, float32."""
+    return head.float().transpose(0, 1).reshape(head.shape[1], -1)
+
+
+def _by(values: Tensor, which: Tensor, count: int) -> Tensor:
+    """Sums of `values` `(…, M)` over the items of each of `count` segments, which `which` `(M,)` numbers."""
+    return values.new_zeros(*values.shape[:-1], count).index_add(-1, which, values)
+
+
+def _mean(values: Tensor, which: Tensor, count: int) -> Tensor:
+    """The same for means; 0 for a segment without items."""
+    return _by(values, which, count) / torch.bincount(which, minlength=count).clamp(min=1)
+
+
+def _sums(values: Tensor, count: int) -> Tensor:
+    """Sums over the images, `(B,)`, of values of all pixels `(B·P,)`."""
+    return values.reshape(count, -1).sum(1)
+
+
+def _objects(labels: Tensor, seen: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pixels of all objects, ascending within one, as numbers of the batch `(M,)`; whose they are `(M,)`; the image of
+    each object `(N,)`; its centre pixel `(D, N)`.
+
+    `labels` `(B, L, P)`, `seen` `(B, P)`, `centres` `(B, R, 1 + D)`: id and centre pixel, 0 where there is no more.
+    """
+    image, row = torch.nonzero(centres[..., 0] > 0, as_tuple=True)
+    of, layer, pixel = torch.nonzero((labels > 0) & seen[:, None], as_tuple=True)
+    names = centres[image, row]
+    apart = labels.max().long() + 1
+    known, order = torch.sort(image * apart + names[:, 0])
+    if not len(known):
+        return pixel[:0], pixel[:0], image, names[:, 1:].T
+    mine = order[torch.searchsorted(known, of * apart + labels[of, layer, pixel])]
+    mine, order = torch.sort(mine, stable=True)
+    return (of * labels.shape[-1] + pixel)[order], mine, image, names[:, 1:].T
 
 
 def _near(
-    embedded: Tensor, own: list[Tensor], seen: Tensor, centre: Tensor, inverse: Tensor
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Of each object the pixels whose φ counts, ascending, and which of them are its own.
+    position: Tensor,
+    offset: Tensor,
+    own: tuple[Tensor, Tensor],
+    image: Tensor,
+    seen: Tensor,
+    centre: Tensor,
+    inverse: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The pixels whose φ counts, as numbers of the batch, ascending within an object; of which object; which of them
+    are its own.
 
-    `embedded` `(D, P)`, `own` pixels of each object, `centre` and `inverse` = 1/(2σ²) `(D, N)`.
+    `position` `(D, P)`, `offset` `(D, B·P)`, `own` as of `_objects`, `image` `(N,)`, `seen` `(B, P)`, `centre` and
+    `inverse` = 1/(2σ²) `(D, N)`.
     """
+    area = seen.shape[1]
+    begins = torch.searchsorted(image, torch.arange(len(seen) + 1, device=image.device)).tolist()
+    found = []
+    for b, (first, end) in enumerate(pairwise(begins)):
+        if end > first:
+            embedded = position + offset[:, b * area : (b + 1) * area]
+            which, pixel = (_sorted if seen.is_cpu else _dense)(embedded, centre[:, first:end], inverse[:, first:end])
+            counts = seen[b][pixel]
+            found.append((which[counts] + first) * seen.numel() + pixel[counts] + b * area)
+    pixels, mine = own
+    members = mine * seen.numel() + pixels
+    every = torch.unique(torch.cat([*found, members]))
+    inside = torch.zeros(len(every), dtype=torch.bool, device=every.device)
+    inside[torch.searchsorted(every, members)] = True
+    return every % seen.numel(), every // seen.numel(), inside
+
+
+def _dense(embedded: Tensor, centre: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs (object, pixel) of an image with −log φ below `FAR`: all are looked at."""
+    distance = embedded.new_zeros(centre.shape[1], embedded.shape[1])
+    for e, c, s in zip(embedded, centre, inverse, strict=True):
+        distance.addcmul_(gap := e - c[:, None], gap * s[:, None])
+    which, pixel = torch.nonzero(distance < FAR, as_tuple=True)
+    return which, pixel
+
+
+def _sorted(embedded: Tensor, centre: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, of those alone that are near on the first axis: beyond its reach φ cannot count."""
     first, order = torch.sort(embedded[0])
-    reach = (FAR / inverse[0]) ** 0.5 * (1 + 1e-3) + 1e-6  # beyond it on the first axis alone φ does not count
+    reach = (FAR / inverse[0]) ** 0.5 * (1 + 1e-3) + 1e-6
     lows = torch.searchsorted(first, centre[0] - reach).tolist()
     highs = torch.searchsorted(first, centre[0] + reach, right=True).tolist()
-    counted, mine = torch.zeros_like(seen), torch.zeros_like(seen)
-    near, inside = [], []
-    for n, (member, low, high) in enumerate(zip(own, lows, highs, strict=True)):
+    found = []
+    for n, (low, high) in enumerate(zip(lows, highs, strict=True)):
         some = order[low:high]
-        distance = torch.zeros(len(some), device=some.device)
+        distance = embedded.new_zeros(len(some))
         for e, c, s in zip(embedded, centre[:, n], inverse[:, n], strict=True):
-            gap = e[some] - c
-            distance.addcmul_(gap, gap, value=float(s))
-        counted.zero_()[some[distance < FAR]] = True
-        counted[member] = True
-        near.append(torch.nonzero(counted.logical_and_(seen))[:, 0])
-        inside.append(mine.zero_().index_fill_(0, member, value=True)[near[-1]])
-    return near, inside
+            distance.addcmul_(gap := e[some] - c, gap, value=float(s))
+        found.append(some[distance < FAR])
+    which = torch.repeat_interleave(torch.tensor([len(some) for some in found]))
+    return which, torch.cat(found)
 
 
-def lovasz_hinge(phi: Tensor, inside: Tensor) -> Tensor:
-    """Lovász hinge (Yu and Blaschko 2015) of the score 2φ − 1 against a mask; both `(P,)`."""
-    errors = torch.where(inside, 2 - 2 * phi, 2 * phi)
-    return _extension(errors, inside)
+def lovasz_hinge(phi: Tensor, inside: Tensor, which: Tensor, count: int) -> Tensor:
+    """Lovász hinge (Yu and Blaschko 2015) of the score 2φ − 1 of each of `count` objects against its mask, `(N,)`.
+
+    `phi`, `inside` and `which` (the object, ascending) `(M,)`.
+    """
+    return _extension(torch.where(inside, 2 - 2 * phi, 2 * phi), inside, which, count)
 
 
-def lovasz_softmax(phi: Tensor, inside: Tensor) -> Tensor:
-    """Lovász-Softmax (Berman et al. 2018) of the probability φ against a mask; both `(P,)`."""
-    errors = torch.where(inside, 1 - phi, phi)
-    return _extension(errors, inside)
+def lovasz_softmax(phi: Tensor, inside: Tensor, which: Tensor, count: int) -> Tensor:
+    """Lovász-Softmax (Berman et al. 2018) of the probability φ, likewise."""
+    return _extension(torch.where(inside, 1 - phi, phi), inside, which, count)
 
 
-def _extension(errors: Tensor, inside: Tensor) -> Tensor:
-    """Lovász extension of the Jaccard loss at `errors` ≥ 0."""
-    order = _descending(errors.detach())
+def _extension(errors: Tensor, inside: Tensor, which: Tensor, count: int) -> Tensor:
+    """Lovász extension of the Jaccard loss at `errors` ≥ 0 of each object."""
+    order = _descending(errors.detach(), which)
     errors = errors[order]
-    truth = inside[order].to(errors.dtype)
-    total = truth.sum()
-    hit, miss = truth.cumsum(0), (1 - truth).cumsum(0)
-    jaccard = 1 - (total - hit) / (total + miss)
-    jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
-    return torch.dot(errors, jaccard)
+    truth = inside[order].long()
+    # Counts within a segment: whole numbers, so those of the segments before are taken off exactly.
+    sizes = torch.bincount(which, minlength=count)
+    before = (sizes.cumsum(0) - sizes)[which]
+    hits = torch.cat([truth.new_zeros(1), truth.cumsum(0)])
+    hit = hits[1:] - hits[before]
+    miss = torch.arange(1, len(which) + 1, device=which.device) - before - hit
+    total = _by(truth, which, count)[which]
+    jaccard = 1 - (total - hit).to(errors.dtype) / (total + miss).to(errors.dtype)
+    first = torch.arange(len(which), device=which.device) == before
+    rise = jaccard - torch.where(first, 0, jaccard.roll(1))
+    return _by(errors * rise, which, count)
 
 
-def _descending(values: Tensor) -> Tensor:
-    """Order from the largest on; NumPy's sort is about twice as fast as torch's where it can be had."""
+def _descending(values: Tensor, which: Tensor) -> Tensor:
+    """Order by segment, then from the largest value on; NumPy's sort is about twice as fast as torch's where it can
+    be had."""
     if values.is_cpu:
-        return torch.from_numpy(np.argsort(-values.numpy()))
-    return torch.argsort(values, descending=True)
+        numbers, ends = -values.numpy(), np.cumsum(np.bincount(which.numpy()))
+        spans = zip(ends, np.diff(ends, prepend=0), strict=True)
+        parts = [np.argsort(numbers[end - n : end]) + end - n for end, n in spans]
+        return torch.from_numpy(np.concatenate(parts)) if parts else which
+    order = torch.argsort(values, descending=True)
+    return order[torch.argsort(which[order], stable=True)]

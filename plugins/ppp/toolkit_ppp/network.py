@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.api import Because, Deduced, Head, Network, Plain, Survey
+from toolkit.api import Alone, Because, Deduced, Head, Network, Plain, Survey
 from toolkit_ppp.fitting import fitting
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class PatchUNet(Backbone):
         from toolkit_ppp.unet import PatchModule
 
         return PatchModule(self.features(channels, ndim), heads)
+
+    def alone(self, channels: int, heads: tuple[Head, ...], ndim: int) -> Alone:
+        modules = "toolkit.builtin.networks.plain_unet_module", "toolkit_ppp.everywhere"
+        return Alone(modules, "PatchesEverywhere", self.trunk(channels, ndim))
 
 
 class PatchCoder(Backbone):

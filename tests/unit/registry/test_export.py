@@ -23,6 +23,7 @@ from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.export import export, needed
 from toolkit.registry.verify import Result, verify
+from toolkit.testing import scenes
 from toolkit.values.image import Image
 
 # The format's own library leaves the files that it packs open until they are collected.
@@ -165,6 +166,59 @@ for kind in ("pytorch_state_dict", "onnx"):
     assert done.stdout.split("\n")[:3] == ["ModelDescr", "pytorch_state_dict passed", "onnx passed"], done.stderr[
         -2000:
     ]
+
+
+WITHOUT_US = """
+import sys
+from pathlib import Path
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0].startswith("toolkit"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from bioimageio.core import create_prediction_pipeline, load_model_description
+from bioimageio.core.digest_spec import get_test_input_sample, get_test_output_sample
+model = load_model_description(sys.argv[1], perform_io_checks=False)
+wanted = get_test_output_sample(model)
+with create_prediction_pipeline(model, weight_format="pytorch_state_dict") as pipeline:
+    # The window as it is: by default it is enlarged by the halo.
+    found = pipeline.predict_sample_without_blocking(
+        get_test_input_sample(model), skip_input_padding=True, skip_output_cropping=True
+    )
+print(max(float(abs(wanted.members[n].data.values - found.members[n].data.values).max()) for n in wanted.members))
+print(sorted(name for name in sys.modules if name.startswith("toolkit")))
+"""
+
+
+def without_us(out: Path, home: Path) -> float:
+    """The largest difference of heads, from those in a package, where this toolkit cannot be imported."""
+    settings = {"BIOIMAGEIO_RESOLVE_DRAFT": "false", "BIOIMAGEIO_CACHE_PATH": str(home), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", WITHOUT_US, str(out)],
+                          env={**os.environ, **settings}, capture_output=True, text=True, check=False)  # fmt: skip
+    lines = done.stdout.split("\n")
+    assert lines[1:2] == ["[]"], done.stderr[-2000:]
+    return float(lines[0])
+
+
+@pytest.mark.parametrize("network", ["unet", "plain_unet"])
+def test_other_tools_run_the_state_dict_without_this_toolkit(tmp_path: Path, plugins: Catalogue, network: str) -> None:
+    plain = ["network={kind: plain_unet, maps: 4, levels: 3}", *CHANGES[2:]]
+    model = trained(tmp_path / "run", plugins, CHANGES if network == "unet" else plain, 3)
+    out = tmp_path / "blobs.zip"
+    export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, checked(plugins), force=True)
+    assert without_us(out, tmp_path) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["embedseg", "cpv", "ppp"])
+def test_other_tools_run_shipped_models_without_this_toolkit(tmp_path: Path, name: str) -> None:
+    everything = Catalogue()
+    model = resolve.load(name, everything)
+    image = scenes.blobs((256, 256), count=20, radius=(8.0, 13.0)).image
+    example, out = Example(image.read(), (1.0, 1.0), "nuclei"), tmp_path / "model.zip"
+    export(model, ABOUT, example, out, everything, pipeline.segment, ENGINE, checked(everything))
+    assert without_us(out, tmp_path) < 1e-4
 
 
 @pytest.mark.parametrize(

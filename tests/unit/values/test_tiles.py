@@ -123,6 +123,15 @@ def test_the_windows_of_a_box_are_those_whose_cores_touch_it(lattice: Lattice, d
     assert list(lattice.windows(box)) == [w for w in lattice.windows() if (w.core & box).size]
 
 
+@given(lattices(), st.data())
+def test_windows_are_counted_in_raster_order(lattice: Lattice, data: st.DataObject) -> None:
+    windows = list(lattice.windows())
+    assert [lattice.numbered(number) for number in range(len(windows))] == windows
+    start = tuple(data.draw(st.integers(0, n - 1)) for n in lattice.shape)
+    box = Box(start, tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, lattice.shape, strict=True)))
+    assert [windows[number] for number in lattice.numbers(box)] == list(lattice.windows(box))
+
+
 @given(lattices(), st.one_of(st.none(), st.integers(1, 50)))
 def test_blocks_partition_the_image_along_window_cores(lattice: Lattice, size: int | None) -> None:
     parts = blocks(lattice, size)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from toolkit.plugins.alone import Alone
 from toolkit.plugins.specs import Network
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
 
+MODULE = "toolkit.builtin.networks.plain_unet_module"
 Step = Annotated[int, Field(ge=1, le=8)]
 
 
@@ -72,6 +74,11 @@ class Plain(Network):
         from toolkit.builtin.networks.plain_unet_module import PlainUNetModule
 
         return PlainUNetModule(heads, **self.trunk(channels, ndim))
+
+    def alone(self, channels: int, heads: tuple[Head, ...], ndim: int) -> Alone | None:
+        if type(self).build is not Plain.build:
+            return None
+        return Alone((MODULE,), "PlainUNetModule", self.trunk(channels, ndim))
 
 
 class PlainUNet(Plain):

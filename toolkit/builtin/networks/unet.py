@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from toolkit.plugins.alone import Alone
 from toolkit.plugins.specs import Network
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
     import torch
 
+BEGIN, MODULE = "toolkit.builtin.networks.plain_unet_module", "toolkit.builtin.networks.unet_module"
 Step = Annotated[int, Field(ge=1, le=8)]
 
 
@@ -55,4 +57,11 @@ class UNet(Network):
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit.builtin.networks.unet_module import UNetModule
 
-        return UNetModule(channels, heads, ndim, self.maps, self.steps(ndim), self.units, self.norm, self.dropout)
+        return UNetModule(heads=heads, **self._arguments(channels, ndim))
+
+    def alone(self, channels: int, heads: tuple[Head, ...], ndim: int) -> Alone:
+        return Alone((BEGIN, MODULE), "UNetModule", self._arguments(channels, ndim), ("monai",))
+
+    def _arguments(self, channels: int, ndim: int) -> dict[str, Any]:
+        return {"channels": channels, "ndim": ndim, "maps": self.maps, "strides": self.steps(ndim),
+                "units": self.units, "norm": self.norm, "dropout": self.dropout}  # fmt: skip

@@ -16,6 +16,7 @@ from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.example import Example
 from toolkit.registry.bioimageio.read import SCHEMA
+from toolkit.registry.bioimageio.standalone import source
 from toolkit.registry.package import ModelPackage, file_digest
 from toolkit.steps.normalise import Scale
 from toolkit.values.instances import Instances
@@ -32,7 +33,7 @@ Other tools run the network and get its heads: {heads}. The network always sees 
 its outermost {halo} voxels are what its neighbours are for; the description says so as `halo`. With bioimageio.core:
 `predict(model="PACKAGE.zip", inputs=IMAGE, blocksize_parameter=…)` with blocks of that size, or of one window in all.
 What lies within the halo of the border of an image may differ, as the ends of images are continued otherwise there.
-ONNX and the state dict are the same weights; ONNX runs without seg-toolkit, the state dict with it.
+ONNX and the state dict are the same weights; ONNX runs without seg-toolkit, the state dict {needs}.
 
 ## Validation
 
@@ -91,9 +92,12 @@ def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str
     environment = {"channels": ["conda-forge"], "dependencies": ["python>=3.11", "pip", {"pip": pins}]}
     (folder / "environment.yaml").write_text(yaml.safe_dump(environment), encoding="utf8")
     heads = ", ".join(head.name for head in model.heads)
+    alone = model.recipe.network.alone(len(test.example.voxels), model.heads, model.recipe.ndim)
+    also = "".join(f" and {name}" for name in alone.requires) if alone else ""
     text = README.format(
         name=about.name, description=about.description, heads=heads, installs=" ".join(distributions),
         window=" × ".join(map(str, model.recipe.tiling.window)),
+        needs=f"too: network.py needs torch{also}" if alone and source(alone) else "with it",
         halo=" × ".join(str(o // 2) for o in model.recipe.tiling.overlaps),
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf8")

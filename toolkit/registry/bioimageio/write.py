@@ -13,6 +13,7 @@ import torch
 from bioimageio.spec import save_bioimageio_package
 from bioimageio.spec.model import v0_5 as rdf
 
+from toolkit.registry.bioimageio import standalone
 from toolkit.registry.bioimageio.architecture import Listed
 from toolkit.registry.bioimageio.beside import About, Test, beside
 from toolkit.registry.bioimageio.example import window as example_window
@@ -63,7 +64,7 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
         attachments=[_file(path) for path in sorted(folder.glob("test_instances*.npy"))],
         inputs=[_input(model, test, sizes, folder)],
         outputs=[_output(head, model, folder) for head in model.heads],
-        weights=_weights(model, folder, opset),
+        weights=_weights(model, len(test.example.voxels), folder, opset),
         config=rdf.Config(toolkit=extra),
     )
     save_bioimageio_package(description, output_path=out)
@@ -178,17 +179,13 @@ def identifier(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name.lower())[:32]
 
 
-def _weights(model: ModelPackage, folder: Path, opset: int | None) -> rdf.WeightsDescr:
+def _weights(model: ModelPackage, channels: int, folder: Path, opset: int | None) -> rdf.WeightsDescr:
     from torch import __version__ as torch_version
 
     state = rdf.PytorchStateDictWeightsDescr(
         **_source(folder / "weights.pt"),
         pytorch_version=rdf.Version(torch_version.partition("+")[0]),
-        architecture=rdf.ArchitectureFromLibraryDescr(
-            import_from="toolkit.registry.bioimageio.architecture",
-            callable=rdf.Identifier("network"),
-            kwargs={"recipe": model.recipe.plain(), "owner": model.owner},
-        ),
+        architecture=_architecture(model, channels, folder),
         dependencies=_file(folder / "environment.yaml"),
     )
     graph = None
@@ -197,3 +194,19 @@ def _weights(model: ModelPackage, folder: Path, opset: int | None) -> rdf.Weight
             **_source(folder / "weights.onnx"), opset_version=opset, parent="pytorch_state_dict"
         )
     return rdf.WeightsDescr(pytorch_state_dict=state, onnx=graph)
+
+
+def _architecture(model: ModelPackage, channels: int, folder: Path) -> Any:
+    """A file that runs without this toolkit, where the network has one; else the toolkit's own function."""
+    alone = model.recipe.network.alone(channels, model.heads, model.recipe.ndim)
+    text = standalone.source(alone) if alone else None
+    if alone is None or text is None:
+        return rdf.ArchitectureFromLibraryDescr(
+            import_from="toolkit.registry.bioimageio.architecture",
+            callable=rdf.Identifier("network"),
+            kwargs={"recipe": model.recipe.plain(), "owner": model.owner},
+        )
+    path = folder / "network.py"
+    path.write_text(text, encoding="utf8")
+    kwargs = standalone.arguments(alone, model.heads)
+    return rdf.ArchitectureFromFileDescr(**_source(path), callable=rdf.Identifier(standalone.CALLABLE), kwargs=kwargs)
