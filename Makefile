@@ -32,9 +32,9 @@ test: venv
 mutants: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --json build/mutants.json $(if $(PART),--part $(PART)) $(if $(TRUSTING),--trusting)
 
-# The report in a real browser: needs Chromium.
+# The report and the view in a real browser: needs Chromium.
 browser: venv
-	$(TESTS) -m browser tests/unit/report
+	$(TESTS) -m browser tests/unit/report tests/unit/view
 
 # The widgets in napari, on no screen: needs `pip install -e '.[napari]'`.
 napari: venv

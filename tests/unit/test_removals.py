@@ -45,6 +45,7 @@ SAFE = {
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
+    "geojson.write_geojson: open": "the draft that `whole.file` made",
     # a training
     "log.Log._write: open": "the draft that `whole.file` made",
     "log.Log.add: open": "appends to the log that this training has begun",

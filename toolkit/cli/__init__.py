@@ -27,6 +27,7 @@ VERBS = {
     "correct": ("toolkit.cli.correct:correct", "Merge what a person corrected in a result, to learn from it."),
     "suggest": ("toolkit.cli.suggest:suggest", "Say which images of a result to correct next."),
     "check": ("toolkit.cli.check:check", "Find what is wrong with a data set, and which method fits it."),
+    "view": ("toolkit.cli.view:view", "Look at a result in the browser."),
     "demo": ("toolkit.cli.demo:demo", "Run a shipped model on a real image of stained tissue."),
     "show": ("toolkit.cli.show:show", "Print a recipe with all its fields."),
     "evaluate": ("toolkit.cli.evaluate:evaluate", "Compare predicted objects with true ones."),
