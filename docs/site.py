@@ -30,7 +30,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Links of the pages that lie here."""
     source = page.file.src_uri
-    return markdown if source in ABOVE.values() else _led(markdown, posixpath.join("docs", posixpath.dirname(source)), source)
+    folder = posixpath.join("docs", posixpath.dirname(source))
+    return markdown if source in ABOVE.values() else _led(markdown, folder, source)
 
 
 def _led(text: str, folder: str, page: str) -> str:
