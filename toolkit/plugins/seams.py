@@ -82,8 +82,8 @@ def piece(found: Any, seen: Prediction, spec: Named, like: Piece | None = None) 
     else:
         sizes = {n: len(v) for n, v in found.values.items() if len(v) != len(found)}
         odd = f"it has {len(found)} voxels, and values of {sizes}" if sizes else ""
-        bad = {n: str(v.dtype) for n, v in found.values.items() if v.dtype.kind not in NUMBERS or v.itemsize > 8}
-        odd = odd or (f"its values are {bad}, not numbers that a file can hold" if bad else "")
+        other = {n: str(v.dtype) for n, v in found.values.items() if v.dtype.kind not in NUMBERS or v.itemsize > 8}
+        odd = odd or (f"its values are {other}, not numbers that a file can hold" if other else "")
     if not odd and like is not None and (type(found), form(found)) != (type(like), form(like)):
         odd = f"it is a {type(found).__name__} with {form(found)}, of another window a {type(like).__name__} with "
         odd += str(form(like))
