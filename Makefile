@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser check lint types contracts bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse clean
+.PHONY: venv demo test mutants browser napari check lint types contracts bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections clean
 
 venv: $(STAMP)
 
@@ -32,9 +32,13 @@ test: venv
 mutants: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --json build/mutants.json $(if $(PART),--part $(PART)) $(if $(TRUSTING),--trusting)
 
-# The report in a real browser: needs Chromium.
+# The report and the view in a real browser: needs Chromium.
 browser: venv
-	$(TESTS) -m browser tests/unit/report
+	$(TESTS) -m browser tests/unit/report tests/unit/view
+
+# The widgets in napari, on no screen: needs `pip install -e '.[napari]'`.
+napari: venv
+	QT_QPA_PLATFORM=offscreen $(TESTS) -m napari tests/unit/napari
 
 # What to run before every commit.
 check: lint types contracts
@@ -83,6 +87,10 @@ auxiliary: venv
 # The table of docs/sparse.md: trainings of hours, which go on where they were stopped.
 sparse: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sparse.py all
+
+# The table of docs/correct.md: trainings of five minutes each, which go on where they were stopped.
+corrections: venv
+	$(BIN)/python benchmarks/corrections.py all
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -39,15 +39,17 @@ def obtained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Path],
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the conformance suite's comparisons with a GPU; leaves browser tests to `-m browser`."""
+    """Marks the conformance suite's comparisons with a GPU; leaves tests of a browser and of napari to `-m browser` and
+    `-m napari`."""
     for item in items:
         if item.name == "test_gpu_agrees_with_cpu":
             item.add_marker("gpu")
         if item.get_closest_marker("linux") and sys.platform != "linux":
             item.add_marker(pytest.mark.skip(reason="looks at what only Linux has"))
-    if "browser" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
-        items[:] = [item for item in items if not item.get_closest_marker("browser")]
+    for mark in ("browser", "napari"):
+        if mark not in config.option.markexpr:
+            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
 
 
 @pytest.hookimpl(wrapper=True)

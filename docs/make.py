@@ -61,8 +61,8 @@ def spoken(verb: str) -> str:
 
 
 VALUES = PAGE.with_name("values")
-TYPES = ("Because", "Box", "Fit", "Fragment", "Head", "Image", "Instances", "Member", "Pass", "Phase", "Prediction",
-         "Search", "Survey", "Truth", "Voxels")  # fmt: skip
+TYPES = ("Because", "Box", "Fit", "Fragment", "Head", "Image", "Instances", "Marks", "Member", "Pass", "Phase",
+         "Prediction", "Search", "Survey", "Truth", "Voxels")  # fmt: skip
 
 
 def values() -> dict[str, str]:

@@ -105,9 +105,10 @@ def load_model(model: str | Path) -> ModelPackage:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | None,
     out: str | Path,
     *,
+    corrections: Sequence[str | Path] = (),
     plugin: str | None = None,
     recipe: str | Path | None = None,
     model: str | Path | None = None,
@@ -121,6 +122,7 @@ def train(
 ) -> ModelPackage:
     """Train a method on the data set folder `data`, with splits train and val, into the folder `out`; the model.
 
+    With `corrections`, results that people corrected, it is trained on those and on the split train of `data`, if any.
     The arguments are those of `seg train`: name a `plugin`, a `recipe` (name or file) or a `model` to start from;
     `minutes` or `steps` say how long. Raises a `ToolkitError` with a sentence.
     """
@@ -128,8 +130,8 @@ def train(
     from toolkit.training.begin import begin
 
     begin(
-        data, out, Catalogue(), plugin=plugin, recipe=recipe, model=model, changes=changes, deduce=deduce,
-        minutes=minutes, steps=steps, device=device, threads=threads, resume=resume,
+        data, out, Catalogue(), corrections=corrections, plugin=plugin, recipe=recipe, model=model, changes=changes,
+        deduce=deduce, minutes=minutes, steps=steps, device=device, threads=threads, resume=resume,
     )  # fmt: skip
     return load_model(out)
 

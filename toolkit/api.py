@@ -31,6 +31,7 @@ from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, at_offset, ends
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.thought import Marks, Thought
 from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 from toolkit.values.voxels import Voxels
@@ -67,6 +68,7 @@ __all__ = [
     "InputError",
     "Instances",
     "Loss",
+    "Marks",
     "Member",
     "Metric",
     "ModelError",
@@ -85,6 +87,7 @@ __all__ = [
     "Spec",
     "Survey",
     "Team",
+    "Thought",
     "ToolkitError",
     "Trunk",
     "Truth",

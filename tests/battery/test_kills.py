@@ -16,7 +16,7 @@ from tests.battery.writing import WRITERS, made, stocked, tree
 KILLS = 3
 IMPORTED = (
     *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "monai.networks.nets", "toolkit.check"),
-    *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add")),
+    *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
 )
 pytestmark = pytest.mark.slow
 

@@ -43,6 +43,7 @@ WRITERS = {
     "train": Writer(("train", "--data", "data", *TRAINING, "-o", "DISK/trained"), ("trained",), ("--resume",)),
     "tune": Writer(
         ("tune", "DISK/tuned", "--data", "data:val", "--trials", "4", "--workers", "1"), ("tuned",)),
+    "correct": Writer(("correct", "DISK/former"), ("former.corrections",)),
     "export": Writer(
         ("export", "seen", "-o", "DISK/seen.zip", "--author", "A", "--licence", "CC0-1.0", "--image", "in/a.tif"),
         ("seen.zip",)),
@@ -70,6 +71,8 @@ def stocked(folder: Path, disk: Path) -> None:
     see_through(folder / "seen")
     disk.mkdir(exist_ok=True)
     see_through(disk / "tuned")
+    (disk / "former.corrections").mkdir()
+    tifffile.imwrite(disk / "former.corrections" / "a.tif", blobs((48, 64), count=3, seed=9).truth.layers[0])
     for name in ("out.old", "trained.old", "tuned.bak"):
         (disk / name).mkdir()
         (disk / name / "thesis.txt").write_text("precious")
@@ -92,6 +95,7 @@ def made(folder: Path, disk: Path, name: str) -> Any:
     if name == "export":
         return (disk / "seen.zip").is_file()
     files = {n: sha for n, sha in tree(disk).items() if n.split("/")[0] in WRITERS[name].outputs}
-    # The log, the record and the last weights of a training hold seconds; the page of an evaluation its date.
-    timed = ("log.csv", "training.json", "last.safetensors", "r.html")
+    # The log, the record and the last weights of a training hold seconds; the page of an evaluation and the journal of
+    # corrections their date.
+    timed = ("log.csv", "training.json", "last.safetensors", "r.html", "journal.txt")
     return {n: sha for n, sha in files.items() if Path(n).name not in timed}

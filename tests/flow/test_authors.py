@@ -73,7 +73,7 @@ def test_a_new_plugin_is_a_small_distribution_with_all_that_belongs_to_it(
             "toolkit_my_method/__init__.py"} <= files  # fmt: skip
     texts = {name: (tmp_path / "my_method" / name).read_text() for name in files}
     assert not any(word in text for text in texts.values() for word in ("plugin_name", "SUMMARY", "DEPENDENCIES"))
-    assert len(texts["toolkit_my_method/__init__.py"].splitlines()) < 60 + 5 * (kind == "method")
+    assert len(texts["toolkit_my_method/__init__.py"].splitlines()) < 60
     if kind != "metric":
         assert {"toolkit_my_method/recipes/my_method.yaml", "toolkit_my_method/recipes/my_method.md"} <= files
     (tmp_path / "dist").mkdir()

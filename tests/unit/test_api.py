@@ -16,11 +16,11 @@ DOORS = {"toolkit", "toolkit.api", "toolkit.testing"}
 """What plugins, their tests and the documents import; `toolkit` is for users."""
 PROMISED = set(
     """
-    Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
-    Instances Loss Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet PluginError
-    PostProcessor Prediction STEPS Search Spec Survey Team ToolkitError Trunk Truth UsageError Voxels at_offset
-    begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need postprocessor rounded runs
-    stitch unet_level usual_offsets
+    Alone Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
+    Instances Loss Marks Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet
+    PluginError PostProcessor Prediction STEPS Search Spec Survey Team Thought ToolkitError Trunk Truth UsageError
+    Voxels at_offset begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need
+    postprocessor rounded runs stitch unet_level usual_offsets
     """.split()  # noqa: SIM905
 )
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 OURS = {"seg-toolkit": "toolkit"} | {f"seg-toolkit-{p.name}": f"toolkit_{p.name}" for p in PROJECTS[1:]}
-ABSENT = {"cupy": "cupy-cuda13x"}
+ABSENT = {"cupy": "cupy-cuda13x", "magicgui": "magicgui", "napari": "napari", "npe2": "npe2", "qtpy": "qtpy"}
 """Optional packages that need not be installed here, and the distributions that have them."""
 
 

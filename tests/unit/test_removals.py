@@ -24,8 +24,10 @@ SAFE = {
     "lock.held: ftruncate": "the lock that this process holds; what is no number and what is a link was refused",
     # a run
     "workspace.Workspace.forget: rmtree": "inside the marked folder, under a digest; rmtree follows no links",
-    "journal.Journal.add: open": "appends to a journal in a marked folder; what led out of it by a link was removed",
-    "journal.Journal.mend: truncate": "a journal in a marked folder; what led out of it by a link was removed",
+    "journal.Journal.add: open": "appends to a journal in a marked folder; what led out of it by a link was removed; "
+    "or to that of corrections: links, and what does not begin as one, were refused",
+    "journal.Journal.mend: truncate": "a journal in a marked folder; what led out of it by a link was removed; "
+    "or that of corrections: links, and what does not begin as one, were refused",
     "shelf.Shelf.tidy: unlink": "inside the marked folder; what led out of it by a link was removed before",
     "workspace.Workspace.publish: rename ×3": "the output, all of which a run wrote, steps into the work folder or "
     "back; the result's rename replaces nothing but an empty folder",
@@ -43,6 +45,7 @@ SAFE = {
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
+    "geojson.write_geojson: open": "the draft that `whole.file` made",
     # a training
     "log.Log._write: open": "the draft that `whole.file` made",
     "log.Log.add: open": "appends to the log that this training has begun",
@@ -64,6 +67,10 @@ SAFE = {
     "sparsify._copy: copyfile": "into the new folder that `whole.folder` made",
     "sparsify._describe: copyfile": "into the new folder that `whole.folder` made",
     "sparsify._describe: write_text ×2": "into the new folder that `whole.folder` made",
+    # corrections
+    "writer.save: open": "the draft that `whole.file` made; what it replaces a person opened, edited and saves",
+    "dataset._text: write_text": "into the new folder that `whole.folder` made",
+    "dataset.build: open": "into the new folder that `whole.folder` made",
     # commands
     "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",

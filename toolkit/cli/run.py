@@ -59,6 +59,14 @@ def run(
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Objects where this image is not 0.")] = None,
     features: Annotated[str | None, typer.Option(help="More columns of the table: shape, intensity or both.")] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Store what the method thought: heads, entropy, scores …"),
+    ] = None,
+    also: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Files for other programs: imagej, rois, geojson, anndata.")
+    ] = None,
+    ome_zarr: Annotated[str | None, typer.Option(metavar="0.5|0.4", help="Version of OME-Zarr. [default: 0.5]")] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the table as Parquet too.")] = False,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out objects of a smaller score.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a Zarr whose chunks are not all stored.")] = False,
@@ -107,6 +115,9 @@ def run(
         overwrite=overwrite,
         strict=strict,
         features=_features(features),
+        show=_named(show),
+        also=_named(also),
+        ome_zarr=_version(ome_zarr),
         parquet=parquet,
         min_score=min_score,
         preview=not no_preview,
@@ -130,11 +141,21 @@ def _range(text: str | None, stage: str | None) -> range | None:
 
 
 def _features(text: str | None) -> tuple[str, ...]:
-    names = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    names = _named(text)
     for name in names:
         if name not in FEATURES:
             raise UsageError("no such features", f"--features {name}", nearest(name, FEATURES))
     return names
+
+
+def _version(text: str | None) -> str | None:
+    if text not in (None, "0.4", "0.5"):
+        raise UsageError("no such version of OME-Zarr is written", f"--ome-zarr {text}", "choose 0.5 or 0.4")
+    return text
+
+
+def _named(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:

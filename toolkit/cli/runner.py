@@ -21,6 +21,7 @@ from toolkit.values.rescaling import Rescaling
 def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     """Do what was wished for; returns the record. Names and inputs are checked before torch is imported."""
     from toolkit import io
+    from toolkit.exchange import also
     from toolkit.io.inputs import named
     from toolkit.io.table import need_parquet
 
@@ -29,6 +30,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     out = wish.out or default_out(wish.inputs, [f.stem for f in found])
     if wish.parquet:
         need_parquet()
+    if wish.also:
+        also.known(wish.also)
     if not wish.dry_run and wish.stage is None:
         writable(out, wish.overwrite)
     asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
@@ -44,18 +47,20 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.gpu.memory import available
     from toolkit.pipeline.elsewhere import Bench
     from toolkit.pipeline.session import Session
+    from toolkit.pipeline.thinking import known
     from toolkit.running.options import Options
     from toolkit.running.plan import peak, plan
     from toolkit.running.run import run
     from toolkit.running.seen import counted, resized
 
+    known(wish.show, package.recipe.postprocess)
     session = Session(package, wish.device, catalogue, wish.engine)
     bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
         wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
-        wish.scheduler,
+        wish.scheduler, wish.show, wish.also, wish.ome_zarr or "0.5",
     )  # fmt: skip
     screen = console.progress()
     screen.print(

@@ -16,8 +16,15 @@ from toolkit.cli.show import Changes
 
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Option(metavar="DIR", help="A data set with splits train and val.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the run.")],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="A data set with splits train and val; its train alone with --corrections."),
+    ] = None,
+    corrections: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OUT", help="Learn from what was corrected in this result; may be repeated."),
+    ] = None,
     plugin: Annotated[str | None, typer.Option(help="The method.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Name or path of a recipe. [default: the plugin's]")] = None,
     model: Annotated[
@@ -39,15 +46,19 @@ def train(
         int | None, typer.Option(min=1, help="CPU threads; the result depends on it. [default: all]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    name: Annotated[
+        str | None, typer.Option(help="Install the model under this name, unless it is the one that it began with.")
+    ] = None,
 ) -> None:
     """Train a method on your data; the best weights are those with the best instances on the split `val`.
 
     At the end the post-processor is tuned on `val`. The score that is printed is what `seg run` gives there.
-    --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own.
+    --deduce prints each field that it sets and why; what --set names stays. A run that is resumed keeps its own. A
+    training that begins with all weights of START keeps them unless it finds better ones.
 
     Example: seg train --recipe unet --data data/ -o run --minutes 30
     """
-    from toolkit.cli.training import Bar, lines, show
+    from toolkit.cli.training import Bar, install, lines, show
     from toolkit.training.begin import begin
 
     screen = console.progress()
@@ -56,6 +67,7 @@ def train(
             data,
             out,
             catalogue(context),
+            corrections=corrections or (),
             plugin=plugin,
             recipe=recipe,
             model=model,
@@ -69,4 +81,6 @@ def train(
             tell=tell,
             say=partial(screen.print, markup=False, soft_wrap=True),
         )
-    show(done, data, out)
+    show(done, out)
+    if name is not None:
+        install(done, out, name)

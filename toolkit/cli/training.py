@@ -12,19 +12,46 @@ if TYPE_CHECKING:
     from toolkit.training.start import Trained
 
 
-def show(done: Trained, data: str, out: Path) -> None:
+def show(done: Trained, out: Path) -> None:
     """How long it took, what was found at its end, and the score that a run of the model obtains."""
     now, score = done.progress, done.score
-    console.progress().print(f"done   {now.step} steps, {now.seconds / 60:.1f} min, weights of step {now.best_step}")
+    kept = now.best_step == 0 or (score is not None and score.kept)
+    which = f"step {now.best_step}" if not kept else "the model that it began with, because none were better"
+    console.progress().print(f"done   {now.step} steps, {now.seconds / 60:.1f} min, weights of {which}", soft_wrap=True)
     said = console.results()
     if score is not None:
-        value = "–" if score.value is None else f"{score.value:.3f}"
-        kept = f", with {' '.join(score.changes)} in the recipe" if score.changes else ""
+        value = _number(score.value) if score.before is None else f"{_number(score.before)} → {_number(score.value)}"
+        changed = f", with {' '.join(score.changes)} in the recipe" if score.changes else ""
         spent = f"{score.settings} settings, {score.seconds:.0f} s"
         said.print(
-            f"score  {score.metric} {value} on {score.images} images of {data}:val{kept} ({spent})", markup=False
+            f"score  {score.metric} {value} on {score.images} images of {done.data}:val{changed} ({spent})",
+            markup=False,
         )
     said.print(f"wrote  {out}: recipe.yaml  best.safetensors  log.csv  curve.png", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def install(done: Trained, out: Path, name: str) -> None:
+    """Put the model into the registry, with what it began with and what corrections it learnt."""
+    from toolkit.registry.install import Wanted, next_version
+    from toolkit.registry.install import install as add
+    from toolkit.registry.package import trained
+    from toolkit.registry.store import Store
+
+    if done.score is not None and done.score.kept:
+        console.progress().print(f"note   not installed as {name}: it is the model that it began with")
+        return
+    about, store = trained(out), Store()
+    taught = about.get("corrections")
+    note = f"corrections {taught['sha256']} of {len(taught['images'])} images" if taught else ""
+    parent = (about.get("start") or {}).get("model", "")
+    entry = add(str(out), Wanted(name, next_version(name, store), (), note, parent), store)
+    if done.score is not None and done.score.value is not None:
+        store.note(entry.reference, scores={f"{done.score.metric} val": done.score.value})
+    console.results().print(f"added  {entry.reference}: parent {parent or 'none'}", markup=False)
 
 
 def lines(screen: Any) -> Any:

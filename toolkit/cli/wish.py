@@ -52,6 +52,9 @@ class Wish:
     diameter: str | None = None
     roi: str | None = None
     mask: Path | None = None
+    show: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    ome_zarr: str | None = None
     sizes: Mapping[str, Rescaling] = field(default_factory=dict)
     """At what size the images of a record that is repeated were seen, by path."""
     recipe: dict[str, Any] | None = None
@@ -160,6 +163,9 @@ def repeated(wish: Wish, record: Path) -> Wish:
             block=wish.block or options["block"],
             preview=wish.preview and options["preview"],
             features=wish.features or tuple(options.get("features", ())),
+            show=wish.show or tuple(options.get("show", ())),
+            also=wish.also or tuple(options.get("also", ())),
+            ome_zarr=wish.ome_zarr or options.get("ome_zarr"),
             parquet=wish.parquet or bool(options.get("parquet")),
             min_score=wish.min_score or float(options.get("min_score", 0.0)),
             diameter=wish.diameter or options.get("diameter", "off"),

@@ -19,8 +19,9 @@ class Skipped:
 
 
 def below(folder: Path) -> Iterator[Path | Skipped]:
-    """Images in a folder and all folders in it, also through links, and what else lies there. The outputs of runs are
-    passed over, as is what is hidden; a link that leads back to where it lies is not followed."""
+    """Images in a folder and all folders in it, also through links, and what else lies there. The outputs of runs and
+    what people correct in them are passed over, as is what is hidden; a link that leads back to where it lies is not
+    followed."""
     yield from _walk(folder, ())
 
 
@@ -37,7 +38,7 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | S
         if path.is_dir():
             if is_image(path):
                 found += [] if is_zarr(path / "instances") else [path]
-            elif not path.name.endswith((".seg", ".work")):
+            elif not path.name.endswith((".seg", ".work", ".corrections")):
                 yield from _walk(path, (*above, here))
         elif not path.exists():
             yield Skipped(path, "a link to nothing")

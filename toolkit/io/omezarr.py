@@ -46,6 +46,17 @@ def open_zarr(path: Path) -> Raster:
         return _image(path, node, about, notes)
 
 
+def levels(path: Path) -> list[str]:
+    """The names of the arrays of an OME-Zarr image, as it lists them; none of what lists none."""
+    with decoding(path):
+        from toolkit.io.chunks import opened
+
+        node = opened(path)
+    with decoding(path), interpreting(path):
+        listed = about_of(node).get("multiscales") or ()
+        return [str(level["path"]) for level in listed[0]["datasets"]][:MOST_LEVELS] if listed else []
+
+
 def _image(path: Path, node: Any, about: Mapping[str, Any], notes: tuple[str, ...]) -> Raster:
     if len(about["multiscales"]) > 1:
         notes = (*notes, f"the file lists {len(about['multiscales'])} images in one group; the first is read")

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from toolkit.errors import StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.failpoint import failpoint
+from toolkit.io.paths import is_zarr
 from toolkit.values.frames import frame
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.thought import Marks
 
 
 def write(
@@ -26,13 +28,16 @@ def write(
     preview: Image | None = None,
     points: Mapping[str, NDArray[Any]] | None = None,
     parquet: bool = False,
+    fields: Mapping[str, NDArray[Any]] | None = None,
+    marks: Mapping[str, Marks] | None = None,
+    version: str = "0.5",
 ) -> tuple[Path, ...]:
     """Write the objects of `image` into `folder` (made if missing) and give the paths. If `instances` has an axis more,
     it is that of time, and `image` is the first frame.
 
-    `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr 0.5 labels and
-    the lossless objects; `STEM.objects.csv`: `table`, if given, and `STEM.objects.parquet`, if wanted;
-    `STEM.points.csv`: `points`, if given;
+    `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr of `version`, the
+    labels over the image, the lossless objects and, if given, what the method thought, `fields` and `marks`;
+    `STEM.objects.csv`: `table`, if given, and `STEM.objects.parquet`, if wanted; `STEM.points.csv`: `points`, if given;
     `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
     Raises `StorageError` if the disk is full or the folder may not be written, `UsageError` if a link, or a
     Zarr that is none of ours, has the name of an output.
@@ -42,8 +47,9 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
             made = _write_all(
-                Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet
-            )
+                Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet,
+                {"fields": fields, "marks": marks, "version": version},
+            )  # fmt: skip
             for path in made:
                 _replaceable(folder / path.name)
             return tuple(_publish(path, folder) for path in made)
@@ -61,6 +67,7 @@ def _write_all(
     tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
     parquet: bool,
+    more: Mapping[str, Any],
 ) -> list[Path]:
     from toolkit.io.tifflabels import write_tiff
     from toolkit.io.zarrlabels import write_zarr
@@ -71,7 +78,7 @@ def _write_all(
     axes = "T" * series + image.axes[1:]
     write_tiff(made[0], instances, size, axes)
     failpoint("output.made")
-    write_zarr(made[1], instances, size, axes)
+    write_zarr(made[1], instances, size, axes, image=image, table=tables["objects"], **more)
     failpoint("output.made")
     for name, table in tables.items():
         if table is not None:
@@ -97,7 +104,7 @@ def _replaceable(target: Path) -> None:
     """Refuse to write over a folder that holds no objects of ours, or over a link."""
     if target.is_symlink() or not target.is_dir():
         whole.replaceable(target)
-    elif not (target / "instances" / "zarr.json").is_file() or not (target / "labels" / "layer-0").is_dir():
+    elif not is_zarr(target / "instances") or not (target / "labels" / "layer-0").is_dir():
         raise UsageError("this holds no objects of ours, so it is not written over", target, "choose another folder")
 
 

@@ -32,7 +32,7 @@ SUFFIXES = (
     *(*TIFFS, *PICTURES, *VENDOR, ".zarr"),
 )
 """Endings that are stripped from a name, longest first."""
-OUTPUTS = (".labels.tif", ".overlay.png", ".objects.csv", ".objects.parquet", ".points.csv")
+OUTPUTS = (".labels.tif", ".imagej.tif", ".overlay.png", ".objects.csv", ".objects.parquet", ".points.csv")
 """Endings of files that a run writes; they are not taken for images when a folder is searched."""
 
 

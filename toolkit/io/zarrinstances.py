@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from toolkit.errors import InputError
 from toolkit.io.chunks import bound, opened
+from toolkit.io.omeformat import OmeFormat
 from toolkit.io.raster import decoding, interpreting
 from toolkit.values.attributes import wrong
 from toolkit.values.instances import Instances
@@ -25,7 +25,9 @@ CHUNK = 2**22
 """Entries per chunk."""
 
 
-def write_zarr_instances(group: Any, instances: Instances, voxel_size: tuple[float, ...] | None) -> None:
+def write_zarr_instances(
+    group: Any, instances: Instances, voxel_size: tuple[float, ...] | None, form: OmeFormat | None = None
+) -> None:
     """Write the objects into a Zarr group. `voxel_size` is in micrometres, None if unknown."""
     group.attrs.update(
         {
@@ -36,21 +38,14 @@ def write_zarr_instances(group: Any, instances: Instances, voxel_size: tuple[flo
         }
     )
     for name, dtype in ARRAYS.items():
-        _store(group, name, np.asarray(getattr(instances, name), dtype))
+        _store(group, name, np.asarray(getattr(instances, name), dtype), form or OmeFormat())
     for name, values in instances.attributes.items():
-        _store(group, f"{ATTRIBUTES}/{name}", values)
+        _store(group, f"{ATTRIBUTES}/{name}", values, form or OmeFormat())
 
 
-def _store(group: Any, name: str, data: NDArray[Any]) -> None:
-    array = group.create_array(
-        name,
-        shape=data.shape,
-        dtype=data.dtype,
-        chunks=(max(1, min(CHUNK, len(data))), *(max(1, n) for n in data.shape[1:])),
-        compressors=[ZstdCodec(level=3, checksum=True)],
-        config={"write_empty_chunks": True},
-    )
-    array[...] = data
+def _store(group: Any, name: str, data: NDArray[Any], form: OmeFormat) -> None:
+    chunks = (max(1, min(CHUNK, len(data))), *(max(1, n) for n in data.shape[1:]))
+    form.array(group, name, data.shape, data.dtype, chunks)[...] = data
 
 
 def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:

@@ -1,19 +1,25 @@
-"""Write objects as OME-Zarr 0.5: label layers that any viewer opens, and the lossless `instances` beside them."""
-# ruff: noqa: TID253
+"""Write objects as OME-Zarr: label layers that any viewer opens, and the lossless `instances` beside them."""
 # Imported only where a Zarr is written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import zarr
-from zarr.codecs import ZstdCodec
+import numpy as np
+from numpy.typing import NDArray
 
+from toolkit.io.omeformat import OmeFormat, multiscales
 from toolkit.io.render import Layers
+from toolkit.io.zarrimage import copied, write_image
 from toolkit.io.zarrinstances import write_zarr_instances
+from toolkit.io.zarrthoughts import write_thoughts
+from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.shown import colours
+from toolkit.values.thought import Marks
 from toolkit.values.tiles import slabs
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
@@ -22,31 +28,75 @@ SMALLEST = 512
 """The pyramid ends where no axis is longer."""
 SLAB = 2**26
 """Voxels of a layer that are rendered at once."""
+MOST_SAID = 20_000
+"""Of more objects colours and properties are not listed: viewers have colours of their own, and there is the table."""
 
 
-def write_zarr(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None, axes: str) -> None:
+def write_zarr(
+    path: Path,
+    instances: Instances,
+    voxel_size: tuple[float, ...] | None,
+    axes: str,
+    fields: Mapping[str, NDArray[Any]] | None = None,
+    marks: Mapping[str, Marks] | None = None,
+    image: Image | None = None,
+    table: Mapping[str, NDArray[Any]] | None = None,
+    version: str = "0.5",
+) -> None:
     """Write `labels/layer-0` … with nearest-neighbour pyramids, and `instances`. `voxel_size` is in µm or None.
 
-    The image itself is not copied; the root shows the first layer, so that viewers find something to open.
+    The root shows `image`, which is the first frame if `axes` begin with T, copied where it is not too large; else the
+    first layer, so that viewers find something to open. Labels have the colours that they have elsewhere and, as far as
+    they are not too many, what `table` says of them. `fields` and `marks` are what the method thought
+    (`zarrthoughts`). `version`: of OME-Zarr.
     """
-    layers = Layers(instances)
-    root = zarr.create_group(path, zarr_format=3)
-    spatial = len(axes.removeprefix("T"))
-    steps = _steps(instances.shape[-spatial:], voxel_size or (1.0,) * spatial)
-    steps = [(1,) * (len(axes) - spatial) + step for step in steps]
+    layers, form = Layers(instances), OmeFormat(version)
+    root = form.root(path)
+    series = axes.startswith("T")
+    spatial = _steps(instances.shape[series:], voxel_size or (1.0,) * (len(axes) - series))
+    steps = [(1,) * series + step for step in spatial]
     names = [f"layer-{n}" for n in range(layers.count)]
-    root.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscales("labels/layer-0/", axes, steps, voxel_size)]}
+    frames = instances.shape[0] if series else None
+    if image is not None and copied(image, frames):
+        write_image(root, image, frames, spatial, form)
+    else:
+        form.say(root, {"multiscales": [multiscales("objects", axes, steps, voxel_size, "nearest", "labels/layer-0/")]})
     labels = root.create_group("labels")
-    labels.attrs["ome"] = {"version": "0.5", "labels": names}
+    form.say(labels, {"labels": names})
+    said = properties(instances, table or {})
     for layer, name in enumerate(names):
         group = labels.create_group(name)
-        group.attrs["ome"] = {
-            "version": "0.5",
-            "multiscales": [_multiscales("", axes, steps, voxel_size, name)],
-            "image-label": {"source": {"image": "../../"}},
-        }
-        _write_levels(group, layers, layer, axes, steps)
-    write_zarr_instances(root.create_group("instances"), instances, voxel_size)
+        mine = np.flatnonzero(instances.layer_of == layer)
+        about = {
+            "multiscales": [multiscales(name, axes, steps, voxel_size, "nearest")],
+            "image-label": {**coloured(mine, len(instances)), "properties": [said[k] for k in mine if said],
+                            "source": {"image": "../../"}},
+        }  # fmt: skip
+        form.say(group, about)
+        _write_levels(group, layers, layer, axes, steps, form)
+    write_zarr_instances(root.create_group("instances"), instances, voxel_size, form)
+    if fields or marks:
+        write_thoughts(root, fields or {}, marks or {}, axes, voxel_size, form)
+
+
+def coloured(index: NDArray[Any], count: int) -> dict[str, Any]:
+    """The colours of some of `count` objects, by label; none where there are too many to list."""
+    if count > MOST_SAID:
+        return {}
+    palette = colours(count).tolist()
+    return {"colors": [{"label-value": k + 1, "rgba": [*palette[k], 255]} for k in index.tolist()]}
+
+
+def properties(instances: Instances, table: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
+    """What is said of each object, by label: its score and the other columns; nothing where that is too much."""
+    columns = {"score": instances.scores, **{n: c for n, c in table.items() if n != "id" and c.ndim == 1}}
+    if len(instances) > MOST_SAID or len(instances) * len(columns) > 20 * MOST_SAID:
+        return []
+    rows = zip(*(np.asarray(c).tolist() for c in columns.values()), strict=True)
+    return [
+        {"label-value": k, **{n: v for n, v in zip(columns, row, strict=True) if v == v}}  # a NaN is not itself
+        for k, row in enumerate(rows, 1)
+    ]
 
 
 def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[int, ...]]:
@@ -59,45 +109,16 @@ def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[
     return steps
 
 
-def _multiscales(
-    prefix: str, letters: str, steps: list[tuple[int, ...]], voxel_size: tuple[float, ...] | None, name: str = "layer-0"
-) -> dict[str, Any]:
-    unit = {} if voxel_size is None else {"unit": "micrometer"}
-    axes: list[dict[str, str]] = [{"name": c, "type": "space", **unit} for c in letters.lower().removeprefix("t")]
-    size = voxel_size or (1.0,) * len(axes)
-    if letters.startswith("T"):
-        axes, size = [{"name": "t", "type": "time"}, *axes], (1.0, *size)
-    return {
-        "name": name,
-        "type": "nearest",
-        "axes": axes,
-        "datasets": [
-            {
-                "path": f"{prefix}{level}",
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [v * s for v, s in zip(size, step, strict=True)]}
-                ],
-            }
-            for level, step in enumerate(steps)
-        ],
-    }
-
-
-def _write_levels(group: Any, layers: Layers, layer: int, axes: str, steps: list[tuple[int, ...]]) -> None:
+def _write_levels(
+    group: Any, layers: Layers, layer: int, axes: str, steps: list[tuple[int, ...]], form: OmeFormat
+) -> None:
     shape = layers.shape
     chunk = CHUNK[len(shape)] if axes[0] != "T" else (1, *CHUNK[len(shape) - 1])
-    arrays = [
-        group.create_array(
-            str(level),
-            shape=tuple(-(-n // s) for n, s in zip(shape, step, strict=True)),
-            dtype=layers.dtype,
-            chunks=tuple(min(c, -(-n // s)) for c, n, s in zip(chunk, shape, step, strict=True)),
-            compressors=[ZstdCodec(level=3, checksum=True)],
-            dimension_names=list(axes.lower()),
-            config={"write_empty_chunks": True},
-        )
-        for level, step in enumerate(steps)
-    ]
+    arrays = []
+    for level, step in enumerate(steps):
+        size = tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
+        chunks = tuple(min(c, n) for c, n in zip(chunk, size, strict=True))
+        arrays.append(form.array(group, str(level), size, layers.dtype, chunks, axes.lower()))
     rows = prod(shape[1:-1])
     # A slab is whole chunks of level 0 and whole strides of every level.
     unit = max(chunk[0], steps[-1][0])

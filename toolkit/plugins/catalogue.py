@@ -14,6 +14,7 @@ from typing import Any
 from toolkit.errors import PluginError, ToolkitError, UsageError, nearest
 from toolkit.plugins import GROUP
 from toolkit.plugins.collect import WORDS, Family, collect
+from toolkit.plugins.lacking import lacking
 
 BUILTIN = "builtin"
 MODULE = "toolkit.builtin"
@@ -36,12 +37,12 @@ class Loaded:
     plugin: Plugin
     items: dict[Family, dict[str, Any]]
     error: str | None = None
+    cure: str = "ask its authors or uninstall it"
 
 
-def broken(plugin: Plugin, error: str) -> PluginError:
+def broken(plugin: Plugin, error: str, cure: str = Loaded.cure) -> PluginError:
     """The error of whoever needs a plugin that cannot be loaded."""
-    where = f"{plugin.name} ({plugin.distribution}): {error}"
-    return PluginError("this plugin is broken", where, "ask its authors or uninstall it")
+    return PluginError("this plugin is broken", f"{plugin.name} ({plugin.distribution}): {error}", cure)
 
 
 class Catalogue:
@@ -108,14 +109,15 @@ class Catalogue:
             except BaseException as error:
                 text = " ".join(str(error).split()) or "no message"
                 kind = "" if isinstance(error, ToolkitError) else f"{type(error).__name__}: "
-                self._loaded[plugin] = Loaded(plugin, {}, f"{kind}{text}"[:300])
+                cure = lacking(plugin.distribution, error) or Loaded.cure
+                self._loaded[plugin] = Loaded(plugin, {}, f"{kind}{text}"[:300], cure)
         return self._loaded[plugin]
 
     def use(self, name: str) -> Loaded:
         """Load the plugin called `name`; raises `PluginError` if it is broken."""
         loaded = self.load(self.plugin(name))
         if loaded.error:
-            raise broken(loaded.plugin, loaded.error)
+            raise broken(loaded.plugin, loaded.error, loaded.cure)
         return loaded
 
     def find(self, family: Family, name: str, owner: str | None = None) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from toolkit.plugins.catalogue import Catalogue, Plugin, broken
+from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Probe:
     plugin: Plugin
     items: dict[str, list[str]]
     error: str | None = None
+    cure: str = Loaded.cure
 
 
 def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
@@ -30,9 +31,9 @@ def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
 
 def healthy(plugin: Plugin, timeout: float = 30.0) -> None:
     """Raise `PluginError` if the plugin cannot be imported: what would end or block this process is found out here."""
-    error = _probe(plugin, timeout).error
-    if error:
-        raise broken(plugin, error)
+    found = _probe(plugin, timeout)
+    if found.error:
+        raise broken(plugin, found.error, found.cure)
 
 
 def _probe(plugin: Plugin, timeout: float) -> Probe:
@@ -54,7 +55,7 @@ def _probe(plugin: Plugin, timeout: float) -> Probe:
         said = json.loads(answer)
     except ValueError:
         return Probe(plugin, {}, f"its import ended the process with status {child.returncode}")
-    return Probe(plugin, said["items"], said["error"])
+    return Probe(plugin, said["items"], said["error"], said["cure"])
 
 
 def _answer(name: str, distribution: str) -> None:
@@ -66,7 +67,7 @@ def _answer(name: str, distribution: str) -> None:
     loaded = catalogue.load(chosen)
     items = {family: sorted(names) for family, names in loaded.items.items()}
     with os.fdopen(pipe, "w") as stream:
-        json.dump({"items": items, "error": loaded.error}, stream)
+        json.dump({"items": items, "error": loaded.error, "cure": loaded.cure}, stream)
         stream.flush()
         # A thread that the plugin left running must not keep this process.
         os._exit(0)

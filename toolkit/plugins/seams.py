@@ -13,6 +13,7 @@ from toolkit.values.attributes import wrong
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece, form
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.thought import Marks, Thought
 from toolkit.values.voxels import Voxels
 
 NUMBERS = "biuf"
@@ -110,6 +111,21 @@ def told(found: Any, cls: type[Any] | None, spec: Named, verb: str) -> Any:
         wrong = f"it gives a {type(found).__name__}, and its Pass says {cls.__name__}"
         raise fault(spec, verb, wrong, "name the class of what it gives, see Pass")
     return found
+
+
+def thoughts(found: Any, shape: tuple[int, ...], spec: Named) -> dict[str, Thought]:
+    """What should be fields over an image of `shape` and marks on it, by name."""
+    verb, cure = "thoughts", "give {name: field (C, *shape) or Marks}, of the names in `shows`"
+    if not isinstance(found, Mapping):
+        raise fault(spec, verb, f"it gives a {type(found).__name__}", cure)
+    for name, one in found.items():
+        marks = isinstance(one, Marks)
+        numbers = one.rows() if marks else one
+        if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in NUMBERS:
+            raise fault(spec, verb, f"{name} is a {type(one).__name__}", cure)
+        if (one.places.shape[1:] != (len(shape),)) if marks else (numbers.shape[1:] != shape):
+            raise fault(spec, verb, f"{name} is none of an image of shape {shape}", cure)
+    return dict(found)
 
 
 def sealed(given: Piece) -> None:

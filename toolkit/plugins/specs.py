@@ -8,7 +8,7 @@ They refuse by `ValueError`, in a sentence that says what is wrong and what to d
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +22,7 @@ from toolkit.steps.stitch import Fragment, stitch
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
+from toolkit.values.thought import Thought
 from toolkit.values.truth import Truth
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ class PostProcessor(Spec):
     """True if objects may share voxels."""
     shaping: ClassVar[tuple[str, ...]] = ()
     """Fields without `Search` that change what `keep` keeps: pieces made with one value cannot serve another."""
+    shows: ClassVar[tuple[str, ...]] = ()
+    """What `thoughts` tells: names for `seg run --show`, beside the core's `heads`, `entropy` and `scores`."""
 
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
@@ -229,6 +232,10 @@ class PostProcessor(Spec):
     def disagrees(self, loss: Loss) -> str | None:
         """What is wrong where this loss teaches what this post-processor does not read, if something is."""
         return None
+
+    def thoughts(self, piece: Any, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        """Those of `shows` that are `wanted`, from the piece of a whole image: marks, or fields `(C, *shape)`."""
+        return {}
 
     def passes(self) -> tuple[Pass, ...]:
         """The passes over the pieces of all blocks; by default one, whose blocks are stitched."""

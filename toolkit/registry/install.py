@@ -58,6 +58,12 @@ def install(
         return store.add(files, entry, wanted.aliases)
 
 
+def next_version(name: str, store: Store) -> str:
+    """The number after the highest one under which a model of this name is installed; 1 for the first."""
+    numbers = [int(entry.version) for entry in store.entries() if entry.name == name and entry.version.isdecimal()]
+    return str(max(numbers, default=0) + 1)
+
+
 def zoo_name(source: str) -> str | None:
     """The id, if `source` is one of the collection."""
     return source if not resolve.is_path(source) and zoo.find(source) else None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.errors import InputError, PluginError
+from toolkit.exchange import also
 from toolkit.io import Found
 from toolkit.pipeline.cluster import cluster
 from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
@@ -23,6 +24,7 @@ from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.session import Prepared, Session, returned
 from toolkit.pipeline.shelf import Shelf
+from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
 from toolkit.pipeline.workers import Map, serial, workers
 from toolkit.plugins.specs import PostProcessor
@@ -92,6 +94,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             raise InputError(f"{frames[0].absent} chunks are not stored", found.path, "copy it, or leave out --strict")
         parts: list[Instances] = []
         tables: list[Table] = []
+        thought: list[Thoughts] = []
         scale: Scale | None = None
         sized = at_size(space, found, bench, where, frames[0], options)
         vanished = 0
@@ -102,8 +105,11 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             shelf.tidy()
             here = bench.prepared(at, scale or shelf.load(SCALE, Scale), original)
             scale = here.scale if session.model.recipe.normalise.together else None
-            objects, lost = _objects(session, model, at, here, sized, options, processes, shelf)
+            objects, lost, kept = _objects(session, model, at, here, sized, options, processes, shelf)
             vanished += lost
+            if options.show:
+                tell("thoughts")
+                thought.append(thoughts(session, here, kept, objects, options.show))
             objects = objects.select(objects.scores >= options.min_score) if options.min_score else objects
             tell("measure")
             part = _part(objects, options, original)
@@ -116,11 +122,14 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         if stamp(found.path) != where.stamp:
             raise InputError("the image changed while it was read", found.path, "run again when it is whole")
         tell("write")
+        told = together(thought) if thought else Thoughts()
         files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
-                         options.parquet)  # fmt: skip
+                         options.parquet, told.fields, told.marks, options.ome_zarr)  # fmt: skip
+        files += also.write(options.also, folder / found.folder, found.stem, instances, frames[0], table)
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
+    notes = (*notes, *told.notes)
     if vanished:
         notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):
@@ -149,8 +158,8 @@ def _objects(
     options: Options,
     processes: int,
     shelf: Shelf,
-) -> tuple[Instances, int]:
-    """The objects, and how many vanish at the resolution of the image."""
+) -> tuple[Instances, int, Pieces]:
+    """The objects, how many vanish at the resolution of the image, and what they were made of."""
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work, windows = blocks(lattice, usual(options.block, postprocess)), sum(1 for _ in lattice.windows())
     if here.scale.constant or (len(work) == 1 and windows <= FEW):
@@ -164,7 +173,7 @@ def _objects(
         kept, found = _shelved(session, model, where, here, options, processes if across else 1, shelf, work)
     assert kept.origin is not None, "a session makes pieces with their origin"
     objects = returned(found, kept.origin)
-    return objects, len(found) - len(objects)
+    return objects, len(found) - len(objects), kept
 
 
 def _shelved(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score", "diameter", "roi",
-        "mask")  # fmt: skip
+        "mask", "show", "also", "ome_zarr")  # fmt: skip
 """Options that the record of a run keeps, so that it can be repeated."""
 DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict", "features": "--features",
             "parquet": "--parquet", "min_score": "--min-score", "diameter": "--diameter", "roi": "--roi",
-            "mask": "--mask"}  # fmt: skip
+            "mask": "--mask", "show": "--show", "also": "--also", "ome_zarr": "--ome-zarr"}  # fmt: skip
 """Options that decide what is written, as the user calls them."""
 
 
@@ -39,6 +39,12 @@ class Options:
     mask: str | None = None
     """A label image."""
     scheduler: str | None = None
+    show: tuple[str, ...] = ()
+    """What of the method's thoughts is stored."""
+    also: tuple[str, ...] = ()
+    """Files for other programs, of `exchange.also.ENDINGS`."""
+    ome_zarr: str = "0.5"
+    """Version of OME-Zarr."""
 
     @property
     def parted(self) -> bool:
@@ -53,4 +59,11 @@ class Options:
         """All that decides what is written; blocks do not where the method is `exact` over them."""
         named = {called: getattr(self, name) for name, called in DECIDING.items()}
         block = None if exact else self.block
-        return {**named, "--features": list(self.features), "--block": block, "--no-preview": not self.preview}
+        return {
+            **named,
+            "--features": list(self.features),
+            "--show": list(self.show),
+            "--also": list(self.also),
+            "--block": block,
+            "--no-preview": not self.preview,
+        }

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
 from toolkit.testing.blockwise import Heads, assemble, prediction
 from toolkit.testing.division import GOOD, BlockTests, agreement, centred, dimmed
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import empty, examples, worms
 from toolkit.testing.seeded import same_for_any_seed
+from toolkit.values.thought import Marks
 
 
 class PostProcessorTests(BlockTests):
@@ -100,6 +103,18 @@ class PostProcessorTests(BlockTests):
                 found = assemble(self.spec, prediction(noise, scene.truth.voxel_size))
                 assert found.shape == scene.shape, f"noise {number} gave shape {found.shape}"
                 assert (found.sizes > 0).all(), f"noise {number} gave an object without voxels"
+
+    def test_it_shows_what_it_says_that_it_shows(self) -> None:
+        told = set[str]()
+        for scene in [*self._scenes(), *examples(self.ndims, empty)]:
+            whole = prediction(self.heads(scene), scene.truth.voxel_size)
+            piece = self.spec.keep(whole, Backend())
+            found = seams.thoughts(self.spec.thoughts(piece, Backend(), self.spec.shows), scene.shape, self.spec)
+            assert found.keys() <= {*self.spec.shows}, f"it tells {sorted(found)}: name them in shows"
+            numbers = [one.rows() if isinstance(one, Marks) else one for one in found.values()]
+            assert all(np.isfinite(values).all() for values in numbers), "what it shows is not finite"
+            told |= found.keys()
+        assert told or not self.spec.shows, f"it says that it shows {', '.join(self.spec.shows)}, and tells nothing"
 
     def test_gpu_agrees_with_cpu(self) -> None:
         backend = need_gpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from typing import Any, Literal
 from unittest import SkipTest
 
@@ -15,11 +16,11 @@ from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.survey import Survey
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeFormTests, RecipeTests
 from toolkit.testing.ideal import DRAWN, Taught, drawn
-from toolkit.testing.scenes import examples
+from toolkit.testing.scenes import SHAPES, examples
 from toolkit.values.prediction import Head
 
-MANY = 512
-"""Outputs per voxel beyond which a recipe is not run: on a CPU each test would take minutes."""
+MANY = 512 * prod(SHAPES[2])
+"""Outputs for all voxels of a scene beyond which a recipe is not run: on a CPU each test would take minutes."""
 
 
 def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
@@ -54,10 +55,13 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
         if any(loss.prepares for loss in recipe.losses):
             yield subject, _refused("it is the first step of a training, whose heads mean nothing yet", "skipped")
         else:
-            outputs = sum(head.channels for head in recipe.heads)
+            outputs = _outputs(recipe)
             same = "a recipe with fewer outputs and the same network, losses and post-processor is"
-            large = f"its heads have {outputs} outputs; inherit from toolkit.testing.RecipeTests with `changes`"
+            many = outputs // prod(SHAPES[recipe.ndim])
+            large = f"its heads have {many} outputs; inherit from toolkit.testing.RecipeTests with `changes`"
             changes = following(recipe, _small(recipe.ndim))
+            if _outputs(recipe.changed(changes, Catalogue(), plugin)) > MANY:
+                changes = ()
             why = same if parts in whole else large if outputs > MANY else ""
             yield subject, _recipe(f"{plugin}:{name}", changes, why)
             whole.add(parts)
@@ -98,7 +102,12 @@ def _recipes(plugin: str, names: Iterable[str]) -> tuple[list[tuple[str, Recipe]
             found.append((name, Recipe.load(path, catalogue, owner)))
         except ToolkitError as error:
             broken.append((name, str(error)))
-    return sorted(found, key=lambda each: sum(head.channels for head in each[1].heads)), broken
+    return sorted(found, key=lambda each: _outputs(each[1])), broken
+
+
+def _outputs(recipe: Recipe) -> int:
+    """Numbers that its network gives for a scene."""
+    return sum(head.channels for head in recipe.heads) * prod(SHAPES[recipe.ndim])
 
 
 def _small(ndim: int) -> Survey:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
 
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.sections import VALUES
 from toolkit.registry import resolve
+from toolkit.registry.package import ModelPackage
 from toolkit.training.checkpoint import Progress
 from toolkit.training.run import Run
-from toolkit.tune import Tell, kept, tune
+from toolkit.tune import Tell, kept, measure, tune
 from toolkit.tune.tuned import change
 
 TRIALS = 60
@@ -33,6 +34,10 @@ class Score:
     settings: int
     seconds: float
     postprocess: dict[str, object]
+    before: float | None = None
+    """The same of the model that the training began with, where it began with all its weights."""
+    kept: bool = False
+    """Whether the run holds that model, because the trained one is worse."""
 
 
 class Watch:
@@ -65,6 +70,7 @@ def close(
 ) -> Score | None:
     """Tune the best weights of a run on `data` (`DIR:SPLIT`), beginning where validation was best, and keep the setting
     in its recipe; fields that were set when the run was begun stay. None of a training that only prepares another.
+    Where a training that began with all weights of a model has made it worse, the run holds that model in the end.
 
     It takes a quarter of the seconds of the training at most, but one setting is always scored.
     """
@@ -86,7 +92,24 @@ def close(
     after = found.recipe.plain()["postprocess"]
     changes = tuple(change(name, value) for name, value in after.items() if value != before[name])
     score = Score(found.metric, found.after, found.images, changes, len(found.trials), clock() - began, after)
+    if run.tuning is not None:
+        own = _beginning(run, run.tuning, held)
+        score = replace(score, before=measure(own, data, catalogue, found.metric, backend), seconds=clock() - began)
+        if score.before is not None and score.before > (score.value or 0.0):
+            run.restore(own.recipe)
+            plain = own.recipe.plain()["postprocess"]
+            score = replace(score, value=score.before, changes=(), settings=1, postprocess=plain, kept=True)
+            run.note(closing=asdict(score))
+            return score
     if changes or found.precision:
         kept.keep(found, run.folder)
     run.note(closing=asdict(score))
     return score
+
+
+def _beginning(run: Run, model: ModelPackage, held: Collection[str]) -> ModelPackage:
+    """The model as it is run on these images without the training: its own thresholds, but for those that were set."""
+    own, now = model.recipe, run.recipe
+    fields = {name: getattr(now.postprocess, name) for name in held}
+    postprocess = type(own.postprocess).model_validate({**own.postprocess.model_dump(), **fields})
+    return replace(model, recipe=own.model_copy(update={"input": now.input, "postprocess": postprocess}))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import io
+from toolkit.correct.dataset import recorded
 from toolkit.errors import InputError, UsageError
 from toolkit.files import bounded, plain_yaml, whole
 from toolkit.plugins.catalogue import Catalogue
@@ -64,7 +65,9 @@ def same_start(run: Path, model: package.ModelPackage | None, going_on: bool) ->
 
 def fresh(data: str, learnt: io.Dataset, val: io.Dataset, owner: str | None) -> dict[str, Any]:
     """What the record of a training says of its data and of the programs."""
+    taught = recorded(data)
     return {
+        **({"corrections": {name: taught[name] for name in ("sha256", "held", "images")}} if taught else {}),
         "data": data,
         "train": len(learnt.items),
         "val": len(val.items),

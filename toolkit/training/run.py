@@ -36,6 +36,7 @@ KEPT = "kept.{}.safetensors"
 class Run:
     """A folder, the recipe that is trained in it, what it starts from, and how many threads compute.
 
+    `tuning`: the model itself, where the training begins with all its weights and is to end no worse.
     `resume`: go on from its checkpoint, if there is one. `about` is what `training.json` says. All writing is whole or
     not at all, and its errors are `StorageError`s.
     """
@@ -46,6 +47,7 @@ class Run:
     threads: int = 1
     resume: bool = False
     about: dict[str, Any] = field(default_factory=dict)
+    tuning: ModelPackage | None = None
 
     @property
     def going_on(self) -> bool:
@@ -127,6 +129,13 @@ class Run:
         found.say()
         return found
 
+    def restore(self, recipe: Recipe) -> None:
+        """Leave the model that the training began with, which runs as `recipe` says."""
+        assert self.start is not None, "only what began with a model has one to go back to"
+        self.weights(self.start.build().state_dict())
+        same = {"postprocess": recipe.postprocess, "tiling": recipe.tiling}
+        replace(self, recipe=self.recipe.model_copy(update=same)).say()
+
     def say(self) -> None:
         """Write the recipe."""
         with writing(self.folder):
@@ -142,13 +151,15 @@ def opened(
     *,
     model: ModelPackage | None = None,
     start: ModelPackage | None = None,
+    tuning: bool = False,
     threads: int | None = None,
     resume: bool = False,
 ) -> Iterator[Run]:
     """The run in `folder`, begun or ready to go on, for this process alone.
 
     Refuses a folder of something else, another recipe, start or other data than it was begun with. `start` is `model`
-    as the recipe takes it. A run that goes on keeps its number of threads and what it says of its beginning.
+    as the recipe takes it, `tuning` whether with all its weights. A run that goes on keeps its number of threads and
+    what it says of its beginning.
     """
     with ExitStack() as stack:
         with writing(folder):
@@ -167,12 +178,12 @@ def opened(
             about = {**about, **{name: before.get(name) for name in ("start", "deduced", "held")}}
             about |= {name: before[name] for name in ("smaller", "closing") if name in before}
             recipe = recipe.changed(about.get("smaller") or (), catalogue, about.get("owner"))
-        elif not resume and any(folder.glob("*.safetensors")):
-            raise UsageError("the output exists", folder, "choose another -o, or say --resume")
+        elif not resume:
+            unused(folder)
         kept = [path.name for path in folder.glob(KEPT.format("*"))]
         provenance.only_ours(folder, (package.RECIPE, LAST, package.WEIGHTS, NOW, CSV, PNG, *kept), going_on)
         threads = threads or cores()
-        run = Run(folder, recipe, start, threads, resume, about | {"threads": threads})
+        run = Run(folder, recipe, start, threads, resume, about | {"threads": threads}, model if tuning else None)
         with writing(folder):
             whole.prune(folder)
         # The record first: where it is, what lies beside it under the names of a training is a training's.
@@ -180,6 +191,12 @@ def opened(
         if not going_on:
             run.say()
         yield run
+
+
+def unused(folder: Path) -> None:
+    """Raise `UsageError` if a training has left weights in a folder."""
+    if any(folder.glob("*.safetensors")):
+        raise UsageError("the output exists", folder, "choose another -o, or say --resume")
 
 
 @contextmanager

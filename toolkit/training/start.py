@@ -38,6 +38,7 @@ class Trained:
 
     progress: Progress
     score: Score | None
+    data: str = ""
 
 
 def train(
@@ -61,7 +62,8 @@ def train(
     """Train `recipe` on the splits `train` and `val` of the data set folder `data`; the run is the folder `out`.
 
     `minutes` of `clock` limit the time, else `recipe.training.steps` counts. `model` gives the first weights, all or
-    those of its network without the heads (`transfer.starting`). `owner` is the plugin whose names the recipe uses
+    those of its network without the heads (`transfer.starting`); a training that begins with all of them ends no worse
+    than the model on `val`, or keeps it. `owner` is the plugin whose names the recipe uses
     first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
     recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
     training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told.
@@ -75,6 +77,8 @@ def train(
     recipe, channels = resolved(recipe, learnt)
     recipe = measured(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
+    # Another post-processor makes another method, with which the weights were never meant to be used.
+    tuning = model is not None and not new and type(recipe.postprocess) is type(model.recipe.postprocess)
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
@@ -84,7 +88,8 @@ def train(
     about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
     about |= {"held": sorted(held)}
     try:
-        with opened(out, recipe, about, catalogue, model=model, start=start, threads=threads, resume=resume) as run:
+        with opened(out, recipe, about, catalogue, model=model, start=start, tuning=tuning, threads=threads,
+                    resume=resume) as run:  # fmt: skip
             if channels and not run.going_on:
                 say(f"image  {channels}")
             if model is not None and not run.going_on:
@@ -94,7 +99,7 @@ def train(
                 short = _trained(run, learnt, validation, backend, minutes, tell, say, clock)
                 if isinstance(short, Progress):
                     score = close(run, short, f"{data}:val", catalogue, backend, clock)
-                    return Trained(short, score)
+                    return Trained(short, score, str(data))
                 less = run.smaller(catalogue)
                 if less is None:
                     raise short
@@ -119,6 +124,8 @@ def _trained(
     try:
         with Feed(crops, run.about.get("owner"), say=say) as feed:
             training = Training(run, backend, run.recipe.training.steps, minutes, clock)
+            if run.tuning is not None and not run.going_on:
+                training.validate(validation)
             done = loop(training, validation, feed, _counting(crops, minutes, tell, say))
     except (TooLarge, MemoryError) as error:
         error.__cause__ = error.__context__ = None  # they hold what was in memory

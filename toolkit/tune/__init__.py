@@ -154,6 +154,20 @@ def tune(
     )
 
 
+def measure(model: ModelPackage, data: str, catalogue: Catalogue, metric: str, backend: Backend) -> float | None:
+    """What a run of the model as it is reaches on the images of `data`; None where that is undefined."""
+    measured, name = find_value(metric, catalogue)
+    plain = model.recipe.postprocess.model_dump(mode="json")
+    counts: list[Counts] = []
+    with TemporaryDirectory(prefix="seg-tune-") as folder:
+        judge = Judge(Work(folder, data, Model.of(model, backend), metric))
+        for index in range(len(_annotated(data))):
+            judge.predict(index)
+            counts.append(judge.count((plain, index)))
+    found = measured.summarise(counts)[name]
+    return None if isnan(found) else found
+
+
 def _annotated(data: str) -> Sequence[io.Item]:
     items = io.open_dataset(data).items
     if not items:

@@ -94,14 +94,14 @@ def thumbnail(instances: Many) -> bytes:
     start, length = row // by * small[1] + first // by, last - first // by + 1
     at, owner = runs.voxels(start, length), np.repeat(instances.owner, length)
     picture = np.zeros((prod(small), 3), np.uint8)
-    picture[at] = _colours(len(instances))[owner]
+    picture[at] = colours(len(instances))[owner]
     pairs = np.unique(at * max(1, len(instances)) + owner)
     places, times = np.unique(pairs // max(1, len(instances)), return_counts=True)
     picture[places[times > 1]] = 255
     return _png(picture.reshape(*small, 3))
 
 
-def _colours(count: int) -> NDArray[np.uint8]:
+def colours(count: int) -> NDArray[np.uint8]:
     """Neighbours in the order of ids differ by the golden angle."""
     hues = np.arange(count) * 0.6180339887 % 1
     colours = np.array([colorsys.hsv_to_rgb(hue, 0.8, 1) for hue in hues]).reshape(count, 3)

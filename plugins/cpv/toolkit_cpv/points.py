@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
+from toolkit.api import (
+    Backend,
+    Fit,
+    Gathering,
+    Head,
+    Instances,
+    Marks,
+    Prediction,
+    Search,
+    Survey,
+    Thought,
+    Voxels,
+    need,
+)
 from toolkit_cpv.balls import balls
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.peaks import peaks
@@ -26,6 +40,7 @@ class Points(Gathering):
     detects: ClassVar[bool] = True
     overlaps: ClassVar[bool] = True
     shaping: ClassVar[tuple[str, ...]] = ("source", "unit")
+    shows: ClassVar[tuple[str, ...]] = ("seeds",)
 
     source: Literal["gauss", "votes"] = "gauss"
     """Blobs (paper), or votes of all voxels (ours)."""
@@ -69,11 +84,20 @@ class Points(Gathering):
         return piece.select(piece["height"] > self.threshold) if self.source == "gauss" else piece
 
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        index, scores = self._found(voxels)
+        return Instances.from_runs(voxels.shape, *balls(index, voxels.shape, voxels.voxel_size, self.radius), scores)
+
+    def thoughts(self, piece: Voxels, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        """`seeds`: the points, with their scores."""
+        index, scores = self._found(piece)
+        return {"seeds": Marks("points", np.stack(np.unravel_index(index, piece.shape), axis=1), values=scores)}
+
+    def _found(self, voxels: Voxels) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Raster index and score of each point."""
         index, value = voxels.index, voxels.values.get("height")
         if self.source == "votes":
             index, value = counted(voxels["target"])
             index, value = index[value > self.votes], value[value > self.votes]
         assert value is not None, "blobs have heights"
         index, value = peaks(index, value.astype(np.float64), voxels.shape, self.distance)
-        scores = value / (value + self.votes) if self.source == "votes" else np.clip(value, 0, 1)
-        return Instances.from_runs(voxels.shape, *balls(index, voxels.shape, voxels.voxel_size, self.radius), scores)
+        return index, value / (value + self.votes) if self.source == "votes" else np.clip(value, 0, 1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Voxels, need
+from toolkit.api import Backend, Fit, Gathering, Head, Instances, Prediction, Search, Survey, Thought, Voxels, need
 from toolkit_cpv.basins import dilate, labels, objects
 from toolkit_cpv.cpv import Unit
 from toolkit_cpv.vote import counted, targets
@@ -28,6 +28,7 @@ class SeededWatershed(Gathering):
     """
 
     shaping: ClassVar[tuple[str, ...]] = ("seeds", "voters", "unit", "flood", "agree")
+    shows: ClassVar[tuple[str, ...]] = ("seeds", "votes")
     top: ClassVar[float]
     """Height of what is surely outside; an object's score is the mean of `top` − height, within 0 and 1."""
 
@@ -99,12 +100,7 @@ class SeededWatershed(Gathering):
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         flooded = voxels if self.flood == "everything" else voxels.select(voxels["inside"])
         index, height = flooded.index, flooded["height"]
-        seed = flooded["seed"]
-        if self.seeds == "votes":
-            voters = voxels["target"] if self.voters == "reference" else voxels["target"][voxels["inside"]]
-            chosen, count = counted(voters)
-            seed = np.isin(index, chosen[count > self.votes], assume_unique=True)
-        label = labels(flooded, height, seed, flooded["inside"])
+        label = labels(flooded, height, self._seed(voxels, flooded), flooded["inside"])
         own = label > 0
         index, label, depth = index[own], label[own], self.top - height[own].astype(np.float64)
         total = np.bincount(label, weights=np.clip(depth, 0, 1))
@@ -112,6 +108,28 @@ class SeededWatershed(Gathering):
         for _ in range(self.dilations):
             index, label = dilate(index, label, voxels.shape)
         return objects(index, label, voxels.shape, scores, self.min_size)
+
+    def _voted(self, voxels: Voxels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Raster indices that somebody votes for, and the votes of each."""
+        return counted(voxels["target"] if self.voters == "reference" else voxels["target"][voxels["inside"]])
+
+    def _seed(self, voxels: Voxels, flooded: Voxels) -> NDArray[np.bool_]:
+        """Which of the voxels that are flooded are seeds."""
+        if self.seeds == "main":
+            return np.asarray(flooded["seed"], bool)
+        chosen, count = self._voted(voxels)
+        return np.isin(flooded.index, chosen[count > self.votes], assume_unique=True)
+
+    def thoughts(self, piece: Voxels, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        """`seeds`: the voxels from which objects grow; `votes`, where they count: how often each is pointed at."""
+        seeds, votes = np.zeros((2, 1, *piece.shape), np.float32)
+        flooded = piece if self.flood == "everything" else piece.select(piece["inside"])
+        seeds.reshape(-1)[flooded.index[self._seed(piece, flooded)]] = 1
+        if self.seeds == "main":
+            return {"seeds": seeds}
+        index, count = self._voted(piece)
+        votes.reshape(-1)[index] = count
+        return {"seeds": seeds, "votes": votes}
 
     @property
     def everywhere(self) -> bool:

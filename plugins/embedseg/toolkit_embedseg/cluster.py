@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.api import (
@@ -17,9 +18,11 @@ from toolkit.api import (
     Head,
     Instances,
     Loss,
+    Marks,
     Prediction,
     Search,
     Survey,
+    Thought,
     Voxels,
     need,
 )
@@ -36,6 +39,7 @@ class EmbedSegClusters(Gathering):
     """
 
     kind: Literal["embedseg"] = "embedseg"
+    shows: ClassVar[tuple[str, ...]] = ("seeds", "selection")
     seed: Annotated[float, Field(ge=0, lt=1), Search(0.5, 0.95)] = 0.9
     """Least seediness of a seed (paper: s_min = .9)."""
     foreground: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
@@ -102,6 +106,21 @@ class EmbedSegClusters(Gathering):
         return 55
 
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
+        label, seeds = self._clustered(voxels, backend)
+        return voxels.labelled(label, voxels["seediness"][seeds])
+
+    def thoughts(self, piece: Voxels, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        """`seeds`: around the embedding of each seed the ellipse φ = .5 of its bandwidth; `selection`: lines from the
+        seeds to there."""
+        seeds = self._clustered(piece, backend)[1]
+        step = np.array(units(self.grid, self.anisotropy, len(piece.shape)))
+        place = np.stack([axis[seeds] for axis in piece.where], axis=1)
+        there = place + piece["offset"][seeds] / step
+        radius, sure = np.sqrt(np.log(2) / piece["inverse"][seeds]) / step, piece["seediness"][seeds]
+        return {"seeds": Marks("ellipses", there, radius, sure), "selection": Marks("lines", place, there, sure)}
+
+    def _clustered(self, voxels: Voxels, backend: Backend) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Label of each voxel, below 0 for none, and the seed of each label."""
         from toolkit_embedseg.greedy import Rule, cluster, local_maxima, surest
 
         shape, seediness = voxels.shape, voxels["seediness"]
@@ -110,8 +129,7 @@ class EmbedSegClusters(Gathering):
         else:
             start = surest(seediness, self.seed)
         rule = Rule(self.min_size, overwrite=self.claim == "overwrite")
-        label, seeds = cluster(
+        return cluster(
             voxels.start, voxels.length, voxels["offset"], voxels["inverse"],
             np.array(units(self.grid, self.anisotropy, len(shape))), shape, start, rule, backend,
         )  # fmt: skip
-        return voxels.labelled(label, seediness[seeds])

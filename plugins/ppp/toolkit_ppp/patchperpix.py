@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
-from toolkit.api import Backend, Box, Deduced, Fit, Head, Instances, Pass, PostProcessor, Prediction, Survey, Voxels
+from toolkit.api import (
+    Backend,
+    Box,
+    Deduced,
+    Fit,
+    Head,
+    Instances,
+    Pass,
+    PostProcessor,
+    Prediction,
+    Survey,
+    Thought,
+    Voxels,
+)
 from toolkit_ppp.fitting import fitting
 from toolkit_ppp.options import Options
 
@@ -17,6 +30,7 @@ class PatchPerPix(Options, PostProcessor):
     exact: ClassVar[bool] = True
     overlaps: ClassVar[bool] = True
     shaping: ClassVar[tuple[str, ...]] = ("patch",)
+    shows: ClassVar[tuple[str, ...]] = ("scores", "selection", "graph")
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         """P − 1: the patches that vote on a pixel of a patch of the block."""
@@ -82,6 +96,11 @@ class PatchPerPix(Options, PostProcessor):
             state = step.reduce([step.local(piece, state, backend)], state, backend)
         found: Instances = state
         return found
+
+    def thoughts(self, piece: Voxels, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        from toolkit_ppp.thoughts import thoughts
+
+        return thoughts(piece, self, backend, "graph" in wanted)
 
     def passes(self) -> tuple[Pass, ...]:
         """Scores and masks → one selection for the image; affinities of the selected patches → instances."""

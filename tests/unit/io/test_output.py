@@ -193,7 +193,7 @@ def test_every_chunk_has_a_checksum(tmp_path: Path) -> None:
     path = io.write(tmp_path, "a", crossing((12, 15)), image((12, 15)))[1]
     arrays = [json.loads(file.read_text()) for file in path.rglob("zarr.json")]
     codecs = [codec for a in arrays if a["node_type"] == "array" for codec in a["codecs"] if codec["name"] == "zstd"]
-    assert len(codecs) == 7
+    assert len(codecs) == 8
     assert all(codec["configuration"]["checksum"] for codec in codecs)
 
 

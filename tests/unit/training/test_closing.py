@@ -152,3 +152,27 @@ def test_a_watch_knows_how_long_a_setting_takes() -> None:
     assert not watch.late()  # 6 + 4 is just in time
     now[0] = 6.1
     assert watch.late()
+
+
+def test_a_training_that_ends_below_its_beginning_holds_the_model_that_it_began_with(tmp_path: Path, data: str) -> None:
+    place = run(tmp_path / "run")
+    began = see_through(tmp_path / "began")
+    recipe = Recipe.load(began / package.RECIPE, CATALOGUE).changed(["postprocess.foreground=0.7"], CATALOGUE)
+    (began / package.RECIPE).write_text(recipe.dump())
+    model = resolve.load(str(began), CATALOGUE)
+    assert obtained(began, data) == 1.0
+    weights = {name: value * 0 for name, value in model.build().state_dict().items()}
+    place.weights(weights)  # sees nothing
+    tuned = replace(place, start=model.with_recipe(place.recipe), tuning=model)
+    score = close(tuned, done(), data, CATALOGUE, Backend())
+    assert score is not None
+    assert (score.before, score.value, score.kept, score.changes) == (1.0, 1.0, True, ())
+    assert obtained(place.folder, data) == 1.0
+    again = replace(tuned, about=json.loads((place.folder / "training.json").read_text()))
+    assert close(again, done(), data, CATALOGUE, Backend()) == score
+    # What somebody has set stays, and the model is judged with it.
+    other = replace(tuned, folder=run(tmp_path / "other").folder, about={"held": ["foreground"]})
+    other.weights(weights)
+    score = close(other, done(), data, CATALOGUE, Backend())
+    assert score is not None
+    assert (score.before, score.value, score.kept) == (0.0, 0.0, False)

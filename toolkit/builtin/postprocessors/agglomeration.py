@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from threading import Lock
@@ -22,6 +22,7 @@ from toolkit.errors import UsageError
 from toolkit.plugins.gathering import need
 from toolkit.plugins.specs import Search
 from toolkit.steps.survey import Fit, Survey
+from toolkit.values.offsets import Offset
 from toolkit.values.prediction import Head
 
 SCORE = "OneMinus<HistogramQuantileAffinity<RegionGraphType, {}, ScoreValue, 256, false>>"
@@ -89,6 +90,10 @@ class Agglomeration(FromAffinities):
 
     def near(self, ndim: int) -> list[int]:
         return [channel for channel, _ in self._near(ndim)[self._plane(ndim) :]]
+
+    def pairs(self, ndim: int) -> Sequence[tuple[int, Offset]]:
+        offsets = self.offsets or usual_offsets(ndim)
+        return [(channel, offsets[channel]) for channel, _ in self._near(ndim)]
 
     def split(self, component: Component) -> NDArray[Any]:
         from toolkit.builtin.postprocessors.fragments import fragments

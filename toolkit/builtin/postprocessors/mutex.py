@@ -72,6 +72,10 @@ class MutexWatershed(FromAffinities):
     def near(self, ndim: int) -> list[int]:
         return [k for k, offset in enumerate(self.offsets or usual_offsets(ndim)) if _near(offset)]
 
+    def pairs(self, ndim: int) -> Sequence[tuple[int, Offset]]:
+        offsets = self.offsets or usual_offsets(ndim)
+        return [(channel, offsets[channel]) for channel in self.near(ndim)]
+
     def split(self, component: Component) -> NDArray[Any]:
         # A component that is smaller than an offset has no such pair, and mwatershed panics at one.
         all_offsets = self.offsets or usual_offsets(component.mask.ndim)

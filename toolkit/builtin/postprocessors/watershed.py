@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.builtin.postprocessors.components import STEPS, Component, divide
+from toolkit.builtin.postprocessors.components import STEPS, Component, components, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import Search
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
+from toolkit.values.thought import Thought
 from toolkit.values.voxels import Voxels
 
 FINE = 32
@@ -33,6 +34,7 @@ class Watershed(FromForeground):
 
     kind: Literal["watershed"] = "watershed"
     title: ClassVar[str] = "watershed on distances"
+    shows: ClassVar[tuple[str, ...]] = ("seeds",)
     boundary: Annotated[float, Field(ge=0, le=1), Search(0.1, 0.9)] = 0.5
     """Voxels with a boundary probability above this are kept out of the distances; 1 ignores the boundary."""
     depth: Annotated[float, Field(gt=0), Search(0.25, 4, log=True)] = 0.75
@@ -53,18 +55,31 @@ class Watershed(FromForeground):
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         return divide(voxels, self._split, self.min_size)
 
+    def thoughts(self, piece: Voxels, backend: Backend, wanted: Collection[str]) -> Mapping[str, Thought]:
+        """`seeds`: the voxels from which objects grow, where a component has several."""
+        field = np.zeros((1, *piece.shape), np.float32)
+        for component in components(piece, self.min_size):
+            seeds = self._seeds(component)[1]
+            field[0][component.box.slices][seeds > 0] = 1
+        return {"seeds": field}
+
     def _split(self, component: Component) -> NDArray[Any]:
         """Labels of the objects of a component."""
-        from scipy import ndimage
         from skimage.segmentation import watershed
+
+        height, seeds = self._seeds(component)
+        if seeds.max() < 2:
+            return component.mask
+        return np.asarray(watershed(-height, seeds, mask=component.mask))  # type: ignore[no-untyped-call]
+
+    def _seeds(self, component: Component) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """The distances, and the seeds of the objects of a component, 1 … n; none where nothing divides it."""
+        from scipy import ndimage
 
         height = self._distance(component)
         if int(height.max()) < self._dip:
-            return component.mask
-        seeds, count = ndimage.label(self._peaks(height), np.ones((3,) * height.ndim))
-        if count < 2:
-            return component.mask
-        return np.asarray(watershed(-height, seeds, mask=component.mask))  # type: ignore[no-untyped-call]
+            return height, np.zeros_like(height)
+        return height, ndimage.label(self._peaks(height), np.ones((3,) * height.ndim))[0]
 
     def _distance(self, component: Component) -> NDArray[np.int32]:
         """Smoothed distance of each voxel to the rim, in `FINE` parts of the smallest voxel edge."""

@@ -1,0 +1,213 @@
+"""Corrections are checked, merged, kept with their history, taken back; a person's files and the result stay."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.battery.writing import tree
+from tests.unit.correct.results import found, result, save, without
+from toolkit.cli import main
+from toolkit.correct.correct import correct
+from toolkit.correct.history import History
+from toolkit.correct.result import opened
+from toolkit.errors import InputError, UsageError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return result(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "images.seg"))
+
+
+def test_the_result_and_the_edited_files_are_never_touched(out: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    folder = opened(out).corrections
+    before = tree(out), tree(folder)
+    done = correct(opened(out), by="Ada")
+    assert done.number == 1
+    (one,) = done.images
+    assert one.changes is not None
+    assert (one.changes.removed, one.changes.added, one.changes.changed) == (1, 0, 0)
+    assert tree(out) == before[0]
+    assert {k: v for k, v in tree(folder).items() if not k.startswith("history/")} == before[1]
+
+
+def test_the_history_says_what_when_by_whom_and_from_which_files(out: Path) -> None:
+    path = save(out, "a", without(found(out, "a")))
+    correct(opened(out), by="Ada", right=["b:1,2", "c:0:20,0:20"])
+    rows = {row["image"]: row for row in History(opened(out).corrections).rows}
+    assert rows.keys() == {"a", "b", "c"}
+    assert rows["a"]["by"] == "Ada"
+    assert rows["a"]["removed"] == 1
+    assert rows["a"]["file"][0] == path.name
+    assert rows["b"]["marks"] == ["1,2"]
+    assert rows["c"]["marks"] == ["0:20,0:20"]
+    assert rows["b"]["file"] is None
+    assert all(row["at"].endswith("Z") and len(row["image_sha256"]) == 64 for row in rows.values())
+    assert (opened(out).corrections / "right.csv").read_text().splitlines() == [
+        "image,what", 'b,"1,2"', 'c,"0:20,0:20"',
+    ]  # fmt: skip
+
+
+def test_what_was_merged_is_not_merged_again_until_it_changes(out: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    assert correct(opened(out)).number == 1
+    again = correct(opened(out))
+    assert again.number is None
+    assert again.images[0].note == "nothing new"
+    save(out, "a", without(without(found(out, "a"))))
+    third = correct(opened(out))
+    assert third.number == 2
+    assert third.images[0].changes is not None
+    assert third.images[0].changes.removed == 2  # of what was found, not of what was merged
+
+
+def test_a_merge_is_taken_back_and_the_one_before_stands_again(out: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    correct(opened(out))
+    save(out, "a", without(without(found(out, "a"))))
+    correct(opened(out), right=["b"])
+    corrections = opened(out).corrections
+    assert {n: row["merge"] for n, row in History(corrections).standing().items()} == {"a": 2, "b": 2}
+    assert main(["correct", str(out), "--undo"]) == 0
+    history = History(corrections)
+    assert {n: row["merge"] for n, row in history.standing().items()} == {"a": 1}
+    assert len(history.state(history.standing()["a"]).objects) == len(np.unique(found(out, "a"))) - 2
+    notes = {one.image: one.note for one in correct(opened(out)).images}
+    assert notes == dict.fromkeys(("a", "b"), "taken back, and not changed since")
+    assert correct(opened(out), names=["a"]).number == 3
+    assert main(["correct", str(out), "--undo"]) == 0
+    assert main(["correct", str(out), "--undo"]) == 0
+    assert main(["correct", str(out), "--undo"]) == 2
+
+
+def test_corrections_outlive_a_run_that_overwrites_the_result(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made.parent, tmp_path / "all")
+    out = tmp_path / "all" / "images.seg"
+    save(out, "a", without(found(out, "a")))
+    correct(opened(out))
+    folder = opened(out).corrections
+    before = tree(folder)
+    run = ["run", str(tmp_path / "all" / "images"), "--model", str(tmp_path / "all" / "model"), "-o", str(out)]
+    changed = ["--set", "postprocess.foreground=0.9", "--workers", "1", "--no-preview", "--overwrite"]
+    (out / "mine.tif").write_bytes(b"mine")
+    assert main([*run, *changed]) == 2
+    (out / "mine.tif").unlink()
+    assert main([*run, *changed]) == 0
+    assert tree(folder) == before
+    # Images in the folder of corrections are none of its neighbours'.
+    assert main(["run", str(tmp_path / "all"), "--model", str(tmp_path / "all" / "model"), "--dry-run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda labels: labels[:-1], "the corrections have another shape than the image"),
+        (lambda labels: np.stack([labels, np.where(labels == 1, 1, 0)]), "an id is used in two layers"),
+        (lambda labels: np.where(labels == 1, 2, labels), "objects lie in several pieces"),
+    ],
+)
+def test_a_bad_edit_is_a_sentence_and_the_others_are_merged(
+    edit: object, said: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(out, "a", edit(found(out, "a")))  # type: ignore[operator]
+    save(out, "b", without(found(out, "b")))
+    assert main(["correct", str(out)]) == 5
+    told = capsys.readouterr()
+    assert said in told.err
+    assert "error: 1 of 2 images could not be merged: a; the others are done" in told.err
+    assert "merged b: 0 added, 1 removed, 0 changed" in told.out
+    assert History(opened(out).corrections).standing().keys() == {"b"}
+    assert "Traceback" not in told.err
+
+
+def test_an_image_that_is_gone_is_named(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made.parent, tmp_path / "all")
+    out = tmp_path / "all" / "images.seg"
+    record = json.loads((out / "run.json").read_text())
+    for image in record["images"]:
+        image["input"] = str(tmp_path / "all" / "images" / Path(image["input"]).name)
+    (out / "run.json").write_text(json.dumps(record))
+    save(out, "a", without(found(out, "a")))
+    (tmp_path / "all" / "images" / "a.tif").unlink()
+    (one,) = correct(opened(out)).images
+    assert "the image of this result is gone" in str(one.error)
+
+
+def test_what_is_wrong_with_the_folder_is_said(out: Path) -> None:
+    with pytest.raises(UsageError, match="there are no corrections"):
+        correct(opened(out))
+    with pytest.raises(UsageError, match="this result has no image 'z'"):
+        correct(opened(out), right=["z"])
+    with pytest.raises(UsageError, match="says not what is right"):
+        correct(opened(out), right=["a:x"])
+    path = save(out, "z", found(out, "a"))
+    with pytest.raises(InputError, match="this corrects no image of the result"):
+        correct(opened(out))
+    path.unlink()
+    tifffile.imwrite(save(out, "a", found(out, "a")).with_suffix(".png").with_name("a.labels.tif"), found(out, "a"))
+    with pytest.raises(InputError, match="two files correct one image"):
+        correct(opened(out))
+    with pytest.raises(InputError, match="this is no result of a run"):
+        opened(out.parent)
+
+
+def test_a_history_that_is_damaged_or_torn_is_noticed(out: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    correct(opened(out))
+    history = History(opened(out).corrections)
+    row = history.standing()["a"]
+    path = history.folder / row["state"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(InputError, match="a part of the history of corrections is damaged"):
+        history.state(row)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(InputError, match="a part of the history of corrections is damaged"):
+        history.state(row)
+    base = history.folder / f"{row['base']}.objects"
+    whole = base.read_bytes()
+    base.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    save(out, "a", without(without(found(out, "a"))))
+    assert "history of corrections is damaged" in str(correct(opened(out)).images[0].error)
+    base.write_bytes(whole)
+    with (history.folder / "journal.txt").open("ab") as stream:
+        stream.write(b'{"merge": 2, "image"')  # killed while it wrote
+    save(out, "b", without(found(out, "b")))
+    assert correct(opened(out), names=["b"]).number == 2
+    assert History(opened(out).corrections).standing().keys() == {"a", "b"}
+
+
+def test_the_answer_is_one_document(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(out, "a", without(found(out, "a")))
+    assert main(["correct", str(out), "--whole", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["merge"] == 1
+    assert said["images"][0] | {"right": 0, "same": 0} == {
+        "image": "a", "added": 0, "removed": 1, "changed": 0, "same": 0, "right": 0, "whole": True,
+    }  # fmt: skip
+
+
+def test_a_file_of_somebody_else_under_the_name_of_the_journal_stays(out: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    folder = opened(out).corrections / "history"
+    folder.mkdir()
+    (folder / "journal.txt").write_text("my thesis")
+    with pytest.raises(UsageError, match="this is no history of corrections"):
+        correct(opened(out))
+    assert (folder / "journal.txt").read_text() == "my thesis"
+    (folder / "journal.txt").rename(folder / "thesis.txt")
+    (folder / "journal.txt").symlink_to(folder / "thesis.txt")
+    with pytest.raises(UsageError, match="a link is not written over"):
+        correct(opened(out))
+    assert (folder / "thesis.txt").read_text() == "my thesis"

@@ -1,0 +1,95 @@
+"""A folder of results as somebody who corrects it sees it: its images, where they came from and what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit import io
+from toolkit.errors import InputError, UsageError, nearest
+from toolkit.files import bounded
+from toolkit.running.trespass import RECORD
+from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+
+ENDING = ".corrections"
+"""Of the folder beside a result, which is a person's."""
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """One image of a result. `name` is unique in it: the stem, after the folder where stems are equal."""
+
+    name: str
+    input: Path
+    sha256: str
+    shape: tuple[int, ...]
+    """With a first axis of time, where the image is a series."""
+    zarr: Path
+    axes: str | None = None
+    voxel_size: tuple[float, ...] | None = None
+    by: tuple[float, ...] = ()
+    """The factors that the model saw it enlarged by; none where it saw it as it is."""
+
+    def objects(self) -> Instances:
+        """What was found. Raises `InputError` where it is gone or damaged."""
+        if not self.zarr.is_dir():
+            raise InputError("the objects of this image are gone", self.zarr, "run seg run again")
+        return io.read_instances(self.zarr)
+
+    def frames(self) -> tuple[Image, ...]:
+        """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""
+        if not self.input.exists():
+            raise InputError("the image of this result is gone", self.input, "put it back where it was")
+        (found,) = io.find_inputs([self.input])
+        return io.frames(found.path, self.axes or found.axes, self.voxel_size or found.voxel_size)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A folder that a run wrote. `model` is what its record says of the model."""
+
+    out: Path
+    images: tuple[Segmented, ...]
+    model: dict[str, Any]
+
+    @property
+    def corrections(self) -> Path:
+        """The folder of what a person mends."""
+        return self.out.with_name(self.out.name + ENDING)
+
+    def image(self, name: str) -> Segmented:
+        """The image of this name; raises `UsageError` with the nearest one."""
+        for one in self.images:
+            if one.name == name:
+                return one
+        raise UsageError(f"this result has no image {name!r}", self.out, nearest(name, [i.name for i in self.images]))
+
+
+def opened(out: str | Path) -> Result:
+    """The result in a folder. Raises `InputError` if it is none or its record is damaged."""
+    out = Path(out)
+    if not (out / RECORD).is_file():
+        raise InputError("this is no result of a run", out, "name a folder that seg run has written")
+    try:
+        plain = bounded.read_json(out / RECORD, 2**29)
+        options = plain["options"]
+        size = options.get("voxel_size")
+        images = [
+            _segmented(out, image, options.get("axes"), tuple(size) if size else None)
+            for image in plain["images"]
+            if not image.get("error")
+        ]
+        model = {name: plain["model"].get(name) for name in ("reference", "owner", "name", "sha256")}
+        model["recipe"] = plain["recipe"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError("the record of this result is damaged", out / RECORD, "run seg run again") from error
+    return Result(out, tuple(images), model)
+
+
+def _segmented(out: Path, image: dict[str, Any], axes: str | None, size: tuple[float, ...] | None) -> Segmented:
+    zarr = next(Path(file) for file in image["files"] if str(file).endswith(".zarr"))
+    name = (zarr.parent / image["stem"]).as_posix()
+    by = tuple((image.get("size") or {}).get("by", ()))
+    return Segmented(name, Path(image["input"]), image["sha256"], tuple(image["shape"]), out / zarr, axes, size, by)

@@ -1,0 +1,1 @@
+"""Results as other programs read them: files beside those of a run, each on request."""
