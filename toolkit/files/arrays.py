@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -30,12 +31,14 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
     """
     arrays: Arrays = {}
     about: dict[str, Any] = {}
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"a {type(value).__name__} has no file form")
     for field in dataclasses.fields(value):
         item, name = getattr(value, field.name), f"{prefix}{field.name}"
         if isinstance(item, np.ndarray):
-            arrays[name] = item
+            arrays[name] = _numbers(item, value, field.name)
         elif isinstance(item, Mapping):
-            arrays |= {f"{name}.{key}": np.asarray(array) for key, array in item.items()}
+            arrays |= {f"{name}.{key}": _numbers(np.asarray(a), value, field.name) for key, a in item.items()}
             about[field.name] = list(item)
         elif dataclasses.is_dataclass(item):
             inner, about[field.name] = flat(item, f"{name}.")
@@ -86,16 +89,26 @@ def read(path: Path, cls: type[T]) -> T:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A file that `write` wrote, to read parts of its arrays, and what is no array in it."""
-    from safetensors import safe_open
+    """A file that `write` wrote, to read parts of its arrays, and what is no array in it. Raises `OSError` for what is
+    no such file."""
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        yield file, json.loads(file.metadata()[ABOUT])
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file, json.loads(file.metadata()[ABOUT])
+    except SafetensorError as error:
+        raise OSError(errno.EIO, f"damaged: {error}", str(path)) from error
 
 
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
+
+
+def _numbers(array: NDArray[Any], of: Any, name: str) -> NDArray[Any]:
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > 8:
+        raise TypeError(f"{type(of).__name__}.{name} has dtype {array.dtype}, which has no file form")
+    return array
 
 
 def _plain(item: Any) -> bool:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.pipeline.passes import alone
-from toolkit.pipeline.pieces import joined
 from toolkit.pipeline.session import Prepared, Session
 from toolkit.steps.rescale import rescale
 from toolkit.steps.sizes import Sizes, diameters
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
-from toolkit.values.piece import Piece
+from toolkit.values.piece import Piece, joined
 from toolkit.values.tiles import Box, Lattice
 
 PLACES = (0.25, 0.75)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,10 +66,13 @@ def keep(
     postprocess: PostProcessor, predictions: Iterable[Prediction], backend: Backend, loose: bool = False
 ) -> Iterator[Piece]:
     """The stage `pieces`: of each window what the method needs. Raises `PluginError` for a piece that is none."""
+    first: Piece | None = None
     for seen in predictions:
         with seams.calling(postprocess, "keep"):
             kept: Any = postprocess.keep(seen, backend, loose)
-        yield seams.piece(kept, seen, postprocess)
+        kept = seams.piece(kept, seen, postprocess, first)
+        first = first or kept
+        yield kept
 
 
 def sweep(
@@ -106,7 +110,8 @@ def sweep(
             fragments = shelved(postprocess, pieces, number, work, len(blocks), shelf, run, remote)
         state = reduced(postprocess, number, fragments, state, pieces.backend)
         if shelf is not None and step.state is not None:
-            shelf.save(saved, state)
+            with _written(postprocess, "state"):
+                shelf.save(saved, state)
     return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
 
 
@@ -132,7 +137,9 @@ def reduced(postprocess: PostProcessor, number: int, fragments: Iterable[Any], s
     """The state after a pass."""
     with seams.calling(postprocess, f"passes, reduce {number + 1}"):
         failpoint("reduce.before")
-        return postprocess.passes()[number].reduce(fragments, state, backend)
+        step = postprocess.passes()[number]
+        found = step.reduce(fragments, state, backend)
+    return seams.told(found, step.state, postprocess, f"passes, reduce {number + 1}")
 
 
 def work_of(
@@ -140,7 +147,8 @@ def work_of(
 ) -> Iterator[Work]:
     """What is to be done in a pass."""
     for block in blocks:
-        part = None if state is None else state.window(_outer(postprocess, pieces, block))
+        with seams.calling(postprocess, f"passes, window of the state after reduce {number}"):
+            part = None if state is None else state.window(_outer(postprocess, pieces, block))
         yield Work(number, part, block)
 
 
@@ -168,7 +176,7 @@ def shelved(
     for done, sha256 in enumerate(run(remote or partial(store, postprocess, pieces), missing())):
         shelf.add(*todo[done], sha256)
         tell(stage, done + 1 + len(files) - len(todo), total)
-    return Again(stage, lambda file: arrays.read(shelf.folder / file, kind), files)
+    return Again(stage, lambda file: shelf.read(f"pass-{number + 1}", file, kind), files)
 
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:
@@ -176,21 +184,27 @@ def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -
     piece = pieces.read(_outer(postprocess, pieces, work.block), work.block.core)
     with seams.calling(postprocess, f"passes, local {work.number + 1}"):
         step = postprocess.passes()[work.number]
-        return step.local(postprocess.cut(piece) if loose else piece, work.state, pieces.backend)
+        found = step.local(postprocess.cut(piece) if loose else piece, work.state, pieces.backend)
+    return seams.told(found, step.fragment, postprocess, f"passes, local {work.number + 1}")
 
 
 def store(postprocess: PostProcessor, pieces: Pieces, work: Work) -> str:
     """`local`, left in the folder of the pieces; gives the sha256 of the file."""
     fragment = local(postprocess, pieces, False, work)
+    with _written(postprocess, "fragment"), writing(pieces.folder):
+        return arrays.write(pieces.folder / work.file, fragment)
+
+
+@contextmanager
+def _written(postprocess: PostProcessor, what: str) -> Iterator[None]:
     try:
-        with writing(pieces.folder):
-            return arrays.write(pieces.folder / work.file, fragment)
+        yield
     except TypeError as error:
         raise PluginError(
-            f"a fragment of post-processor {postprocess.kind} cannot be written", str(error),
+            f"a {what} of post-processor {postprocess.kind} cannot be written", str(error),
             "make it a frozen dataclass of arrays, see Pass",
         ) from error  # fmt: skip
 
 
 def _outer(postprocess: PostProcessor, pieces: Pieces, block: Block) -> Box:
-    return block.core.grow(postprocess.halo(len(pieces.shape)), within=pieces.shape)
+    return block.core.grow(seams.halo(postprocess, len(pieces.shape)), within=pieces.shape)

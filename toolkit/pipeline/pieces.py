@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import weakref
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -21,7 +20,7 @@ from toolkit.pipeline.heard import tell
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
-from toolkit.values.piece import Piece
+from toolkit.values.piece import Piece, joined
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice
 from toolkit.values.voxels import Voxels
@@ -166,7 +165,7 @@ class Pieces:
             for number, window in enumerate(self.windows)
             if (window.core & outer).size
         ]
-        return joined(parts, outer, core, self.backend)
+        return joined(parts, outer, core, self.backend.xp)
 
     def _part(self, number: int, box: Box) -> Piece:
         piece = self._held[number]
@@ -193,13 +192,6 @@ class Pieces:
         for name, head in there.heads.items():
             head[...] = piece.heads[name]
         return there
-
-
-def joined(parts: Sequence[Piece], outer: Box, core: Box, backend: Backend) -> Piece:
-    """Pieces that cover `outer`, as one."""
-    if isinstance(parts[0], Voxels):
-        return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
-    return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, backend.xp)
 
 
 def file_of(number: int) -> str:
@@ -230,7 +222,11 @@ def load(stored: Stored, box: Box, sound: set[str], backend: Backend) -> Piece:
             return replace(found, heads={name: backend.asarray(head) for name, head in found.heads.items()})
         return _slab(path, box)
     except OSError as error:
-        raise StorageError("what the network said of a window is gone from the disk", path, "run again") from error
+        raise StorageError(f"what the network said of a window is {_lost(error)}", path, "run again") from error
+
+
+def _lost(error: OSError) -> str:
+    return "gone from the disk" if isinstance(error, FileNotFoundError) else f"unreadable ({error.strerror or error})"
 
 
 def _slab(path: Path, box: Box) -> Voxels:

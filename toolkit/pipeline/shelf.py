@@ -71,6 +71,16 @@ class Shelf:
         """What was saved, or None."""
         return arrays.read(self.folder / stage, cls) if stage in self.known(stage) else None
 
+    def read(self, stage: str, file: str, cls: type[T]) -> T:
+        """A part that is done; raises `StorageError` if it is no longer what it was."""
+        path = self.folder / file
+        try:
+            if not _whole(path, self._rows[stage, file]):
+                raise StorageError("what was done of a block is damaged or gone", path, "run again with --resume")
+            return arrays.read(path, cls)
+        except OSError as error:
+            raise StorageError("what was done of a block is unreadable", path, "run again with --resume") from error
+
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:

@@ -11,13 +11,13 @@ import numpy as np
 from toolkit.errors import PluginError, ToolkitError
 from toolkit.values.attributes import wrong
 from toolkit.values.instances import Instances
-from toolkit.values.piece import Piece
+from toolkit.values.piece import Piece, form
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.thought import Marks, Thought
 from toolkit.values.voxels import Voxels
 
-TARGETS = "biuf"
-"""Kinds of numbers that a target may have: bool, integers, real numbers."""
+NUMBERS = "biuf"
+"""Kinds of numbers that a target, or a value of a voxel, may have: bool, integers, real numbers."""
 
 
 class Named(Protocol):
@@ -64,8 +64,9 @@ def instances(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Ins
     raise fault(spec, verb, f"it gives no Instances of shape {shape}, {got}", cure)
 
 
-def piece(found: Any, seen: Prediction, spec: Named) -> Piece:
-    """What should be kept of the core of a window; its arrays are read-only from here on."""
+def piece(found: Any, seen: Prediction, spec: Named, like: Piece | None = None) -> Piece:
+    """What should be kept of the core of a window, in the form of `like`, that of another window; its arrays are
+    read-only from here on."""
     odd = ""
     if not isinstance(found, Prediction | Voxels):
         odd = f"it is a {type(found).__name__}, not a Prediction or Voxels"
@@ -74,16 +75,42 @@ def piece(found: Any, seen: Prediction, spec: Named) -> Piece:
     elif isinstance(found, Prediction):
         bad = {n: tuple(h.shape) for n, h in found.heads.items() if tuple(h.shape[1:]) != seen.core.shape}
         odd = f"its heads have the shapes {bad}, the core of the window has {seen.core.shape}" if bad else ""
+        wide = {n: str(h.dtype) for n, h in found.heads.items() if h.dtype != np.float32}
+        odd = odd or (f"its heads are {wide}, not float32" if wide else "")
         odd = odd or ("" if found.heads else "it has no heads")
+    elif not found.sound():
+        odd = "its runs are not in raster order, or not in the core of the window"
     else:
         sizes = {n: len(v) for n, v in found.values.items() if len(v) != len(found)}
         odd = f"it has {len(found)} voxels, and values of {sizes}" if sizes else ""
+        other = {n: str(v.dtype) for n, v in found.values.items() if v.dtype.kind not in NUMBERS or v.itemsize > 8}
+        odd = odd or (f"its values are {other}, not numbers that a file can hold" if other else "")
+    if not odd and like is not None and (type(found), form(found)) != (type(like), form(like)):
+        odd = f"it is a {type(found).__name__} with {form(found)}, of another window a {type(like).__name__} with "
+        odd += str(form(like))
     if odd:
         cure = "keep prediction.crop(prediction.core), or Voxels.of(…) there"
         raise fault(spec, "keep", f"what it keeps is no piece of its window: {odd}", cure)
     sealed(found)
     kept: Piece = found
     return kept
+
+
+def halo(spec: Any, ndim: int) -> tuple[int, ...]:
+    """The halo of a post-processor: whole voxels per axis."""
+    with calling(spec, "halo"):
+        found = tuple(spec.halo(ndim))
+    if len(found) != ndim or not all(isinstance(n, int | np.integer) and n >= 0 for n in found):
+        raise fault(spec, "halo", f"its halo is {found}", f"give {ndim} numbers of voxels, 0 or more, one per axis")
+    return found
+
+
+def told(found: Any, cls: type[Any] | None, spec: Named, verb: str) -> Any:
+    """What should be a fragment or a state of the class that its pass names, if it names one."""
+    if cls is not None and not isinstance(found, cls):
+        wrong = f"it gives a {type(found).__name__}, and its Pass says {cls.__name__}"
+        raise fault(spec, verb, wrong, "name the class of what it gives, see Pass")
+    return found
 
 
 def thoughts(found: Any, shape: tuple[int, ...], spec: Named) -> dict[str, Thought]:
@@ -94,7 +121,7 @@ def thoughts(found: Any, shape: tuple[int, ...], spec: Named) -> dict[str, Thoug
     for name, one in found.items():
         marks = isinstance(one, Marks)
         numbers = one.rows() if marks else one
-        if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in TARGETS:
+        if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in NUMBERS:
             raise fault(spec, verb, f"{name} is a {type(one).__name__}", cure)
         if (one.places.shape[1:] != (len(shape),)) if marks else (numbers.shape[1:] != shape):
             raise fault(spec, verb, f"{name} is none of an image of shape {shape}", cure)
@@ -134,7 +161,7 @@ def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
     for name, array in found.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
             raise fault(spec, "targets", f"{name!r} is a {type(array).__name__}", "give NumPy arrays by name")
-        if array.dtype.kind not in TARGETS or array.dtype == np.float64:
+        if array.dtype.kind not in NUMBERS or array.dtype == np.float64:
             raise fault(spec, "targets", f"{name} has dtype {array.dtype}", "give float32, integers or bool")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise fault(spec, "targets", f"{name} is not finite everywhere", "mark what is unknown by a mask")

@@ -13,6 +13,7 @@ from toolkit.errors import InputError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
+from toolkit.plugins import seams
 from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
@@ -79,7 +80,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     work = blocks(lattice, usual(options.block, postprocess))
     windows = sum(1 for _ in lattice.windows())
     sample = _sampled(bench, windows, images * frames * windows >= MANY)
-    halo = postprocess.halo(here.image.ndim)
+    halo = seams.halo(postprocess, here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
     split = max(1, split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
@@ -39,6 +39,11 @@ def grid(cuts: Sequence[Sequence[int]]) -> list[Block]:
     return [Block(i, Box(tuple(a for a, _ in span), tuple(b for _, b in span))) for i, span in enumerate(spans)]
 
 
+def small(shape: tuple[int, ...]) -> Lattice:
+    """Several windows along each axis that is not thin."""
+    return Lattice(shape, tuple(max(1, -(-n // 2)) for n in shape), tuple(min(4, n // 4) for n in shape))
+
+
 def pieces(
     postprocess: PostProcessor,
     whole: Prediction,
@@ -47,12 +52,17 @@ def pieces(
     loose: bool = False,
     folder: Path | None = None,
     backend: Backend | None = None,
+    backwards: bool = False,
 ) -> Pieces:
-    """What `postprocess` keeps of each window of `lattice` (default: one), in memory, or in files of `folder`."""
+    """What `postprocess` keeps of each window of `lattice` (default: one), in memory, or in files of `folder`;
+    `backwards`: the last window first."""
     lattice = lattice or Lattice(whole.shape, whole.shape, (0,) * whole.ndim)
     backend = backend or Backend()
     found = Pieces(lattice, backend, folder=folder, room=0 if folder else 2**40)
-    for number, piece in enumerate(keep(postprocess, _windows(whole, lattice), backend, loose)):
+    numbers = range(len(found.windows))[:: -1 if backwards else 1]
+    windows = (found.windows[number] for number in numbers)
+    seen = (replace(whole.crop(window.outer & whole.box), core=window.core) for window in windows)
+    for number, piece in zip(numbers, keep(postprocess, seen, backend, loose), strict=True):
         found.add(number, piece)
     return found
 
@@ -67,8 +77,3 @@ def assemble(
     """All passes of `postprocess` over `blocks` (default: one) of the prediction of a whole image."""
     kept = pieces(postprocess, whole, lattice, backend=backend)
     return sweep(postprocess, kept, blocks or [Block(0, whole.box)])
-
-
-def _windows(whole: Prediction, lattice: Lattice) -> Iterator[Prediction]:
-    for window in lattice.windows():
-        yield replace(whole.crop(window.outer & whole.box), core=window.core)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,19 +15,23 @@ from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.matching import compare
-from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction
+from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction, small
 from toolkit.testing.scenes import Scene, blobs, examples, lopsided, worms
 from toolkit.tune.search import value
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
-from toolkit.values.tiles import Block, Lattice
+from toolkit.values.tiles import Block
 from toolkit.values.truth import Truth
 
 T = TypeVar("T")
 ALIKE = 0.9
 """Least F1 at IoU .9 between blocks and one block of a method that is not exact."""
 CURE = "it says that it is exact"
+REMEMBERS = "keep remembers windows that it has seen before"
 
+DRAWS = 8
+MARKS = np.linspace(0, 1, 41)
+"""Settings that are drawn, and the places in a range that they are drawn from."""
 GOOD = 0.75
 """Least F1 at IoU .5 that ideal heads, and blocks of a method that is not exact, must reach."""
 
@@ -60,38 +64,46 @@ class BlockTests:
 
     def test_dim_and_empty_blocks_do_not_matter(self) -> None:
         for scene in examples(self.ndims, lopsided):
-            whole = prediction(_dimmed(self.heads(scene), self.spec.exact), scene.truth.voxel_size)
+            whole = prediction(dimmed(self.heads(scene), self.spec.exact), scene.truth.voxel_size)
             one = assemble(self.spec, whole)
             for blocks in self._cuts(scene):
-                many = assemble(self.spec, whole, blocks, lattice=_small(scene.shape))
+                many = assemble(self.spec, whole, blocks, lattice=small(scene.shape))
                 self._agree(one, many, blocks)
 
     def test_windows_do_not_matter(self) -> None:
         for scene in self._scenes():
             whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            found = assemble(self.spec, whole, lattice=_small(scene.shape))
+            found = assemble(self.spec, whole, lattice=small(scene.shape))
             one = assemble(self.spec, whole)
             assert found == one, f"pieces of small windows give {len(found)} objects, one window {len(one)}, or others"
 
     def test_a_piece_depends_on_its_window_alone(self) -> None:
         for scene in self._scenes():
-            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
+            whole = prediction(dimmed(self.heads(scene), True), scene.truth.voxel_size)
+            lattice = small(scene.shape)
             seen = [replace(whole.crop(w.outer & whole.box), core=w.core) for w in lattice.windows()]
             forward = [self.spec.keep(one, Backend()) for one in seen]
             backward = [self.spec.keep(one, Backend()) for one in reversed(seen)][::-1]
-            assert all(map(_same, forward, backward)), "keep remembers windows that it has seen before"
+            assert all(map(_same, forward, backward)), REMEMBERS
+            # Whoever remembers the first window alone begins with another one here.
+            fresh = type(self.spec).model_validate(self.spec.model_dump())
+            again = [fresh.keep(one, Backend()) for one in reversed(seen)][::-1]
+            assert all(map(_same, forward, again)), REMEMBERS
 
     def test_loose_pieces_serve_every_value_in_the_range_of_a_search(self) -> None:
         for scene in self._scenes():
-            whole, lattice = prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape)
-            loose = pieces(self.spec, whole, lattice, loose=True).read(whole.box, whole.box)
-            for spec in self._settings():
-                strict = pieces(spec, whole, lattice).read(whole.box, whole.box)
-                assert _same(spec.cut(loose), strict), f"a loose piece that is cut is no strict one of {spec!r}"
+            heads, lattice = self.heads(scene), small(scene.shape)
+            drawn = list(self._drawn())
+            for given, settings in ((heads, list(self._settings())), (_grainy(heads, drawn), drawn)):
+                whole = prediction(given, scene.truth.voxel_size)
+                loose = pieces(self.spec, whole, lattice, loose=True).read(whole.box, whole.box)
+                for spec in settings:
+                    strict = pieces(spec, whole, lattice).read(whole.box, whole.box)
+                    assert _same(spec.cut(loose), strict), f"a loose piece that is cut is no strict one of {spec!r}"
 
     def test_fragments_and_states_can_be_written_and_read(self) -> None:
         for scene in self._scenes():
-            kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), _small(scene.shape))
+            kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), small(scene.shape))
             halo, state = self.spec.halo(len(scene.shape)), None
             for step in self.spec.passes():
                 fragments = []
@@ -114,6 +126,16 @@ class BlockTests:
                     yield type(self.spec).model_validate({**self.spec.model_dump(), name: value(search, mark)})
                 except ValidationError:
                     continue
+
+    def _drawn(self) -> Iterator[PostProcessor]:
+        """The spec with all its tunable fields anywhere in their ranges, as far as that may be."""
+        rng = np.random.default_rng(0)
+        for _ in range(DRAWS):
+            fields = {name: value(how, rng.choice(MARKS)) for name, how in type(self.spec).tunable().items()}
+            try:
+                yield type(self.spec).model_validate({**self.spec.model_dump(), **fields})
+            except ValidationError:
+                continue
 
     def _scenes(self) -> Iterator[Scene]:
         yield from examples(self.ndims, blobs)
@@ -142,11 +164,6 @@ class BlockTests:
         halves = [[0, n // 2, n] for n in scene.shape]
         uneven = [[0, n] if n < 16 else [0, n // 5, n // 5 + 9, n] for n in scene.shape]
         return [grid(halves), grid(uneven)]
-
-
-def _small(shape: tuple[int, ...]) -> Lattice:
-    """Several windows along each axis that is not thin."""
-    return Lattice(shape, tuple(max(1, -(-n // 2)) for n in shape), tuple(min(4, n // 4) for n in shape))
 
 
 def _same(a: Piece, b: Piece) -> bool:
@@ -185,10 +202,23 @@ def agreement(expected: Instances, found: Instances, iou: int = 50) -> float:
     return 2 * hits / (len(expected) + len(found))
 
 
-def _dimmed(heads: Heads, all_of_them: bool) -> Heads:
+def dimmed(heads: Heads, all_of_them: bool) -> Heads:
     """Heads whose right half is dim; without `all_of_them` only those that are probabilities."""
     made = {name: head.copy() for name, head in heads.items()}
     for head in made.values():
         if all_of_them or (head.min() >= 0 and head.max() <= 1):
             head[..., head.shape[-1] // 2 :] *= 0.45
+    return made
+
+
+def _grainy(heads: Heads, settings: Sequence[PostProcessor]) -> Heads:
+    """Heads of any values in their range; many are exactly what a setting has for a threshold."""
+    rng = np.random.default_rng(0)
+    said = [float(v) for s in settings for n in type(s).tunable() if isinstance(v := getattr(s, n), int | float)]
+    marks = np.array([*said, *(1 - v for v in said), 0.5])
+    made = {}
+    for name, head in heads.items():
+        any_value = head * rng.uniform(0, 1.2, head.shape)
+        value = np.where(rng.random(head.shape) < 0.5, any_value, rng.choice(marks, head.shape))
+        made[name] = np.clip(value, head.min(), head.max()).astype(np.float32)
     return made

@@ -17,19 +17,22 @@ from unittest import SkipTest
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.pipeline.passes import sweep
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, PostProcessor, Spec
-from toolkit.testing.blockwise import assemble, prediction
+from toolkit.testing.blockwise import pieces, prediction, small
 from toolkit.values.instances import Instances
+from toolkit.values.tiles import Block
 from toolkit.values.truth import Truth
 
 Given = Mapping[str, NDArray[Any]]
 SEEDS = ("1", "2")
+CURE = ", and remember nothing of other windows"
 
 
 def same_for_any_seed(spec: Spec, given: Given) -> None:
-    """Assert that `spec` makes the same of the arrays `given` in this process and in two others: heads by name for a
-    post-processor, `truth` and `predicted` layers for a loss or a metric."""
+    """Assert that `spec` makes the same of the arrays `given` in this process and in two others, where a post-processor
+    sees the last window first: heads by name for it, `truth` and `predicted` layers for a loss or a metric."""
     kind = type(spec)
     if _found(kind.__module__, kind.__qualname__) is not kind:
         raise SkipTest(f"{kind.__qualname__} cannot be imported from {kind.__module__} by another process")
@@ -40,14 +43,16 @@ def same_for_any_seed(spec: Spec, given: Given) -> None:
         np.savez(Path(folder) / "given.npz", **dict[str, Any](given))
         there = _elsewhere(folder)
     differ = [seed for seed, answer in zip(SEEDS, there, strict=True) if answer != here]
-    assert not differ, f"with PYTHONHASHSEED={differ[0]} it gives something else: sort what comes out of a set"
+    assert not differ, f"with PYTHONHASHSEED={differ[0]} it gives something else: sort what comes out of a set{CURE}"
 
 
-def made(spec: Spec, given: Given) -> str:
+def made(spec: Spec, given: Given, backwards: bool = False) -> str:
     """What a spec makes of some arrays, as a text that is equal for equal results."""
     match spec:
         case PostProcessor():
-            found = assemble(spec, prediction(dict(given)))
+            whole = prediction(dict(given))
+            kept = pieces(spec, whole, small(whole.shape), backwards=backwards)
+            found = sweep(spec, kept, [Block(0, whole.box)])
             return f"scores {found.scores.tobytes().hex()} of {found.digest}"
         case Loss():
             targets = spec.targets(Truth.from_layers(given["truth"]))
@@ -88,7 +93,7 @@ def _answer(folder: Path) -> None:
     task = json.loads((folder / "task.json").read_text(encoding="utf8"))
     spec = _found(task["module"], task["name"]).model_validate(task["fields"])
     with np.load(folder / "given.npz") as arrays:
-        sys.stdout.write(f"\n{made(spec, dict(arrays))}\n")
+        sys.stdout.write(f"\n{made(spec, dict(arrays), backwards=True)}\n")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from toolkit.errors import PluginError
+from toolkit.values import voxels
 from toolkit.values.prediction import Prediction
+from toolkit.values.tiles import Box
 from toolkit.values.voxels import Voxels
 
 Piece = Prediction | Voxels
 """Dense heads, or some voxels with what is known of them: of one window, or of a block and its halo where pieces are
 joined. Both have `box`, `core`, `shape` and `voxel_size`, and `crop(box)`."""
+
+
+def form(piece: Piece) -> dict[str, Any]:
+    """What it holds of a voxel: the channels of each head, or dtype and shape of each value. Equal for all windows."""
+    if isinstance(piece, Prediction):
+        return {name: len(head) for name, head in piece.heads.items()}
+    return voxels.form(piece)
+
+
+def joined(parts: Sequence[Piece], outer: Box, core: Box, xp: Any) -> Piece:
+    """Pieces that cover `outer`, as one; raises `PluginError` for pieces of different forms."""
+    forms = {(type(part), str(form(part))) for part in parts}
+    if len(forms) > 1:
+        raise PluginError("what was kept of two windows is not of one kind", " and ".join(sorted(f for _, f in forms)),
+                          "keep the same heads, or values of the same types, of every window")  # fmt: skip
+    if isinstance(parts[0], Voxels):
+        return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
+    return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, xp)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ class Voxels:
         for part in parts:
             where = runs.voxels(place[at : at + len(part.start)], part.length)
             at += len(part.start)
+            if form(part) != form(first):
+                raise ValueError(f"voxels with {form(part)} are not joined to voxels with {form(first)}")
             for name, value in part.values.items():
                 values[name][where] = value
         start, length, _ = runs.unite(start, length, np.zeros(len(start), np.int64), max(1, first.shape[-1]))
@@ -180,9 +183,23 @@ class Voxels:
         order = np.argsort(i, kind="stable")
         return i[order], j[order]
 
+    def sound(self) -> bool:
+        """Whether its runs are in raster order, share no voxel and lie in rows of `box`."""
+        start, stop = self.start, self.start + self.length
+        if len(start) == 0:
+            return True
+        if start[0] < 0 or stop[-1] > prod(self.shape) or (self.length < 1).any() or (start[1:] < stop[:-1]).any():
+            return False
+        return len(self) == int(self.cut(self.box)[2].sum())
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Its arrays by name, for a file."""
         return {"start": self.start, "length": self.length, **{f"values.{n}": v for n, v in self.values.items()}}
+
+
+def form(voxels: Voxels) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """What is known of each voxel: dtype and shape by name."""
+    return {name: (str(value.dtype), value.shape[1:]) for name, value in voxels.values.items()}
 
 
 def _moved(start: Ints, box: Box, shape: tuple[int, ...]) -> Ints:

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from pydantic import PrivateAttr
 from scipy import ndimage
 
+from toolkit.builtin.postprocessors.components import divide
+from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
 from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import Fragment, stitch
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
+from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms
 from toolkit.testing.strategies import instances, labels, partitions, scenes
 from toolkit.values.instances import Instances
@@ -184,7 +188,7 @@ class Components(PostProcessor):
         def reduce(fragments: Sequence[Fragment], state: None, backend: Any) -> Instances:
             return Instances.empty(stitch(fragments).shape)
 
-        return (type(one)(one.local, reduce),)
+        return (type(one)(one.local, reduce, Fragment),)
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         return ((0,) if self.fault == "halo" else (12,)) * ndim
@@ -215,6 +219,58 @@ def test_a_postprocessor_that_claims_to_be_exact_and_is_not_is_found_out() -> No
     claims = type("Claims", (Components,), {"exact": True, "__module__": __name__})
     tests = type("T", (ComponentsTests,), {"spec": claims(fault="halo")})
     assert red(tests, "blocks_do_not_matter")
+
+
+class Loose(FromForeground):
+    """Its loose pieces are not what they should be."""
+
+    kind: Literal["loose"] = "loose"
+    fault: str = ""
+
+    def cut(self, piece: Any) -> Any:
+        kept = piece["foreground"][:, 0]
+        if self.fault == "ties":
+            return rounded(piece.select(kept >= np.float32(self.foreground)))
+        if self.fault == "double":
+            return rounded(piece.select(kept.astype(np.float64) > self.foreground))
+        return super().cut(piece)
+
+    def settle(self, voxels: Any, backend: Any) -> Instances:
+        return divide(voxels, lambda component: component.mask, self.min_size)
+
+
+class Remembering(Loose):
+    """Scales by the greatest value of another window that it has seen: the first, or the previous one."""
+
+    kind: Literal["remembering"] = "remembering"  # type: ignore[assignment]
+    _seen: list[float] = PrivateAttr(default_factory=list)
+    everywhere: ClassVar[list[float]] = []
+
+    def probability(self, prediction: Any) -> Any:
+        found = super().probability(prediction)
+        seen, own = self.everywhere if self.fault == "everywhere" else self._seen, float(found.max())
+        most = seen[-1] if seen else own
+        if self.fault == "previous" or not seen:
+            seen.append(own)
+        return found / max(most, 0.1)
+
+
+@pytest.mark.parametrize(("fault", "test"), [
+    ("", "a_piece_depends_on_its_window_alone"),
+    ("previous", "a_piece_depends_on_its_window_alone"),
+    ("everywhere", "no_hash_decides"),
+])  # fmt: skip
+def test_a_postprocessor_that_remembers_windows_is_found_out(fault: str, test: str) -> None:
+    tests = {"spec": Remembering(fault=fault), "heads": staticmethod(drawn), "ndims": (2,)}
+    assert test in red(type("T", (PostProcessorTests,), tests))
+
+
+@pytest.mark.parametrize("fault", ["ties", "double"])
+def test_a_loose_piece_that_is_cut_beside_its_threshold_is_found_out(fault: str) -> None:
+    tests = {"spec": Loose(fault=fault), "heads": staticmethod(drawn), "ndims": (2,)}
+    name = "loose_pieces_serve_every_value_in_the_range_of_a_search"
+    assert red(type("T", (PostProcessorTests,), tests), name) == {name}
+    assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
 
 
 def test_a_healthy_postprocessor_passes() -> None:
