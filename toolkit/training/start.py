@@ -79,8 +79,12 @@ def train(
     start, new = (None, ()) if model is None else starting(model, recipe)
     # Another post-processor makes another method, with which the weights were never meant to be used; those that only
     # prepare a training are no method yet.
-    same = model is not None and type(recipe.postprocess) is type(model.recipe.postprocess)
-    tuning = same and not new and model is not None and not any(loss.prepares for loss in model.recipe.losses)
+    tuning = (
+        model is not None
+        and not new
+        and type(recipe.postprocess) is type(model.recipe.postprocess)
+        and not any(loss.prepares for loss in model.recipe.losses)
+    )
     backend = select(device)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
