@@ -121,10 +121,10 @@ training: {crop: [64, 64]}
 """
 
 
-def dataset(root: Path, count: int = 5) -> Path:
-    """Images that the network turns into probabilities: objects at .7, halos at .6 that join them, specks at .9.
+def dataset(root: Path, count: int = 5, inside: float = 0.7) -> Path:
+    """Images that the network turns into probabilities: objects at `inside`, halos at .6 that join them, specks at .9.
 
-    A threshold between .6 and .7 and a least size above 9 voxels give the truth.
+    A threshold between .6 and `inside` and a least size above 9 voxels give the truth.
     """
     (root / "images").mkdir(parents=True)
     (root / "masks").mkdir()
@@ -140,7 +140,7 @@ def dataset(root: Path, count: int = 5) -> Path:
         for axis in (0, 1):
             halo = halo | np.roll(halo, 2, axis) | np.roll(halo, -2, axis) | np.roll(halo, 1, axis)
         probability[halo] = 0.6
-        probability[labels > 0] = 0.7
+        probability[labels > 0] = inside
         specks = np.random.default_rng(k).integers(0, 90, (12, 2))
         for y, x in specks:
             if not halo[y : y + 5, x : x + 5].any():
@@ -193,6 +193,24 @@ def test_the_right_thresholds_are_found_and_a_run_with_them_scores_what_was_said
     tuned = model.with_recipe(model.recipe.changed(found.changes, plugins, model.owner))
     assert score(model, f"{data}:val", "S@0.80") == pytest.approx(found.before)
     assert score(tuned, f"{data}:val", "S@0.80") == pytest.approx(found.after)
+
+
+@pytest.mark.parametrize(("foreground", "chosen"), [(0.66, "bfloat16"), (0.7195, "float32")])
+def test_sixteen_bits_are_allowed_where_they_cost_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreground: float, chosen: str
+) -> None:
+    # Objects are .72, in 16 bits .7186: just above the second threshold, and below it.
+    monkeypatch.setattr(sys.modules["toolkit.tune.precision"], "short", lambda _: True)
+    data, plugins = f"{dataset(tmp_path / 'data', 3, inside=0.72)}:val", Catalogue()
+    model = resolve.load(str(run), plugins)
+    start = [f"postprocess.foreground={foreground}", "postprocess.min_size=10"]
+    model = model.with_recipe(model.recipe.changed(start, plugins, model.owner))
+    found = tune(model, data, plugins, trials=1)
+    assert found.precision is not None
+    assert found.precision.chosen == found.recipe.tiling.precision == chosen
+    assert found.precision.float32["S@0.50"] > 0.95
+    fall = {name: value - found.precision.bfloat16[name] for name, value in found.precision.float32.items()}
+    assert (max(fall.values()) <= 0.003) == (chosen == "bfloat16")
 
 
 @pytest.mark.parametrize("change", ["kind=threshold", "kind=watershed", "kind=good", "foreground=0.65"])
