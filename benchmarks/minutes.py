@@ -27,7 +27,7 @@ FLOOR = {"embedseg": 0.78, "cpv": 0.74, "ppp": 0.50}
 """S@0.50 on `test` after 4 minutes."""
 
 
-def one(plugin: str, data: Path, minutes: float, out: Path) -> dict[str, float]:
+def one(plugin: str, data: Path, minutes: float, out: Path) -> dict[str, float | None]:
     """Train, tune and judge one plugin; `out` becomes the run."""
     catalogue = Catalogue()
     owner, path = catalogue.locate("recipes", plugin, plugin)
@@ -41,7 +41,7 @@ def one(plugin: str, data: Path, minutes: float, out: Path) -> dict[str, float]:
         seg("run", f"{data}:{split}", "--model", str(out), "-o", str(said), "--no-preview", "--device", "cpu")
         summary = json.loads(seg("evaluate", str(said), f"{data}:{split}", "--metric", "S", "--json"))["summary"]
         found[split] = summary["S@0.50"]["mean"]
-    return found | {"said": done.score}
+    return found | {"said": done.score.value if done.score else None}
 
 
 def main() -> None:

@@ -4,9 +4,9 @@
 
 A SETTING is changes of the recipe joined by `;`, such as `tiling.window=[512,512];tiling.overlap=64`, or `now`;
 `engine=onnxruntime` among them chooses the engine, `engine=bfloat16` torch in 16 bits, which a processor without
-instructions for them emulates: the same score, more seconds. Of the split the images with an axis of at least `--larger`
-pixels are taken, at most N evenly spread. Writes a table: mean S@t, CPU seconds of network and objects per megapixel.
-Choose on `val`, never on `test`.
+instructions for them emulates: the same score, more seconds. Of the split the images with an axis of at least
+`--larger` pixels are taken, at most N evenly spread. Writes a table: mean S@t, CPU seconds of network and objects per
+megapixel. Choose on `val`, never on `test`.
 """
 
 from __future__ import annotations

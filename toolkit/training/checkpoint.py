@@ -26,7 +26,8 @@ class Progress:
 
     `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
     was reached with. `minutes` were asked for, unless steps were. `kept` names the weights that phases kept, the oldest
-    first. `half`: networks compute in 16 bits where they may, which a machine that cannot do so fast goes on with.
+    first. `images`: validations look at so many, at all where None. `half`: networks compute in 16 bits where they may,
+    which a machine that cannot do so fast goes on with.
     """
 
     step: int
@@ -38,6 +39,7 @@ class Progress:
     setting: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     minutes: float | None = None
+    images: int | None = None
     kept: tuple[str, ...] = ()
 
     @property

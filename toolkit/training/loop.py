@@ -11,13 +11,14 @@ import numpy as np
 from toolkit.plugins.phases import OWN, Phase
 from toolkit.training.checkpoint import Progress
 from toolkit.training.data import Batch
+from toolkit.training.minutes import affordable, apart
 from toolkit.training.training import Training
 from toolkit.training.validate import Validation
 
 TIMED = 20
 """Steps of a phase after which minutes are turned into a number of steps; the pace is that of the latter half."""
-PARTS, LEAST = 20, 50
-"""A checkpoint is kept after each of `PARTS` parts of the training; it and validations are `LEAST` steps apart."""
+PARTS = 20
+"""A checkpoint is kept after each of so many parts of the training, but not more often than validations may be."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def loop(
     """Take a training to its end; its run then holds the best weights, the last state, the log and its picture.
 
     Validation runs every `every` steps of a phase (default: as often as `training.validations` says, at least 50 steps
-    apart) and at the end of each; where minutes are given also once after `TIMED` steps of it, to know what it costs. A
-    checkpoint is kept then and after each twentieth of the training.
+    apart) and at the end of each. Where minutes are given, what steps and validation cost is known after `TIMED` steps
+    of a phase. A checkpoint is kept then, with each validation and after each twentieth of the training.
     """
     run, phases, clock = training.run, training.phases, training.clock
     log = run.log(training.progress.step)
@@ -56,16 +57,19 @@ def loop(
         done, steps = done + 1, training.progress.table.steps[number]
         times = validations(phases, number, run.recipe.training.validations)
         timed = number >= training.progress.table.known and done == min(TIMED, steps)
-        tested = timed or done == steps or done % (every or max(LEAST, steps // max(1, times))) == 0
-        score = training.validate(validation) if tested and times else None
         if timed:
-            pace, pause = median(np.diff(ticks).tolist()), clock() - ticks[-1]
-            training.plan(done + affordable(_left(training, number, entered), pace, pause, times))
+            pace, image = median(np.diff(ticks).tolist()), training.price(validation) if times else 0.0
+            left = _left(training, number, entered)
+            more, images = affordable(left, pace, image, times, len(validation.items))
+            training.plan(done + more, images)
+            steps = done + more
+        tested = done == steps or done % (every or apart(steps, times)) == 0
+        score = training.validate(validation) if tested and times else None
         log.add(_row(training, terms, score))
         planned = number < training.progress.table.known
         if score is not None:
             run.draw(validation.metric)  # before it is stored: what is done is not drawn again
-        if planned and (tested or training.progress.step % max(LEAST, training.progress.steps // PARTS) == 0):
+        if planned and (timed or tested or training.progress.step % apart(training.progress.steps, PARTS) == 0):
             training.store()
         tell(Report(training.progress, sum(terms.values()), score, validation.metric))
     return training.progress
@@ -75,14 +79,6 @@ def validations(phases: Sequence[Phase], number: int, wanted: int) -> int:
     """How many of the validations of a training are in a phase: none where the recipe's network learns nothing."""
     shares = [phase.share * (OWN in phase.learns) for phase in phases]
     return max(1, round(wanted * shares[number] / sum(shares))) if shares[number] else 0
-
-
-def affordable(seconds: float, pace: float, validation: float, times: int) -> int:
-    """Steps of `pace` seconds that fit into `seconds` together with up to `times` validations."""
-    if seconds <= 0:
-        return 0
-    many = (seconds - times * validation) / pace
-    return int(max(many, min(times * LEAST, seconds / (pace + validation / LEAST))))
 
 
 def _left(training: Training, number: int, entered: float) -> float:

@@ -14,6 +14,7 @@ from toolkit.training import checkpoint
 from toolkit.training.checkpoint import Progress
 from toolkit.training.criterion import Criterion
 from toolkit.training.data import Batch
+from toolkit.training.minutes import PROBED
 from toolkit.training.phases import Timetable, checked, settings
 from toolkit.training.run import Run
 from toolkit.training.step import descend, optimiser, rate, settle
@@ -98,21 +99,32 @@ class Training:
             self.progress = replace(self.progress, best_step=self.progress.step, seconds=self.elapsed())
             return None
         with self.run.tried(average) as (model, keep):
-            score, setting = validation.score(model, self.backend)
+            score, setting = validation.score(model, self.backend, self.progress.images)
             if score > self.progress.best:
                 keep()
                 self.progress = replace(self.progress, best=score, best_step=self.progress.step, setting=setting)
         self.progress = replace(self.progress, seconds=self.elapsed())
         return score
 
+    def price(self, validation: Validation) -> float:
+        """Seconds that an image of a validation takes, by a few; nothing is kept of it."""
+        if not self.phase.scored or validation.blind:
+            return 0.0
+        began, images = self.clock(), min(PROBED, len(validation.items))
+        with self.run.tried(self.team.average[OWN]) as (model, _):
+            validation.score(model, self.backend, images)
+        return (self.clock() - began) / images
+
     def store(self) -> None:
         """Leave a checkpoint in the run."""
         state = {**self.team.state(), **checkpoint.of_optimiser(self._optimiser), **self._criterion.state()}
         self.run.store(state, self.progress)
 
-    def plan(self, steps: int) -> None:
-        """The phase that runs has so many steps, of which some are done; what it keeps on the way follows from that."""
-        self.progress = replace(self.progress, table=self.progress.table.measured(self._number, steps))
+    def plan(self, steps: int, images: int) -> None:
+        """The phase that runs has so many steps, of which some are done; what it keeps on the way follows from that.
+        Its validations look at so many images."""
+        table = self.progress.table.measured(self._number, steps)
+        self.progress = replace(self.progress, table=table, images=images)
         self._keep()
 
     def elapsed(self) -> float:

@@ -34,7 +34,8 @@ from toolkit.training import loop as module
 from toolkit.training import run as folder
 from toolkit.training.checkpoint import LAST, Progress, read_progress
 from toolkit.training.data import Crops
-from toolkit.training.loop import LEAST, affordable, loop
+from toolkit.training.loop import loop
+from toolkit.training.minutes import FEWEST, SHARE, affordable, apart
 from toolkit.training.provenance import recipe_of
 from toolkit.training.run import Run
 from toolkit.training.sizes import learnt as learnt_sizes
@@ -256,32 +257,39 @@ def test_another_number_of_threads_is_refused(data: Path, tmp_path: Path) -> Non
         begin(data, tmp_path / "run", recipe(steps=2), threads=2, resume=True)
 
 
-@given(st.floats(1, 1e6), st.floats(1e-3, 50), st.floats(1e-3, 500), st.integers(1, 30))
-def test_minutes_are_kept_with_all_validations(seconds: float, pace: float, validation: float, times: int) -> None:
-    steps = affordable(seconds, pace, validation, times)
-    interval = max(LEAST, steps // times)
-    used = steps * pace + math.floor(steps / interval) * validation
-    assert used <= seconds * 1.001
-    assert (steps + 2) * pace + (steps + 2) / interval * validation > seconds * (
-        0.97 if steps > 2 * times * LEAST else 0.9
-    )
-    assert affordable(-1.0, pace, validation, times) == 0
+@given(
+    st.floats(1, 1e6), st.floats(1e-3, 50), st.floats(1e-3, 500), st.integers(1, 30), st.integers(1, 24)
+)  # fmt: skip
+def test_minutes_are_kept_with_all_validations(
+    seconds: float, pace: float, image: float, times: int, most: int
+) -> None:
+    steps, images = affordable(seconds, pace, image, times, most)
+
+    def used(steps: int) -> float:
+        return steps * pace + math.ceil(steps / apart(steps, times)) * images * image
+
+    assert used(steps) <= seconds * 1.001
+    assert min(FEWEST, most) <= images <= most
+    assert images in (most, FEWEST) or used(steps) - steps * pace <= SHARE * seconds * 1.001
+    if images > FEWEST:
+        assert steps * pace >= (1 - SHARE) * seconds - 2 * pace
+    assert affordable(-1.0, pace, image, times, most)[0] == 0
 
 
 def test_minutes_become_steps_that_are_stored_and_kept(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TIMED", 4)
-    monkeypatch.setattr(module, "affordable", lambda *_: 5)
+    monkeypatch.setattr(module, "affordable", lambda *_: (5, 1))
     wanted = recipe(steps=1000)
     with pytest.raises(Stopped):
         begin(data, tmp_path / "run", wanted, every=1000, minutes=1.0, tell=stop_after(6))
     assert read_progress(tmp_path / "run" / LAST).steps == 9  # 4 + 5, stored at once
-    monkeypatch.setattr(module, "affordable", lambda *_: 99)
+    monkeypatch.setattr(module, "affordable", lambda *_: (99, 1))
     assert begin(data, tmp_path / "run", wanted, every=1000, minutes=1.0, resume=True).step == 9
     rows = result(tmp_path / "run")[0]
     assert [int(r["step"]) for r in rows] == list(range(1, 10))
-    assert [int(r["step"]) for r in rows if r["score"]] == [4, 9]
+    assert [int(r["step"]) for r in rows if r["score"]] == [9]
     assert float(rows[5]["learning_rate"]) == pytest.approx(rate(wanted.training, 5, 9))
 
 

@@ -61,3 +61,14 @@ def test_a_recipe_may_choose_by_detection(data: Path, tmp_path: Path) -> None:
     model = load(see_through(tmp_path / "model", postprocess={"kind": "threshold", "foreground": 0.8}))
     assert validation.score(model, Backend()) == (1.0, {})
     assert Validation(open_dataset(f"{data}:val"), limit=1).items == open_dataset(f"{data}:val").items[:1]
+
+
+def test_fewer_images_are_spread_over_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write(tmp_path / "data", {"val": {name: touching() for name in "abcdefg"}})
+    validation, seen = Validation(open_dataset(f"{data}:val")), []
+    monkeypatch.setattr(type(validation.data), "truth", lambda _, item: seen.append(item.name) or touching().truth)
+    model = load(see_through(tmp_path / "model"))
+    assert validation.score(model, Backend(), 3)[0] == 1.0
+    assert seen == ["a", "c", "e"]
+    validation.score(model, Backend(), 99)
+    assert seen[3:] == list("abcdefg")
