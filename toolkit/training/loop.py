@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.plugins.phases import OWN, Phase
 from toolkit.training.checkpoint import Progress
 from toolkit.training.data import Batch
-from toolkit.training.minutes import affordable, apart
+from toolkit.training.minutes import Few, affordable, apart, fewer
 from toolkit.training.training import Training
 from toolkit.training.validate import Validation
 
@@ -43,7 +43,8 @@ def loop(
 
     Validation runs every `every` steps of a phase (default: as often as `training.validations` says, at least 50 steps
     apart) and at the end of each. Where minutes are given, what steps and validation cost is known after `TIMED` steps
-    of a phase. A checkpoint is kept then, with each validation and after each twentieth of the training.
+    of a phase; where that makes too few steps, `Few` is raised with what to do, once, and the training goes on from a
+    checkpoint. One is kept then, with each validation and after each twentieth of the training.
     """
     run, phases, clock = training.run, training.phases, training.clock
     log = run.log(training.progress.step)
@@ -56,11 +57,17 @@ def loop(
         ticks = [*ticks[-(TIMED // 2) :], clock()]
         done, steps = done + 1, training.progress.table.steps[number]
         times = validations(phases, number, run.recipe.training.validations)
-        timed = number >= training.progress.table.known and done == min(TIMED, steps)
+        fresh = len(ticks) > TIMED // 2
+        timed = number >= training.progress.table.known and (done == steps or (done >= TIMED and fresh))
         if timed:
             pace, image = median(np.diff(ticks).tolist()), training.price(validation) if times else 0.0
             left = _left(training, number, entered)
             more, images = affordable(left, pace, image, times, len(validation.items))
+            batch = fewer(done + more, run.recipe.training.batch, phases[number].share / sum(p.share for p in phases))
+            if not number and batch < run.recipe.training.batch and not run.about.get("smaller"):
+                log.add(_row(training, terms, None))
+                training.store()
+                raise Few(done + more, batch)
             training.plan(done + more, images)
             steps = done + more
         tested = done == steps or done % (every or apart(steps, times)) == 0

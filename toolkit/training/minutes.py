@@ -9,6 +9,22 @@ SHARE = 0.1
 FEWEST = 6
 PROBED = 2
 """Images by which it is measured what one costs."""
+FEW = 150
+"""So few steps teach little, whatever they see: with fewer crops at once there are twice as many and more."""
+
+
+class Few(Exception):
+    """The minutes are worth `steps` steps, and too few; with `batch` crops at once they are more."""
+
+    def __init__(self, steps: int, batch: int) -> None:
+        super().__init__(f"the minutes are worth {steps} steps")
+        self.batch = batch
+
+
+def fewer(steps: int, batch: int, share: float = 1.0) -> int:
+    """Crops at once in a part `share` of a training, which would have so many steps with `batch`."""
+    few = FEW * share
+    return batch if steps >= few else max(1, int(batch * steps // (2 * few)))
 
 
 def apart(steps: int, times: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,8 +121,10 @@ class Run:
     def smaller(self, catalogue: Catalogue) -> Run | None:
         """The same run with a recipe that takes about half the memory, which is written; None if there is none."""
         changes = smaller(self.recipe)
-        if changes is None:
-            return None
+        return None if changes is None else self.changed(changes, catalogue)
+
+    def changed(self, changes: Sequence[str], catalogue: Catalogue) -> Run:
+        """The same run, which goes on with another recipe, which is written; so does whoever resumes it."""
         recipe = self.recipe.changed(changes, catalogue, self.about.get("owner"))
         self.note(smaller=[*self.about.get("smaller", ()), *changes])
         found = replace(self, recipe=recipe, resume=True)

@@ -23,6 +23,7 @@ from toolkit.training.deduce import Deduction, deduce, survey
 from toolkit.training.feed import Feed
 from toolkit.training.footprint import footprint
 from toolkit.training.loop import Report, loop
+from toolkit.training.minutes import Few
 from toolkit.training.phases import Timetable, checked
 from toolkit.training.run import Run, opened
 from toolkit.training.sizes import learnt as measured
@@ -66,7 +67,8 @@ def train(
     than the model on `val`, or keeps it. `owner` is the plugin whose names the recipe uses
     first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
     recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
-    training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told.
+    training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told; where
+    the minutes are worth too few steps, with fewer crops.
     At the end the post-processor is tuned on `val` (`closing.close`), but for its fields in `held`.
     """
     out, catalogue = Path(out), catalogue or Catalogue()
@@ -106,7 +108,10 @@ def train(
                 if isinstance(short, Progress):
                     score = close(run, short, f"{data}:val", catalogue, backend, clock)
                     return Trained(short, score, str(data))
-                less = run.smaller(catalogue)
+                if isinstance(short, Few):
+                    less: Run | None = run.changed([f"training.batch={short.batch}"], catalogue)
+                else:
+                    less = run.smaller(catalogue)
                 if less is None:
                     raise short
                 run, size = less, less.recipe.training
@@ -124,8 +129,8 @@ def _trained(
     tell: Callable[[Report], None],
     say: Callable[[str], None],
     clock: Callable[[], float],
-) -> Progress | TooLarge | MemoryError:
-    """Train to the end, or until a step does not fit into memory."""
+) -> Progress | TooLarge | MemoryError | Few:
+    """Train to the end, or until a step does not fit into memory, or too few of them into the minutes."""
     crops = Crops(learnt, run.recipe)
     try:
         with Feed(crops, run.about.get("owner"), say=say) as feed:
@@ -133,7 +138,7 @@ def _trained(
             if run.tuning is not None and not run.going_on:
                 training.validate(validation)
             done = loop(training, validation, feed, _counting(crops, minutes, tell, say))
-    except (TooLarge, MemoryError) as error:
+    except (TooLarge, MemoryError, Few) as error:
         error.__cause__ = error.__context__ = None  # they hold what was in memory
         return error.with_traceback(None)
     run.note(steps=done.steps, epochs=round(epochs(crops, done.step), 2))

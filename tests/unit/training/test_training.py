@@ -281,6 +281,7 @@ def test_minutes_become_steps_that_are_stored_and_kept(
 ) -> None:
     monkeypatch.setattr(module, "TIMED", 4)
     monkeypatch.setattr(module, "affordable", lambda *_: (5, 1))
+    monkeypatch.setattr(module, "fewer", lambda steps, batch, share: batch)
     wanted = recipe(steps=1000)
     with pytest.raises(Stopped):
         begin(data, tmp_path / "run", wanted, every=1000, minutes=1.0, tell=stop_after(6))
