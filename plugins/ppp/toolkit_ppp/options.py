@@ -28,7 +28,7 @@ class Options(BaseModel):
 
     patch: tuple[Extent, ...] = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""
-    threshold: Annotated[float, Field(gt=0, lt=1), Search(0.5, 0.95)] = 0.5
+    threshold: Annotated[float, Field(gt=0, lt=1), Search(0.5, 0.95, drifts=True)] = 0.5
     """t: a voxel of a patch is foreground if p > t (Eq 1)."""
     background: Literal["complement", "below_threshold", "half"] = "complement"
     """A voxel of a patch is background if p < 1 − t (Eq 2), p < t (published worms) or p < t/2 (reference)."""
