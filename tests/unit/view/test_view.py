@@ -216,7 +216,7 @@ def test_what_is_no_result_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
         assert main(["view", str(path)]) == 5
     assert "error: this is no result of a run" in capsys.readouterr().err
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(InputError, match="record of this run is damaged"):
+    with pytest.raises(InputError, match="record of this result is damaged"):
         results(tmp_path)
     out, _ = result(tmp_path, discs((40, 50), 3, 1))
     with pytest.raises(InputError, match=r"no such image.*cells"):
