@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.files import bounded
 from toolkit.io.paths import stem
-from toolkit.io.raster import decoding, interpreting
+from toolkit.io.raster import foreign
 from toolkit.values.instances import Instances
 
 ENDINGS = (".geojson", ".roi", ".zip")
@@ -44,7 +44,7 @@ def read_contours(path: Path, shape: Sequence[int]) -> Instances:
     its rings, so that holes are holes. Raises `InputError` for outlines that are no areas or lie outside the image."""
     if len(shape) != 2:
         raise InputError("outlines are flat, and this image is a volume", path, "give label images")
-    with decoding(path), interpreting(path):
+    with foreign(path):
         objects = [_checked(r) for r in (_geojson(path) if path.suffix.lower() == ".geojson" else _rois(path))]
     parts = [_runs(rings, (shape[0], shape[1])) for rings in objects]
     for number, (rings, (start, _)) in enumerate(zip(objects, parts, strict=True), 1):
