@@ -210,25 +210,6 @@ def test_scratch_files_may_be_written_but_not_without_end(tmp_path: Path, monkey
     assert sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file()) < 2**31
 
 
-HOARDS = {
-    "files without a name": "f = os.open('.', os.O_TMPFILE | os.O_RDWR); kept.append(f); os.write(f, bytes(2**24))",
-    "files that are only mapped": "f = open('a', 'wb+'); f.truncate(2**26); m = mmap.mmap(f.fileno(), 2**26)\n    "
-    "m[:] = bytes(2**26); kept.append(m); f.close(); os.remove('a')",
-    "threads": "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
-}
-
-
-@pytest.mark.parametrize("what", HOARDS)
-def test_what_no_folder_shows_is_counted_too(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    begin = "\nimport mmap, os, threading, time\nthreading.stack_size(2**16)\nkept = []\nfor _ in range(10**5):\n    "
-    keep = "    time.sleep(0.001)\ntime.sleep(99)\n"
-    began = time.monotonic()
-    with pytest.raises(ModelError, match="own code failed"):
-        child(f"{begin}{HOARDS[what]}\n{keep}")
-    assert time.monotonic() - began < 60
-
-
 def test_the_process_ends_with_its_parent_however_that_ends() -> None:
     source = "import os, sys\nfrom tests.battery.test_sandbox import child\nmade = child('')\n" \
              "print(made._process._popen.pid, flush=True)\nos.kill(os.getpid(), 9)\n"  # fmt: skip
