@@ -139,6 +139,6 @@ def test_results_of_any_name_are_looked_at_corrected_and_given_to_other_programs
         assert not {"\x1b", "\x07", "\u202e"} & set(texts)
     assert seg("suggest", "out", "--turns", "1", "--device", "cpu")[0] == 0
     assert seg("correct", "out", "--by", ESCAPE)[0] == 0
-    assert seg("correct", "out", "--right", f"{FILES[0]}:1", f"--by={ESCAPE}")[0] == 0
+    assert seg("correct", "out", "--right", f"{FILES[0]}:2", f"--by={ESCAPE}")[0] == 0
     assert seg("correct", "out", "--undo")[0] == 0
     assert {p.name for p in tmp_path.iterdir()} - {"home"} == {"in", "out", "model", "out.corrections", "page.html"}
