@@ -110,7 +110,10 @@ def _fork(case: dict[str, Any]) -> dict[str, Any]:
             time.sleep(0.005)
             done, status, used = os.wait4(child, os.WNOHANG)
         if not done:
-            os.killpg(child, signal.SIGKILL)
+            try:
+                os.killpg(child, signal.SIGKILL)
+            except ProcessLookupError:  # it leads no group yet
+                os.kill(child, signal.SIGKILL)
             _, status, used = os.wait4(child, 0)
         texts = [(f.seek(0), f.read().decode(errors="replace"))[1] for f in (out, err)]
         return {

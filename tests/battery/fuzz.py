@@ -15,8 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from tests.battery.case import Case
 from tests.battery.forkserver import ForkServer, Result
-from tests.battery.fuzzed import Case, case, stop
+from tests.battery.fuzzed import case, stop
+from tests.battery.fuzzed_results import give
 from tests.battery.installed import install_good
 
 SECONDS = 40.0
@@ -25,7 +27,11 @@ CPU, MEMORY = 5.0, 1.0
 CODES = {0, 2, 3, 4, 5}
 IMPORTED = (
     *("monai.networks.nets", "numba", "onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
-    *(f"toolkit.cli.{verb}" for verb in ("run", "show", "check", "models.add", "models.test", "models.show")),
+    *(
+        f"toolkit.cli.{verb}"
+        for verb in ("run", "show", "check", "correct", "suggest", "view", "models.add", "models.test", "models.show")
+    ),
+    *("toolkit.correct.correct", "toolkit.correct.suggest", "toolkit.view.embedded", "toolkit.view.found"),
     *(f"toolkit.registry.bioimageio.{name}" for name in ("format_0_4", "format_0_5", "module")),
     *("toolkit.registry.gate.graph", "toolkit.registry.install", "toolkit.io.output"),
 )
@@ -102,6 +108,7 @@ def fuzzed(seeds: Iterable[int], folder: Path) -> dict[int, tuple[int, str]]:
     plugins.mkdir()
     install_good(plugins)
     stop(folder / "stopped", plugins)
+    give(folder / "given")
     return tried({seed: partial(case, seed) for seed in seeds}, folder, plugins)
 
 

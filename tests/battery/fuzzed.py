@@ -11,7 +11,6 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,18 +20,10 @@ from tests import packages
 from tests.battery import bad_images, sound
 from tests.battery.bending import bent
 from tests.battery.bent import zipped
+from tests.battery.case import Case
 from tests.battery.damaged import mutated
+from tests.battery.fuzzed_results import result
 from tests.models import see_through
-
-
-@dataclass(frozen=True)
-class Case:
-    """Files in a folder, and what `seg` is told there. `kept` may appear beside them."""
-
-    arguments: tuple[str, ...]
-    files: dict[str, bytes]
-    kept: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def case(seed: int) -> Case:
@@ -187,8 +178,9 @@ STOPPED: list[Path] = []
 """Where a run was stopped, by `stop`."""
 KINDS: dict[Callable[[random.Random, int], Case], int] = {
     _description: 8, _own: 2, _tensor: 4, _archive: 2, _recipe: 3, _trained: 2, _record: 2, _dataset: 2, _journal: 1,
+    result: 6,
 }  # fmt: skip
-"""Each kind, and how many of 26 cases are of it."""
+"""Each kind, and how many of 32 cases are of it."""
 
 
 def stop(folder: Path, plugins: Path) -> None:

@@ -27,13 +27,18 @@ SAID = {
     "read the memory of another program": "signal your other programs",
     "keep a secret in the kernel": "the kernel's keys",
     "speak to the kernel through a ring": "keys and rings",
+    "seal, mark or copy a file that it only reads": "change rights and times",
+    "take disk that no file shows": "take memory",
+    "leave by the root of another program": "read your files",
+    "stop whoever asked it": "signal your other programs",
+    "trace whoever asked it": "signal your other programs",
 }
 """Probe → part of the sentence that `seg models trust` says where it gets out. All others never do."""
 
 SOURCE = (
     packages.NET
     + """
-import ctypes, json, mmap, os, resource, signal, socket, subprocess, threading
+import ctypes, fcntl, json, mmap, os, resource, signal, socket, subprocess, threading
 
 W = json.loads(open(os.path.join(os.path.dirname(torch.__file__), "version.py")).read() and WANTED)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -125,6 +130,27 @@ def peek():
         raise OSError(ctypes.get_errno(), "refused")
 
 
+def inherited():
+    for number in range(3, 1024):
+        try:
+            if os.path.samestat(os.fstat(number), os.stat(W["lent"])):
+                return
+        except OSError:
+            continue
+    raise OSError("none")
+
+
+def nameless():
+    return os.open(".", os.O_TMPFILE | os.O_RDWR)
+
+
+def in_memory():
+    number = os.memfd_create("x")
+    os.write(number, open("/bin/true", "rb").read())
+    subprocess.run([f"/proc/self/fd/{number}"], check=True, pass_fds=[number])
+
+
+X86 = os.uname().machine == "x86_64"
 PROBES = {
     "write a file of the user": lambda: write(W["file"], "a"),
     "write a new file": lambda: write(W["folder"] + "/new"),
@@ -159,6 +185,18 @@ PROBES = {
     "raise a limit": raise_limit,
     "keep a secret in the kernel": lambda: call(248, b"user", b"seg", b"x", 1, -5),
     "speak to the kernel through a ring": lambda: call(425, 4, ctypes.create_string_buffer(512)),
+    "use what its parent has open": inherited,
+    "write into the memory of its parent": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDWR),
+    "take what its parent has open": lambda: os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY),
+    "start a program in memory": in_memory,
+    "stop whoever asked it": lambda: os.kill(os.getppid(), signal.SIGCONT),
+    "trace whoever asked it": lambda: call(101 if X86 else 117, 0x4206, os.getppid(), 0, 0),
+    "leave a file in shared memory": lambda: write("/dev/shm/seg-probe-" + W["abstract"]),
+    "seal, mark or copy a file that it only reads": lambda: fcntl.ioctl(os.open(os.__file__, 0), 0x80086601, bytes(8)),
+    "take disk that no file shows": lambda: call(285 if X86 else 47, nameless(), 1, 0, 2**20),
+    "speak for its parent": lambda: write(f"/proc/{os.getppid()}/comm"),
+    "leave by the root of another program": lambda: os.listdir(f"/proc/{W['process']}/root" + W["folder"]),
+    "write through its own root": lambda: write("/proc/self/root" + W["file"], "a"),
 }
 found = ""
 for name, probe in PROBES.items():

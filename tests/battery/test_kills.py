@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.writing import WRITERS, made, stocked, tree
+from tests.battery.writing import WRITERS, begun, made, stocked, tree
 
 KILLS = 3
 IMPORTED = (
     *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "monai.networks.nets", "toolkit.check"),
     *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
+    *("toolkit.cli.view", "toolkit.view.embedded"),
 )
 pytestmark = pytest.mark.slow
 
@@ -33,12 +34,8 @@ def stock(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stock") / "whole"
     folder.mkdir()
     stocked(folder, folder)
-    done = server(*FORMER, folder=folder, SEG_HOME="home")
-    assert done.code == 0, done.err
+    begun(server, folder, ".", "home")
     return folder
-
-
-FORMER = [word for word in WRITERS["run over it"].at(".") if word != "--overwrite"]
 
 
 @pytest.mark.parametrize("name", WRITERS)

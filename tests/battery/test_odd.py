@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.battery.case import Case
 from tests.battery.fuzz import tried
-from tests.battery.fuzzed import Case
 from tests.battery.odd import archives, descriptions, graphs, tensors
 
 RUN = descriptions.RUN | {

@@ -41,9 +41,11 @@ assert seccomp.install([*lines, (0x06, 0, 0, 0x7FFF0000)])
 """A filter of our own that makes this kernel one without Landlock, without filters, or without both."""
 TRY = """
 import json
+import os
 from toolkit.errors import ModelError
 from toolkit.registry.gate import process
 try:
+    os.set_inheritable(os.open(sys.argv[1], os.O_RDONLY), True)
     child = process._Process("here")
     print(json.dumps(child.walls.plain()))
     task = {"kind": "pytorch_state_dict", "name": "net.py", "callable": "Net", "kwargs": {}, "strict": True}
@@ -94,6 +96,7 @@ def world(tmp_path: Path) -> Iterator[dict[str, Any]]:
 def tried(world: dict[str, Any], hidden: str, tmp_path: Path) -> tuple[dict[str, Any], set[str]]:
     """What holds the code in on a kernel without what is `hidden`, and which probes get out there."""
     source = tmp_path / "net.py"
+    world = {**world, "lent": str(source)}
     source.write_text(probes.SOURCE.replace("WANTED", repr(json.dumps(world))))
     done = subprocess.run(
         [sys.executable, "-c", HIDE + TRY, str(source), hidden], capture_output=True, text=True, timeout=120,

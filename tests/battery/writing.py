@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import tifffile
 
 from tests import packages
+from tests.battery.forkserver import ForkServer
 from tests.models import see_through
 from toolkit.testing.scenes import blobs
 
@@ -36,14 +38,19 @@ class Writer:
 
 WRITERS = {
     "run": Writer(
-        ("run", "in", "--model", "seen", "--workers", "1", "--no-preview", "-o", "DISK/out"), ("out",), ("--resume",)),
+        ("run", "in", "--model", "seen", "--workers", "1", "--no-preview", "--show", "heads", "--also",
+         "geojson,rois,imagej", "-o", "DISK/out"), ("out",), ("--resume",)),
     "run over it": Writer(
         ("run", "in", "--model", "seen", "--workers", "1", "--no-preview", "-o", "DISK/former", "--overwrite"),
         ("former",), ("--resume",)),
     "train": Writer(("train", "--data", "data", *TRAINING, "-o", "DISK/trained"), ("trained",), ("--resume",)),
+    "learn": Writer(
+        ("train", "--corrections", "DISK/taught", *TRAINING, "-o", "DISK/learnt"),
+        ("learnt", "learnt.corrections"), ("--resume",)),
     "tune": Writer(
         ("tune", "DISK/tuned", "--data", "data:val", "--trials", "4", "--workers", "1"), ("tuned",)),
     "correct": Writer(("correct", "DISK/former"), ("former.corrections",)),
+    "view": Writer(("view", "DISK/former", "-o", "DISK/page.html"), ("page.html",)),
     "export": Writer(
         ("export", "seen", "-o", "DISK/seen.zip", "--author", "A", "--licence", "CC0-1.0", "--image", "in/a.tif"),
         ("seen.zip",)),
@@ -76,6 +83,18 @@ def stocked(folder: Path, disk: Path) -> None:
     for name in ("out.old", "trained.old", "tuned.bak"):
         (disk / name).mkdir()
         (disk / name / "thesis.txt").write_text("precious")
+
+
+def begun(server: ForkServer, folder: Path, disk: str, home: str) -> None:
+    """The former output, and another one of which somebody has corrected an image."""
+    words = [word for word in WRITERS["run over it"].at(disk) if word != "--overwrite"]
+    done = server(*words, folder=folder, SEG_HOME=home)
+    assert done.code == 0, done.err
+    where = folder / disk
+    shutil.copytree(where / "former", where / "taught")
+    shutil.copytree(where / "former.corrections", where / "taught.corrections")
+    done = server("correct", f"{disk}/taught", folder=folder, SEG_HOME=home)
+    assert done.code == 0, done.err
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +116,29 @@ def test_images_of_any_name_are_segmented(seg: Seg, tmp_path: Path) -> None:
     assert seg("run", "in", "--model", str(model), "-o", "long", "--workers", "1")[0] == 5  # it alone is not done
     assert len(list((tmp_path / "long").glob("*.labels.tif"))) == len(FILES)
     assert seg("run", "--from", "out/run.json", "-o", "again", "--workers", "1")[0] == 0
+
+
+def test_results_of_any_name_are_looked_at_corrected_and_given_to_other_programs(seg: Seg, tmp_path: Path) -> None:
+    see_through(tmp_path / "model")
+    (tmp_path / "in").mkdir()
+    for name in FILES:
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", (labels() > 0).astype(np.uint8) * 200)
+    run = ("run", "in", "--model", "model", "-o", "out", "--workers", "1", "--no-preview", "--show", "heads")
+    assert seg(*run, "--also", "geojson,rois,imagej")[0] == 0
+    (tmp_path / "out.corrections").mkdir()
+    for name in FILES:
+        json.loads((tmp_path / "out" / f"{name}.geojson").read_text("utf8"))
+        assert len(zipfile.ZipFile(tmp_path / "out" / f"{name}.rois.zip").namelist()) == 2
+        edited = np.where(labels() == 1, 0, labels())
+        tifffile.imwrite(tmp_path / "out.corrections" / f"{name}.tif", edited)
+        assert seg("view", "out", "--image", name, "-o", "page.html")[0] == 0
+        page = (tmp_path / "page.html").read_text("utf8")
+        told = page.partition('id="scene">')[2].partition("</script>")[0]
+        texts = page + str(json.loads(told)["name"])
+        assert not any(word in page for word in ("<script>alert", "<img src=x"))
+        assert not {"\x1b", "\x07", "\u202e"} & set(texts)
+    assert seg("suggest", "out", "--turns", "1", "--device", "cpu")[0] == 0
+    assert seg("correct", "out", "--by", ESCAPE)[0] == 0
+    assert seg("correct", "out", "--right", f"{FILES[0]}:2", f"--by={ESCAPE}")[0] == 0
+    assert seg("correct", "out", "--undo")[0] == 0
+    assert {p.name for p in tmp_path.iterdir()} - {"home"} == {"in", "out", "model", "out.corrections", "page.html"}

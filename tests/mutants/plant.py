@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from tests.mutants.fault import ROOT, Fault
 LIMIT = 300.0
 """Seconds that the tests of one fault may take."""
 CAUGHT, SURVIVED, ERROR = "caught", "survived", "error"
+CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
+"""Exit statuses of an interpreter that breaks down, which nobody overlooks: a loop that runs past its arrays may."""
 SERVER = Path(__file__).with_name("server.py")
 
 
@@ -101,6 +104,8 @@ class Bed:
         seconds = time.perf_counter() - began
         if status is None:
             return Outcome(fault, ERROR, f"its tests take more than {LIMIT:.0f} s", seconds)
+        if status in CRASHES:
+            return Outcome(fault, CAUGHT, f"its tests end by {signal.Signals(-status).name}", seconds)
         lines = [line for line in said.splitlines() if line.strip()] or [""]
         return Outcome(fault, {0: SURVIVED, 1: CAUGHT}.get(status, ERROR), lines[-1], seconds)
 

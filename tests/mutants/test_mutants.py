@@ -61,9 +61,10 @@ def fault(old: str, new: str, test: str) -> Fault:
 def test_a_fault_is_caught_or_survives_or_cannot_be_planted_and_is_gone_afterwards(tree: Path) -> None:
     before = (tree / "answer.py").read_text()
     cases = [("42", "24", "test_value"), ("42", "43", "test_kind"), ("7", "8", "test_value"), ("42", "1", "test_gone"),
-             ("42", "(", "test_value")]  # fmt: skip
+             ("42", "(", "test_value"), ("42", "__import__('os').abort()", "test_value"),
+             ("42", "__import__('os').kill(__import__('os').getpid(), 9)", "test_value")]  # fmt: skip
     with Bed(tree) as bed:
-        assert [bed.plant(fault(*case)).result for case in cases] == [CAUGHT, SURVIVED, ERROR, ERROR, ERROR]
+        assert [bed.plant(fault(*case)).result for case in cases] == [CAUGHT, SURVIVED, *[ERROR] * 3, CAUGHT, ERROR]
         assert (tree / "answer.py").read_text() == before
         assert bed.sound([fault(*cases[0])]) == ""
         assert "test_gone" in bed.sound([fault(*cases[3])])

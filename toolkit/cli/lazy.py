@@ -55,4 +55,9 @@ class Verbs(TyperGroup):
             context_settings=dict(self.context_settings),
         )
         single.command(name=verb)(getattr(import_module(module), function))
-        return typer.main.get_command(single)
+        command = typer.main.get_command(single)
+        for parameter in command.params:
+            # What stands in brackets is markup to whoever draws the help.
+            if said := getattr(parameter, "help", None):
+                parameter.help = said.replace("[", "\\[")  # type: ignore[attr-defined]
+        return command

@@ -10,7 +10,7 @@ from typing import Any
 
 from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
-from toolkit.cli.wish import Wish, chosen, default_out, fitted
+from toolkit.cli.wish import Wish, chosen, default_out, fitted, unlike
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import writable
 from toolkit.steps.sizes import Diameter
@@ -39,8 +39,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if wish.roi is not None:
         spans(wish.roi)
     found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
+    typed = wish.changes
     wish, why = fitted(wish, found[0], catalogue)
     package, how = chosen(wish, catalogue, found[0])
+    odd = unlike(wish, found) if how or wish.changes != typed else ""
 
     from toolkit.cli.bars import bars
     from toolkit.gpu.cores import cores
@@ -68,6 +70,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     )
     if why or how:
         screen.print(f"chosen {why or how}", markup=False, soft_wrap=True)
+    if odd:
+        screen.print(f"note   {odd}", soft_wrap=True)
     for note in package.notes:
         screen.print(f"note   {package.name}: {note}", markup=False)
     allow = tuple(p.name for p in catalogue.plugins)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from toolkit.plugins.catalogue import Catalogue
     from toolkit.registry.package import ModelPackage
     from toolkit.values.image import Image
+
+UNLIKE = 1.25
+"""Voxels that are so many times as deep, for their width, ask for other settings."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,26 @@ def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
     how = f"; recipe {best.named} with {', '.join(best.changes)}" if best.named else ""
     wish = replace(wish, model=best.name, named=best.named, changes=(*best.changes, *wish.changes))
     return wish, f"{best.fit.reason}{how}{also}"
+
+
+def unlike(wish: Wish, found: Sequence[Found]) -> str:
+    """A sentence if volumes have voxels of another shape than the first one, which the recipe follows; or nothing."""
+    first = _opened(wish, found[0])
+    if first.ndim < 3 or not first.calibrated or wish.voxel_size:
+        return ""
+
+    def depth(image: Image) -> float:
+        return image.voxel_size[0] / image.voxel_size[-1]
+
+    others = []
+    for one in found[1:]:
+        with suppress(InputError):  # said when its turn comes
+            image = _opened(wish, one)
+            ratio = depth(image) / depth(first) if image.ndim == 3 and image.calibrated else 1.0
+            others += [one.stem] if max(ratio, 1 / ratio) > UNLIKE else []
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"the recipe follows the voxels of {found[0].stem}; those of {', '.join(others[:3])}{more} have another " \
+           "shape: run them by themselves" if others else ""  # fmt: skip
 
 
 def repeated(wish: Wish, record: Path) -> Wish:

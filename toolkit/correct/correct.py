@@ -100,6 +100,8 @@ def _one(
         base = history.base(image.name) if before else None
         note = "" if base is None or base == image.objects() else "compared with the result that was corrected first"
         base = image.objects() if base is None else base
+        if base.shape != image.shape:
+            raise InputError("another image was corrected under this name", image.name, "move its history away")
         series = len(image.frames()) > 1
         axes = "T" * series + "ZYX"[series - len(image.shape) :]
         there = None if file is None else edited.read(file, image, axes)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
@@ -171,7 +172,8 @@ def write(folder: Path, name: str, image: Image, truth: Truth) -> None:
     voxels = image.read()
     if voxels.dtype.name not in TYPES:
         voxels = voxels.astype(np.float32 if voxels.dtype.itemsize < 4 else np.float64)
-    about: dict[str, Any] = {"axes": image.axes}
+    # By the name, which none has that is another image: what is written twice is the same bytes.
+    about: dict[str, Any] = {"axes": image.axes, "UUID": str(uuid5(NAMESPACE_OID, name))}
     if image.channel_names:
         about["Channel"] = {"Name": list(image.channel_names)}
     if image.calibrated:

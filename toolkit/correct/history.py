@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.files import arrays, whole
 from toolkit.files.journal import Journal
 from toolkit.files.lock import held
+from toolkit.registry.package import file_digest
 from toolkit.values.instances import Instances
+from toolkit.values.sound import sound
 
 HISTORY = "history"
 JOURNAL = "journal.txt"
 BEGUN = b'{"merge": '
 """How the first row begins."""
+SHA256, STATE = re.compile(r"[0-9a-f]{64}"), re.compile(r"\d{1,9}-\d{1,9}\.state")
+"""Names of files: of the objects before, and of a state."""
 Row = dict[str, Any]
 
 
@@ -32,7 +36,7 @@ class History:
     def __init__(self, corrections: Path) -> None:
         self.folder = corrections / HISTORY
         self._journal = Journal(self.folder / JOURNAL)
-        self.rows: list[Row] = self._journal.rows()
+        self.rows: list[Row] = self._read_rows()
 
     @property
     def undone(self) -> set[int]:
@@ -59,18 +63,22 @@ class History:
         if row is None:
             return None
         found: Instances = self._read(f"{row['base']}.objects", Instances)
-        if found.digest != row["base"]:
+        if not sound(found) or found.digest != row["base"]:
             raise self._damaged(f"{row['base']}.objects")
         return found
 
     def state(self, row: Row) -> Corrected:
         """What was known of an image after a merge."""
         found: Corrected = self._read(row["state"], Corrected, row["sha256"])
+        if not found.sound:
+            raise self._damaged(row["state"])
         return found
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the folder; what the disk refuses is the disk's fault, and said so."""
+        if self.folder.is_symlink():
+            raise UsageError("a link is not written through", self.folder, "move it away")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with held(self.folder):
@@ -78,7 +86,7 @@ class History:
                 for folder in (self.folder, self.folder.parent):
                     whole.prune(folder)
                 self._journal.mend()
-                self.rows = self._journal.rows()
+                self.rows = self._read_rows()
                 yield
         except OSError as error:
             raise StorageError(
@@ -110,6 +118,13 @@ class History:
             self.rows.append(row)
         return [row for row in self.rows if row.get("merge") == number]
 
+    def _read_rows(self) -> list[Row]:
+        """The rows, none of which leads out of the folder, whoever wrote them."""
+        rows = self._journal.rows() if self._journal.path.is_file() else []
+        if not all(map(_is_row, rows)):
+            raise self._damaged(JOURNAL)
+        return rows
+
     def _ours(self) -> None:
         """Refuse a file or a link of somebody else under the name of the journal: it is cut where it is torn."""
         path = self._journal.path
@@ -124,7 +139,7 @@ class History:
 
         path = self.folder / name
         try:
-            if not digest or sha256(path.read_bytes()).hexdigest() == digest:
+            if path.is_file() and (not digest or file_digest(path) == digest):
                 return arrays.read(path, kind)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             pass
@@ -133,6 +148,17 @@ class History:
     def _damaged(self, name: str) -> InputError:
         what = "a part of the history of corrections is damaged"
         return InputError(what, self.folder / name, f"move {self.folder} away and merge the edits again")
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is a merge of an image or what takes one back."""
+    if not isinstance(row, dict):
+        return False
+    if isinstance(row.get("undo"), int):
+        return True
+    texts = all(isinstance(row.get(key), str) for key in ("image", "image_sha256", "base", "state", "sha256"))
+    names = texts and SHA256.fullmatch(row["base"]) and STATE.fullmatch(row["state"])
+    return bool(names and isinstance(row.get("merge"), int) and {"file", "marks"} <= row.keys())
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ from toolkit.steps.within import spans
 RIGHT = "right.csv"
 WHOLE = "whole"
 COLUMNS = ("image", "what")
-IDS = re.compile(r"\d+([ ,]+\d+)*")
+IDS = re.compile(r"\d{1,18}([ ,]+\d{1,18})*")
 
 
 @dataclass(frozen=True)

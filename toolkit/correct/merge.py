@@ -15,6 +15,7 @@ from toolkit.steps.matching import overlap
 from toolkit.steps.within import box
 from toolkit.values import runs
 from toolkit.values.instances import Instances
+from toolkit.values.sound import sound
 from toolkit.values.truth import UNANNOTATED, Truth
 
 Bools = NDArray[np.bool_]
@@ -33,6 +34,13 @@ class Corrected:
     objects: Instances
     right: Bools
     background: Instances
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can be what somebody knows: the arrays fit each other."""
+        objects, background = self.objects, self.background
+        fits = self.right.shape == (len(objects),) and self.right.dtype == bool
+        return fits and objects.shape == background.shape and sound(objects) and sound(background)
 
     def truth(self, voxel_size: tuple[float, ...] = ()) -> Truth:
         """The objects that are right; what is neither in them nor known as background is unannotated."""

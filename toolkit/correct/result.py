@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, UsageError, nearest
-from toolkit.files import bounded
+from toolkit.running.recorded import Entry, Options, recorded
 from toolkit.running.trespass import RECORD
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -36,7 +36,10 @@ class Segmented:
         """What was found. Raises `InputError` where it is gone or damaged."""
         if not self.zarr.is_dir():
             raise InputError("the objects of this image are gone", self.zarr, "run seg run again")
-        return io.read_instances(self.zarr)
+        found = io.read_instances(self.zarr)
+        if found.shape != self.shape:
+            raise InputError("the objects are of an image of another shape", self.zarr, "run seg run again")
+        return found
 
     def frames(self) -> tuple[Image, ...]:
         """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""
@@ -72,24 +75,16 @@ def opened(out: str | Path) -> Result:
     out = Path(out)
     if not (out / RECORD).is_file():
         raise InputError("this is no result of a run", out, "name a folder that seg run has written")
-    try:
-        plain = bounded.read_json(out / RECORD, 2**29)
-        options = plain["options"]
-        size = options.get("voxel_size")
-        images = [
-            _segmented(out, image, options.get("axes"), tuple(size) if size else None)
-            for image in plain["images"]
-            if not image.get("error")
-        ]
-        model = {name: plain["model"].get(name) for name in ("reference", "owner", "name", "sha256")}
-        model["recipe"] = plain["recipe"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("the record of this result is damaged", out / RECORD, "run seg run again") from error
-    return Result(out, tuple(images), model)
+    found = recorded(out)
+    about = {name: found.model.get(name) for name in ("reference", "owner", "name", "sha256")}
+    images = [_segmented(out, image, found.options) for image in found.images if image.zarrs]
+    if not images:
+        raise InputError("this result holds the objects of no image", out, "run seg run again")
+    return Result(out, tuple(images), {**about, "recipe": found.recipe})
 
 
-def _segmented(out: Path, image: dict[str, Any], axes: str | None, size: tuple[float, ...] | None) -> Segmented:
-    zarr = next(Path(file) for file in image["files"] if str(file).endswith(".zarr"))
-    name = (zarr.parent / image["stem"]).as_posix()
-    by = tuple((image.get("size") or {}).get("by", ()))
-    return Segmented(name, Path(image["input"]), image["sha256"], tuple(image["shape"]), out / zarr, axes, size, by)
+def _segmented(out: Path, image: Entry, options: Options) -> Segmented:
+    zarr = Path(image.zarrs[0])
+    name = (zarr.parent / image.stem).as_posix()
+    where = (Path(image.input), image.sha256, image.shape, out / zarr)
+    return Segmented(name, *where, options.axes, options.voxel_size or None, image.size.by)

@@ -55,7 +55,10 @@ def signed(row: Any) -> str:
 def row_of(line: bytes) -> Any:
     """The row of a line; None if it is not as it was written."""
     text, _, digest = line.strip().rpartition(b" ")
-    return json.loads(text) if sha256(text).hexdigest().encode() == digest else None
+    try:
+        return json.loads(text) if sha256(text).hexdigest().encode() == digest else None
+    except (ValueError, RecursionError):  # somebody signed what is no row
+        return None
 
 
 def _sound(path: Path) -> tuple[list[Any], int]:

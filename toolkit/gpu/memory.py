@@ -20,6 +20,13 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 MEMINFO, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 
 
+def amount(gigabytes: float) -> str:
+    """As a sentence says it; what is small in the unit below."""
+    if gigabytes >= 0.1:
+        return f"{gigabytes:.1f} GB"
+    return f"{gigabytes * 2**10:.0f} MB" if gigabytes >= 2**-10 else "less than 1 MB"
+
+
 def free(backend: Backend) -> int:
     """Bytes that work on this device may take."""
     if backend.on_gpu:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.files import bounded
 from toolkit.io.paths import stem
-from toolkit.io.raster import decoding, interpreting
+from toolkit.io.raster import foreign
 from toolkit.values.instances import Instances
 
 ENDINGS = (".geojson", ".roi", ".zip")
 MOST = 2**26
 """Bytes of one outline that are read at most."""
+MOST_ZIPPED = 2**28
+"""Bytes of a zip of outlines, and of all that is in it."""
+FAR = 2.0**31
 Ring = NDArray[np.float64]
 """Corners `(N, 2)` as (x, y); the first pixel covers 0 … 1."""
 
@@ -40,8 +44,8 @@ def read_contours(path: Path, shape: Sequence[int]) -> Instances:
     its rings, so that holes are holes. Raises `InputError` for outlines that are no areas or lie outside the image."""
     if len(shape) != 2:
         raise InputError("outlines are flat, and this image is a volume", path, "give label images")
-    with decoding(path), interpreting(path):
-        objects = list(_geojson(path) if path.suffix.lower() == ".geojson" else _rois(path))
+    with foreign(path):
+        objects = [_checked(r) for r in (_geojson(path) if path.suffix.lower() == ".geojson" else _rois(path))]
     parts = [_runs(rings, (shape[0], shape[1])) for rings in objects]
     for number, (rings, (start, _)) in enumerate(zip(objects, parts, strict=True), 1):
         corners = np.concatenate(rings)
@@ -56,6 +60,13 @@ def read_contours(path: Path, shape: Sequence[int]) -> Instances:
     joined = [np.concatenate(values) if parts else np.zeros(0, np.int64) for values in zip(*parts, strict=True)]
     start, length = joined or (np.zeros(0, np.int64), np.zeros(0, np.int64))
     return Instances.from_runs(tuple(shape), start, length, owner, np.ones(len(parts), np.float32))
+
+
+def _checked(rings: list[Ring]) -> list[Ring]:
+    """The rings of an outline; raises `ValueError` for what has no corners, or none that a picture has."""
+    if not rings or not all(len(ring) and ring.shape[1:] == (2,) and (abs(ring) < FAR).all() for ring in rings):
+        raise ValueError("an outline has corners that are nowhere, or none")
+    return rings
 
 
 def _runs(rings: Sequence[Ring], shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -90,14 +101,16 @@ def _geojson(path: Path) -> Iterator[list[Ring]]:
 
 def _rois(path: Path) -> Iterator[list[Ring]]:
     if path.suffix.lower() == ".roi":
-        yield _roi(path, path.name, path.read_bytes())
+        yield _roi(path, path.name, bounded.read(path, MOST))
         return
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.filename.lower().endswith(".roi"):
-                if entry.file_size > MOST:
-                    raise InputError("an outline is too large", f"{path}, {entry.filename}", "check the file")
-                yield _roi(path, entry.filename, archive.read(entry))
+    with zipfile.ZipFile(io.BytesIO(bounded.read(path, MOST_ZIPPED))) as archive:
+        entries = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".roi")]
+        if sum(entry.file_size for entry in entries) > MOST_ZIPPED:
+            raise InputError("these outlines are too large", path, "check the file")
+        for entry in entries:
+            if entry.file_size > MOST:
+                raise InputError("an outline is too large", f"{path}, {entry.filename}", "check the file")
+            yield _roi(path, entry.filename, archive.read(entry))
 
 
 def _roi(path: Path, name: str, data: bytes) -> list[Ring]:

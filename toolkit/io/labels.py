@@ -17,7 +17,7 @@ from toolkit.io.contours import is_contours, read_contours
 from toolkit.io.image import measured, open_raster
 from toolkit.io.paths import is_zarr
 from toolkit.io.points import is_points, read_points
-from toolkit.io.raster import Raster
+from toolkit.io.raster import SMALL, Raster, nbytes
 from toolkit.values.instances import Instances
 from toolkit.values.truth import UNANNOTATED, Truth
 
@@ -66,7 +66,7 @@ def read_truth(
         instances, size = read_zarr_instances(path)
         _same(path, instances.shape, void, mask)
         return Truth.from_instances(instances, void=mask, voxel_size=tuple(voxel_size) or size)
-    stack, kind, raster = _stack(path, axes)
+    stack, kind, raster = _stack(path, axes, shape)
     spatial = "ZYX"[-(stack.ndim - 1 - ("T" in raster.axes and stack.ndim > 3)) :]
     size, _ = measured(raster, spatial, voxel_size or None)
     size = (1.0,) * (stack.ndim - 1 - len(size)) + size
@@ -92,14 +92,21 @@ def has_instances(path: Path) -> bool:
     return path.is_dir() and is_zarr(path / "instances")
 
 
-def stored(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
+def stored(path: Path, axes: str | None, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], str, Raster]:
     """Layers or planes `(N, *shape)` with the numbers of the file, and which of the two: "L" or "Q".
 
-    Raises `InputError` for what is no label image: an image, colours, channels that are no layers, other formats.
+    A large file that cannot be labels of an image of `shape` is not even read. Raises `InputError` for what is no label
+    image: an image, colours, channels that are no layers, other formats.
     """
     if refusal := next((why for end, why in REFUSED.items() if path.name.lower().endswith(end)), ""):
         raise InputError(refusal, path, "save the labels as TIFF or PNG")
-    raster = _labels_of(open_raster(path))
+    opened = open_raster(path)
+    if shape is not None and nbytes(opened.source.shape, np.dtype(opened.source.dtype)) > SMALL:
+        sides = [int(n) for n in opened.source.shape]
+        if any(sides.count(n) < shape.count(n) for n in shape):
+            raise InputError(f"the labels have {sides} voxels and the image has {list(shape)}", path,
+                             "save labels as large as the image")  # fmt: skip
+    raster = _labels_of(opened)
     if raster.images > 1:  # all but the first would be lost in silence
         raise InputError(
             f"the labels are {raster.images} images of different shapes", path, "give all planes one shape"
@@ -133,9 +140,9 @@ def _labels_of(raster: Raster) -> Raster:
     return replace(raster, source=voxels[0], axes=raster.axes.replace("S", ""))
 
 
-def _stack(path: Path, axes: str | None) -> tuple[NDArray[Any], str, Raster]:
+def _stack(path: Path, axes: str | None, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], str, Raster]:
     """Layers or planes `(N, *shape)` of integers, and which of the two: "L" or "Q"."""
-    stack, kind, raster = stored(path, axes)
+    stack, kind, raster = stored(path, axes, shape)
     if stack.dtype.kind == "f":
         whole = np.isfinite(stack).all() and bool((stack == np.rint(stack)).all()) and bool((abs(stack) < 2**63).all())
         if not whole:

@@ -15,8 +15,9 @@ from toolkit.errors import InputError
 from toolkit.io.chunks import bound, opened
 from toolkit.io.omeformat import OmeFormat
 from toolkit.io.raster import decoding, interpreting
-from toolkit.values.attributes import wrong
+from toolkit.io.units import LEAST, MOST
 from toolkit.values.instances import Instances
+from toolkit.values.sound import sound
 
 SCHEMA = "toolkit.instances/1"
 ARRAYS = {"shape": "int64", "start": "int64", "length": "int32", "offsets": "int64", "scores": "float32"}
@@ -70,9 +71,11 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         )
         said = {name: np.asarray(array[...]) for name, array in _attributes(path, group).items()}
         instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores, said)
-        if not _sound(instances) or instances.digest != about.get("sha256"):
+        if not sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
         size = tuple(float(v) for v in about.get("voxel_size_um") or ())
+        if len(size) > len(shape) or not all(LEAST <= v <= MOST for v in size):
+            raise InputError("no voxel has this size", f"{path}, {list(size)} µm", "write them again")
         return instances, (1.0,) * (len(shape) - len(size)) + size if size else ()
 
 
@@ -82,19 +85,3 @@ def _attributes(path: Path, group: Any) -> dict[str, Any]:
     for array in found.values():
         bound(path / "instances" / ATTRIBUTES, array)
     return found
-
-
-def _sound(instances: Instances) -> bool:
-    """Whether the arrays fit each other and every run lies in one row of the image."""
-    shape, start, length, offsets = instances.shape, instances.start, instances.length, instances.offsets
-    if len(shape) not in (2, 3, 4) or min(shape) < 1 or len(offsets) != len(instances) + 1 or len(start) != len(length):
-        return False
-    end, size = start + length, int(np.prod(shape, dtype=np.float64))
-    return (
-        not wrong(instances.attributes, len(instances))
-        and offsets[0] == 0
-        and offsets[-1] == len(start)
-        and bool((np.diff(offsets) > 0).all())
-        and bool(((length > 0) & (start >= 0) & (end <= size)).all())
-        and bool((start // shape[-1] == (end - 1) // shape[-1]).all())
-    )

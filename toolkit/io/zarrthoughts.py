@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,27 @@ from toolkit.values.thought import Marks
 GROUP = "thoughts"
 CHUNK = {3: (1, 1024, 1024), 4: (1, 32, 256, 256), 5: (1, 1, 32, 256, 256)}
 KINDS = ("points", "lines", "ellipses")
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A lazy array whose damage is one `InputError`, whenever it is met."""
+
+    path: Path
+    source: Any
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.source.dtype)
+        return dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(int, self.source.shape))
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        with decoding(self.path):
+            return np.asarray(self.source[key])
 
 
 def write_thoughts(
@@ -62,7 +84,7 @@ def read_thoughts(path: Path) -> tuple[dict[str, Any], dict[str, Marks]]:
         group = opened(path / GROUP)
         for name, image in sorted(group["fields"].groups()):
             bound(path / GROUP, image["0"])
-            fields[name] = image["0"]
+            fields[name] = Field(path / GROUP, image["0"])
         for name, array in sorted(group["marks"].arrays()):
             bound(path / GROUP, array)
             kind, rows = array.attrs.get("kind"), np.asarray(array[...])

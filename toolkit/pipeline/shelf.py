@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from toolkit.errors import StorageError
 from toolkit.files import arrays
 from toolkit.files.journal import Journal
+from toolkit.gpu.memory import amount
 
 JOURNAL = "journal"
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise StorageError(
             "cannot keep what is done",
             f"{folder} ({error.strerror or error})",
-            f"{shutil.disk_usage(there).free / 2**30:.1f} GiB are free there: free space, or choose another -o",
+            f"{amount(shutil.disk_usage(there).free / 2**30)} are free there: free space, or choose another -o",
         ) from error
 
 

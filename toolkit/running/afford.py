@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import OutOfMemory, StorageError
+from toolkit.gpu.memory import amount
 from toolkit.running.plan import Plan
 
 LONG = 3600.0
@@ -32,7 +33,7 @@ def affordable(ahead: Plan, room: float, out: Path) -> None:
         if ahead.processes == 1 and ahead.reduced > room / 2:
             raise OutOfMemory(
                 "the method holds more of the image at once than there is memory",
-                f"about {ahead.gigabytes:.1f} GB, and {room:.1f} GB are free",
+                f"about {amount(ahead.gigabytes)}, and {amount(room)} are free",
                 "choose postprocess.kind=threshold, which does not, or a smaller image",
             )
         block = SMALLEST
@@ -40,7 +41,7 @@ def affordable(ahead: Plan, room: float, out: Path) -> None:
             block *= 2
         raise OutOfMemory(
             "the run takes more memory than there is",
-            f"about {ahead.gigabytes:.1f} GB, and {room:.1f} GB are free",
+            f"about {amount(ahead.gigabytes)}, and {amount(room)} are free",
             f"choose --block {block} or smaller" if ahead.processes == 1 else "choose fewer --workers",
         )
     there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
@@ -48,6 +49,6 @@ def affordable(ahead: Plan, room: float, out: Path) -> None:
     if ahead.disk > free:
         raise StorageError(
             "the results take more than the disk has",
-            f"about {ahead.disk:.1f} GB, and {free:.1f} GB are free at {there}",
+            f"about {amount(ahead.disk)}, and {amount(free)} are free at {there}",
             "free space or choose another -o",
         )

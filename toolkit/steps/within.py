@@ -18,14 +18,14 @@ CHUNK = 2**24
 """Voxels of objects that are looked at at once."""
 CUT = " cut"
 """Name of the mark among the attributes, which no method may take."""
-SPAN = re.compile(r"^(\d*):(\d*)$")
+SPAN = re.compile(r"(\d{0,18}):(\d{0,18})")
 
 
 def spans(text: str) -> tuple[tuple[int, int | None], ...]:
     """`0:512,100:300` as first and one past the last voxel along `(Z)Y,X`, None for the end. Raises `UsageError`."""
     found = []
     for part in text.replace(" ", "").split(","):
-        match = SPAN.match(part)
+        match = SPAN.fullmatch(part)
         first, last = (int(match[1] or 0), int(match[2]) if match[2] else None) if match else (0, 0)
         if last is not None and last <= first:
             raise UsageError("a box is first:last along each axis, (Z,)Y,X", f"--roi {text}", "such as 0:512,100:300")

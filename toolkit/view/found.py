@@ -11,12 +11,10 @@ from typing import Any
 from toolkit import io
 from toolkit.errors import InputError, nearest
 from toolkit.evaluation import pairing
-from toolkit.files import bounded
 from toolkit.io.labels import has_instances
 from toolkit.io.paths import stem
+from toolkit.running.recorded import recorded
 from toolkit.values.instances import Instances
-
-RECORD = "run.json"
 
 
 @dataclass(frozen=True)
@@ -60,19 +58,14 @@ def results(out: Path) -> list[Result]:
 def _recorded(out: Path) -> list[Result]:
     """What `run.json` says of the images whose objects are there."""
     try:
-        record = bounded.read_json(out / RECORD, 2**29)
-        options, recipe = record["options"], str(record["recipe"]["name"])
-        size = options["voxel_size"]
-        return [
-            Result(name.removesuffix(".zarr"), out / name, Path(one["input"]), options["axes"],
-                   tuple(map(float, size)) if size else None, recipe)
-            for one in record["images"] for name in one["files"]
-            if name.endswith(".zarr") and has_instances(out / name)
-        ]  # fmt: skip
+        record = recorded(out)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("the record of this run is damaged", out / RECORD, "run it anew") from error
+    recipe, axes, size = str(record.recipe.get("name", "")), record.options.axes, record.options.voxel_size or None
+    return [
+        Result(name.removesuffix(".zarr"), out / name, Path(one.input), axes, size, recipe)
+        for one in record.images for name in one.zarrs if has_instances(out / name)
+    ]  # fmt: skip
 
 
 def chosen(found: list[Result], name: str | None) -> Result:

@@ -78,7 +78,7 @@ class _Series:
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
         depth = self.shape[1] // int(self.source.shape[0])
-        place = [(z // depth, key[0], *([z % depth] if self.source.ndim == 5 else []), *key[2:])
+        place = [(z // depth, key[0], *([z % depth] if len(self.source.shape) == 5 else []), *key[2:])
                  for z in range(self.shape[1])[key[1]]]  # fmt: skip
         return np.stack([np.asarray(self.source[at]) for at in place], axis=1)
 

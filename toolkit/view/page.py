@@ -8,7 +8,9 @@ from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
+from toolkit.files.plain_text import shown
 from toolkit.report.markup import Markup, tag
 from toolkit.view.scene import Scene
 
@@ -68,4 +70,13 @@ def page(scene: Scene, data: Mapping[str, bytes] | None = None) -> str:
 
 def _text(data: object) -> str:
     """JSON that ends no element, whatever its texts are."""
-    return json.dumps(data, ensure_ascii=True, default=list).replace("<", "\\u003c").replace("&", "\\u0026")
+    return json.dumps(_visible(data), ensure_ascii=True, default=list).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _visible(data: Any) -> Any:
+    """The same with every text as `shown`: a page is no place for marks that turn or hide what stands beside them."""
+    if isinstance(data, str):
+        return shown(data)
+    if isinstance(data, Mapping):
+        return {shown(key): _visible(value) for key, value in data.items()}
+    return [_visible(value) for value in data] if isinstance(data, list | tuple) else data

@@ -64,7 +64,7 @@ def _handler(scene: Scene, token: str) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Host") not in (f"{HERE}:{port}", f"localhost:{port}"):
                 self._say(HTTPStatus.FORBIDDEN)
                 return
-            _, given, *words = self.path.split("/")
+            given, *words = self.path.removeprefix("/").split("/")
             if not secrets.compare_digest(given.encode(), token.encode()) or not words:
                 self._say(HTTPStatus.NOT_FOUND)
             elif words == [""]:

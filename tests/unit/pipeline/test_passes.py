@@ -263,7 +263,7 @@ def test_a_disk_that_fills_says_how_much_is_free(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module.arrays, "write", full)
-    with pytest.raises(StorageError, match=r"cannot keep what is done: .*No space left.*GiB are free"):
+    with pytest.raises(StorageError, match=r"cannot keep what is done: .*No space left.*[GM]B are free"):
         stored(tmp_path)
 
 

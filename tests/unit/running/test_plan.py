@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from toolkit.errors import OutOfMemory, StorageError
+from toolkit.gpu.memory import amount
 from toolkit.running.afford import affordable, fewer
 from toolkit.running.plan import CUBES, Plan, _notes
 from toolkit.values.image import Image
@@ -44,3 +46,10 @@ def test_a_plan_beyond_memory_or_disk_is_refused_with_what_would_fit(tmp_path: P
         affordable(ahead(processes=1, each=35.0, gigabytes=35.0), 8.0, tmp_path)
     with pytest.raises(StorageError, match="more than the disk has"):
         affordable(ahead(disk=1e9), 8.0, tmp_path)
+
+
+def test_what_is_small_is_said_in_the_unit_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
+    with pytest.raises(StorageError, match=r"about 8 MB, and 3 MB are free at"):
+        affordable(ahead(disk=8 / 1024), 8.0, tmp_path)
+    assert [amount(g) for g in (12.34, 0.0999, 1e-6)] == ["12.3 GB", "102 MB", "less than 1 MB"]

@@ -185,6 +185,9 @@ def test_the_server_answers_only_to_its_own_name_and_whoever_knows_the_token(tmp
                      f"/{token}/../../etc/passwd", f"/{token}/table/²"):  # fmt: skip
             assert ask(port, path.replace("²", "%C2%B2"))[0] == 404, path
         assert ask(port, f"/{token}/", method="POST")[0] == 501
+        # What is no address of a browser is answered, too.
+        for line in (f"{token}", "*", f"http://127.0.0.1:{port}/{token}/", "a/b", f"/{'%00'}{token}/", "/" * 5000):
+            assert ask(port, line)[0] == 404, line
     with running(shown(tmp_path)) as (_, another):
         assert another != token
 
@@ -216,7 +219,7 @@ def test_what_is_no_result_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureF
         assert main(["view", str(path)]) == 5
     assert "error: this is no result of a run" in capsys.readouterr().err
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(InputError, match="record of this run is damaged"):
+    with pytest.raises(InputError, match="record of this result is damaged"):
         results(tmp_path)
     out, _ = result(tmp_path, discs((40, 50), 3, 1))
     with pytest.raises(InputError, match=r"no such image.*cells"):
@@ -309,6 +312,40 @@ def test_a_page_stays_small_by_showing_fewer_voxels_and_says_so(
 def test_a_page_of_1024_pixels_squared_has_less_than_5_mb(tmp_path: Path) -> None:
     out, _ = result(tmp_path, discs((1024, 1024), 60, 1, 60), channels=3)
     assert len(whole(scene(results(out)[0])).encode()) < 5_000_000
+
+
+def test_a_table_with_more_rows_than_objects_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects, read = discs((60, 60), 3, 1), []
+    path = tmp_path / "a.objects.csv"
+    path.write_text("id,score\n" + "1,1\n" * 10**5)
+
+    def counted(stream: Iterator[str]) -> Iterator[list[str]]:
+        for line in stream:
+            read.append(line)
+            yield line.split(",")
+
+    monkeypatch.setattr("toolkit.view.table.csv.reader", counted)
+    assert table(path, objects, {}).columns.keys() > {"id", "score", "area_px"}
+    assert len(read) == len(objects) + 2
+
+
+def test_voxels_of_no_size_and_a_record_that_leads_elsewhere_are_sentences(tmp_path: Path) -> None:
+    out, _ = result(tmp_path, discs((60, 60), 3, 1))
+    meta = out / "cells.zarr" / "instances" / "zarr.json"
+    about = json.loads(meta.read_text())
+    for size in ([0.0, 1.0], [1e-300, 1.0], [float("nan")] * 2, [1.0] * 9, ["x", 1]):
+        about["attributes"]["voxel_size_um"] = size
+        meta.write_text(json.dumps(about))
+        with pytest.raises(InputError):
+            scene(results(out)[0])
+    record = json.loads((out / "run.json").read_text())
+    for file in ("../cells.zarr", str(out / "cells.zarr"), "cells.zarr/../../x.zarr"):
+        record["images"][0]["files"] = [file]
+        (out / "run.json").write_text(json.dumps(record))
+        with pytest.raises(InputError, match="record of this result is damaged"):
+            results(out)
 
 
 def test_names_with_markup_end_no_element(tmp_path: Path) -> None:

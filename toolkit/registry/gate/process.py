@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from toolkit.errors import ModelError, StorageError
 from toolkit.registry.gate import child, refusing
 from toolkit.registry.gate.channel import pack, receive, send, unpack
-from toolkit.registry.gate.confine import Walls
+from toolkit.registry.gate.confine import FILE_BYTES, Walls
 
 log = logging.getLogger(__name__)
 PATIENCE = 600.0
@@ -34,6 +35,7 @@ WATCHED = 0.5
 """Seconds between looks at what it writes."""
 SCRATCH_BYTES, SCRATCH_FILES = 2**28, 10_000
 """What it may keep in its scratch folder."""
+MOST_THREADS = 1000
 MOST_CHANNELS = 4096
 """Channels that an answer may have for each voxel of the question."""
 FAILED = "the model's own code failed"
@@ -156,7 +158,7 @@ def _watch(process: subprocess.Popen[bytes], scratch: Path) -> None:
     """Wait for the end of the process, and bring it about if it writes more than it may."""
     with suppress(ChildProcessError):  # somebody else has waited for it
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-            if _larger(scratch):
+            if _larger(scratch) or _hides(process.pid, scratch):
                 _signal_group(process, signal.SIGKILL)
             time.sleep(WATCHED)
         # Whatever it started ends before its number is free for others.
@@ -169,9 +171,26 @@ def _larger(folder: Path) -> bool:
     size = 0
     for count, path in enumerate(folder.rglob("*")):
         with suppress(OSError):
-            size += path.lstat().st_size
+            about = path.lstat()
+            size += max(about.st_size, about.st_blocks * 512)
         if size > SCRATCH_BYTES or count > SCRATCH_FILES:
             return True
+    return False
+
+
+def _hides(process: int, scratch: Path) -> bool:
+    """Whether a process holds more than it may in files that have no name any more, or in threads."""
+    here, size = Path(f"/proc/{process}"), 0
+    with suppress(OSError):
+        for path in (here / "fd").iterdir():
+            with suppress(OSError):
+                about = path.stat()
+                size += 0 if about.st_nlink or not stat.S_ISREG(about.st_mode) else about.st_blocks * 512
+        # Of a file that is only mapped any more nobody says how large it is.
+        lines = [line.split(maxsplit=5) for line in (here / "maps").read_text("utf8", "replace").splitlines()]
+        gone = {at[4] for at in lines if len(at) > 5 and at[5].startswith(str(scratch)) and at[5].endswith("(deleted)")}
+        size += len(gone) * FILE_BYTES // 4
+        return size > SCRATCH_BYTES or sum(1 for _ in (here / "task").iterdir()) > MOST_THREADS
     return False
 
 

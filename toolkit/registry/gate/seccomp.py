@@ -25,8 +25,10 @@ _SHARED_MEMORY = 0x21
 """`MAP_SHARED | MAP_ANONYMOUS`, which no limit counts."""
 _OWNERS_AND_LOCKS = (6, 7, 8, 10, 15, 37, 38, 1024, 1026)
 """Commands of `fcntl`: F_SETLK(W), F_SETOWN(_EX), F_SETSIG, the locks of open files, F_SETLEASE, F_NOTIFY."""
-_DEVICES = (0x5412, 0x541C, 0x5452, 0x8901, 0x8902, 0x40086602, 0x401C5820)
-"""Commands of `ioctl` that type into a terminal, signal others, or change flags of a file that is only read."""
+_DEVICES = (0x5412, 0x541C, 0x5452, 0x8901, 0x8902)
+"""Commands of `ioctl` that type into a terminal or signal others."""
+_OF_FILE_SYSTEMS = (0x66, 0x58, 0x94)
+"""Letters of the commands of `ioctl` that file systems take, also of who only reads: flags, keys, seals, snapshots."""
 _DEATH_SIGNAL = 1
 
 Line = tuple[int, int, int, int]
@@ -96,7 +98,8 @@ def _judgement(name: str, process: int, writes: bool) -> list[Line]:
         case "fcntl":
             return _unless_one_of(1, _OWNERS_AND_LOCKS)
         case "ioctl":
-            return _unless_one_of(1, _DEVICES)
+            files = [line for letter in _OF_FILE_SYSTEMS for line in ((_EQUAL, 0, 1, letter << 8), _refused())]
+            return [_argument(1), (_AND, 0, 0, 0xFF00), *files, *_unless_one_of(1, _DEVICES)]
         case "prctl":
             return _unless_one_of(0, (_DEATH_SIGNAL,))
         case "mmap":

@@ -39,7 +39,7 @@ FORBIDDEN: dict[str, dict[str, tuple[int | None, int | None]]] = {
         "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
         "semctl": (66, 191), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
         "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
-        "memfd_create": (319, 279), "memfd_secret": (447, 447), "setrlimit": (160, 164),
+        "memfd_create": (319, 279), "memfd_secret": (447, 447), "setrlimit": (160, 164), "fallocate": (285, 47),
     },
     "use the kernel's own services": {
         "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280),
