@@ -10,6 +10,7 @@ from toolkit import io
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.files import bounded
 from toolkit.running.trespass import RECORD
+from toolkit.running.wanted import wanted
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -31,12 +32,20 @@ class Segmented:
     voxel_size: tuple[float, ...] | None = None
     by: tuple[float, ...] = ()
     """The factors that the model saw it enlarged by; none where it saw it as it is."""
+    min_score: float = 0.0
+    roi: str | None = None
+    mask: str | None = None
+    """What the run left out."""
 
     def objects(self) -> Instances:
         """What was found. Raises `InputError` where it is gone or damaged."""
         if not self.zarr.is_dir():
             raise InputError("the objects of this image are gone", self.zarr, "run seg run again")
         return io.read_instances(self.zarr)
+
+    def wanted(self, found: Instances, image: Image) -> Instances:
+        """Those of other objects of this image, or of a frame of it, that the run would not have left out."""
+        return wanted(found, image, self.min_score, self.roi, self.mask)[0]
 
     def frames(self) -> tuple[Image, ...]:
         """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""
@@ -74,13 +83,7 @@ def opened(out: str | Path) -> Result:
         raise InputError("this is no result of a run", out, "name a folder that seg run has written")
     try:
         plain = bounded.read_json(out / RECORD, 2**29)
-        options = plain["options"]
-        size = options.get("voxel_size")
-        images = [
-            _segmented(out, image, options.get("axes"), tuple(size) if size else None)
-            for image in plain["images"]
-            if not image.get("error")
-        ]
+        images = [_segmented(out, image, plain["options"]) for image in plain["images"] if not image.get("error")]
         model = {name: plain["model"].get(name) for name in ("reference", "owner", "name", "sha256")}
         model["recipe"] = plain["recipe"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -88,8 +91,19 @@ def opened(out: str | Path) -> Result:
     return Result(out, tuple(images), model)
 
 
-def _segmented(out: Path, image: dict[str, Any], axes: str | None, size: tuple[float, ...] | None) -> Segmented:
+def _segmented(out: Path, image: dict[str, Any], options: dict[str, Any]) -> Segmented:
     zarr = next(Path(file) for file in image["files"] if str(file).endswith(".zarr"))
-    name = (zarr.parent / image["stem"]).as_posix()
-    by = tuple((image.get("size") or {}).get("by", ()))
-    return Segmented(name, Path(image["input"]), image["sha256"], tuple(image["shape"]), out / zarr, axes, size, by)
+    size = options.get("voxel_size")
+    return Segmented(
+        name=(zarr.parent / image["stem"]).as_posix(),
+        input=Path(image["input"]),
+        sha256=image["sha256"],
+        shape=tuple(image["shape"]),
+        zarr=out / zarr,
+        axes=options.get("axes"),
+        voxel_size=tuple(size) if size else None,
+        by=tuple((image.get("size") or {}).get("by", ())),
+        min_score=float(options.get("min_score") or 0),
+        roi=options.get("roi"),
+        mask=options.get("mask"),
+    )
