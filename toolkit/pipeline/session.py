@@ -50,9 +50,9 @@ class Share:
 class Session:
     """A model on a device.
 
-    >>> session = Session("MODEL")  # doctest: +SKIP
-    >>> pieces = session.predict(image)  # doctest: +SKIP
-    >>> session.objects(pieces, ["postprocess.seed=0.6"])  # doctest: +SKIP
+        session = Session("MODEL")
+        pieces = session.predict(image)
+        session.objects(pieces, ["postprocess.seed=0.6"])
     """
 
     def __init__(

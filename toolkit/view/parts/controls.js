@@ -4,7 +4,7 @@ import { scene } from "./data.js";
 import { refilter, refreshAll } from "./filter.js";
 import { intensity } from "./image.js";
 import { marks } from "./marks.js";
-import { arrange } from "./pane.js";
+import { arrange, fitted } from "./pane.js";
 import { active, chosen, look, on, pictures, sides, tell, view } from "./state.js";
 import { made, written } from "./table.js";
 
@@ -83,6 +83,7 @@ function planes() {
 export function threePlanes(wanted) {
   view.planes = wanted && scene.along === "z" ? 3 : 1;
   arrange(document.getElementById("stage"));
+  fitted();
   tell("look");
 }
 
