@@ -119,7 +119,7 @@ class Reader:
                 process.wait(20)
 
     def _type(self, line: str) -> None:
-        words = shlex.split(line.removesuffix("&"))
+        words = shlex.split(line.removesuffix("&").replace("--nworkers 4", "--nworkers 1"))
         if words[0] == "make":
             assert re.search(rf"^{re.escape(words[1])}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
         elif words[:2] == ["pip", "install"] and any("seg-toolkit" in w or w == "-c" for w in words):
