@@ -19,6 +19,7 @@ import numpy as np
 import tifffile
 
 from tests import samples
+from tests.flow.test_array import SBATCH
 from tests.models import bright, see_through
 from toolkit.cli import main
 from toolkit.io.omeformat import OmeFormat
@@ -96,6 +97,8 @@ class Reader:
             path = bin_ / name
             path.write_text(f"#!/bin/bash\n{line}\n")
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        (bin_ / "sbatch").write_text(SBATCH.format(python=sys.executable))
+        (bin_ / "sbatch").chmod(0o755)
         places = os.pathsep.join([str(site), *filter(None, sys.path)])
         self._environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": places,
                              "SEG_HOME": str(self.folder / "home")}  # fmt: skip

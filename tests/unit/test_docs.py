@@ -143,8 +143,8 @@ def commands() -> dict[str, list[str]]:
     for verb in VERBS:
         command: Any = root
         for word in verb.split():
-            command = command.get_command(None, word)
-        found[verb] = [name for option in command.params for name in option.opts if name.startswith("-")]
+            _, command, _ = command.resolve_command(None, [word])
+        found[verb] = ["--help", *(name for option in command.params for name in option.opts if name.startswith("-"))]
     return found
 
 

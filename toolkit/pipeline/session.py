@@ -53,6 +53,8 @@ class Session:
         session = Session("MODEL")
         pieces = session.predict(image)
         session.objects(pieces, ["postprocess.seed=0.6"])
+
+    An image is predicted once, its objects are made as often as one likes.
     """
 
     def __init__(
