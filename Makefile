@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser napari check lint types contracts site bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections clean
+.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections clean
 
 venv: $(STAMP)
 
@@ -57,6 +57,10 @@ contracts: venv
 # The documents as a site, in build/site; a link that leads nowhere is an error.
 site: venv
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The pictures of the documents: needs Chromium, and napari for its own.
+screenshots: venv
+	OMP_NUM_THREADS=1 $(BIN)/python docs/screenshots.py
 
 bench: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q benchmarks

@@ -2,8 +2,8 @@
 
     python benchmarks/reproduce.py [--data FOLDER] [--check]
 
-Each row is `seg run DATA:test` followed by `seg evaluate`. The table replaces the one between the markers in README.md;
-with `--check` nothing is written and a table that would differ is an error.
+Each row is `seg run DATA:test` followed by `seg evaluate`. The table replaces those between the markers in README.md
+and docs/accuracy.md; with `--check` nothing is written and a table that would differ is an error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from line import seg
 from page import halves, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "accuracy.md")
 BEGIN, END = "<!-- accuracy: make reproduce -->\n", "<!-- /accuracy -->\n"
 KEYS = ("S@0.50", "S@0.60", "S@0.70", "S@0.80", "S@0.90")
 ROWS = (
@@ -89,8 +90,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"no data folder: {arguments.data}; say --data FOLDER (see docs/data.md)")
-    readme = ROOT / "README.md"
-    halves(readme, BEGIN, END)
+    for page in PAGES:
+        halves(page, BEGIN, END)
     head = "| method | data | " + " | ".join(KEYS) + " | 95 % interval of S@0.50 |\n"
     table = head + "|---|---|" + "---|" * (len(KEYS) + 1) + "\n"
     with tempfile.TemporaryDirectory() as scratch:
@@ -100,11 +101,12 @@ def main() -> None:
             model = ROOT / "evaluation" / "weights" / f"{name}.yaml"
             table += row(name, plugin, arguments.data / data, ("--model", str(model)), Path(scratch))
     sys.stdout.write(table)
-    fresh = with_table(readme, BEGIN, END, table)
+    fresh = {page: with_table(page, BEGIN, END, table) for page in PAGES}
     if arguments.check:
-        same = fresh == readme.read_text(encoding="utf8")
-        sys.exit(0 if same else "the table in README.md differs from this one")
-    readme.write_text(fresh, encoding="utf8")
+        same = all(page.read_text(encoding="utf8") == text for page, text in fresh.items())
+        sys.exit(0 if same else "the table in README.md or docs/accuracy.md differs from this one")
+    for page, text in fresh.items():
+        page.write_text(text, encoding="utf8")
 
 
 if __name__ == "__main__":

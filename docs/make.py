@@ -48,7 +48,8 @@ train`, `tune`, `export`, `check --fix` and `evaluate` write through no links.
 def page() -> str:
     """The whole page."""
     os.environ |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    return HEAD + "".join(f"\n## seg {verb}\n\n```\n{spoken(verb)}```\n" for verb in sorted(VERBS))
+    verbs = ["", *sorted(VERBS)]
+    return HEAD + "".join(f"\n## seg {verb}".rstrip() + f"\n\n```\n{spoken(verb)}```\n" for verb in verbs)
 
 
 def spoken(verb: str) -> str:

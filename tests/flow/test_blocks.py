@@ -10,7 +10,7 @@ from toolkit.cli import main
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
 from toolkit.pipeline.predictor import Predictor
-from toolkit.pipeline.session import prepare
+from toolkit.pipeline.prepared import prepare
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.steps import normalise

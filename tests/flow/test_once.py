@@ -13,7 +13,13 @@ import pytest
 import tifffile
 
 from tests.models import see_through
+from toolkit import io
+from toolkit.io.zarrthoughts import read_thoughts
+from toolkit.pipeline.session import Session
+from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry import resolve
 from toolkit.testing.scenes import blobs
+from toolkit.values.tiles import Box
 
 COUNTING = """
 import hashlib, os
@@ -75,6 +81,27 @@ def test_an_image_of_one_window_of_objects_that_stand_apart_is_seen_once(tmp_pat
         nuclei(tmp_path / "images" / f"{number}.tif", 192, number)
     found = counted(tmp_path, "images", "--plugin", "embedseg", "--workers", "1")
     assert sum(map(Counter.total, found.values())) == 3
+
+
+@pytest.mark.parametrize(
+    "how", [(), ("--block", "64"), pytest.param(("--block", "64", "--workers", "2"), marks=pytest.mark.slow)]
+)
+def test_heads_that_are_shown_are_those_that_the_run_predicted(tmp_path: Path, how: tuple[str, ...]) -> None:
+    nuclei(tmp_path / "a.tif", 200)
+    own = ("a.tif", "--plugin", "cpv", "--set", "tiling.window=[64,64]", "--set", "tiling.overlap=16",
+           "--diameter", "auto", "--workers", "1")  # fmt: skip
+    found = counted(tmp_path, *own, *how, "--show", "heads,entropy", "-o", "shown.seg")
+    assert len(found["64x64"]) >= 16, "and those of a look at half the size"
+    assert set(found["64x64"].values()) == {1}
+    fields, _ = read_thoughts(tmp_path / "shown.seg" / "a.zarr")
+    model = resolve.load("cpv", Catalogue())
+    recipe = model.recipe.changed(["tiling.window=[64,64]", "tiling.overlap=16"], Catalogue(), model.owner)
+    session = Session(model.with_recipe(recipe), "cpu")
+    here = session.prepare(io.read(tmp_path / "a.tif"))
+    whole = session.predictor(here.image, here.scale, Box.whole((200, 200)))
+    assert fields.keys() == {"head_three_label", "head_cpv", "entropy"}
+    for name in ("three_label", "cpv"):
+        assert np.array_equal(fields[f"head_{name}"][...], whole[name].astype(np.float16))
 
 
 def test_an_image_that_is_seen_small_is_predicted_once_as_it_is_seen(tmp_path: Path) -> None:

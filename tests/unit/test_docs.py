@@ -5,14 +5,26 @@ import inspect
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import typer
 import yaml
 
+import toolkit
+from toolkit.cli import VERBS, app
+from toolkit.io import zarrinstances
 from toolkit.plugins import hookspecs
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
+from toolkit.running.one import Done
+from toolkit.running.record import record
+from toolkit.steps.measure import measure
+from toolkit.testing.scenes import blobs
+from toolkit.values.image import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -117,3 +129,84 @@ def test_whatever_page_is_named_is_in_the_repository() -> None:
                 assert Path(name).name == "NAME.md" or any((place / name).is_file() for place in places), (
                     f"{path}: {name}"
                 )
+
+
+def written_by_hand() -> str:
+    pages = [ROOT / "README.md", *(p for p in DOCS.glob("*.md") if p.name != "command-line.md")]
+    return "\n".join(page.read_text("utf8") for page in pages)
+
+
+def commands() -> dict[str, list[str]]:
+    """The options of each command, as the program has them."""
+    root = typer.main.get_command(app)
+    found = {"": [name for option in root.params for name in option.opts]}
+    for verb in VERBS:
+        command: Any = root
+        for word in verb.split():
+            _, command, _ = command.resolve_command(None, [word])
+        found[verb] = ["--help", *(name for option in command.params for name in option.opts if name.startswith("-"))]
+    return found
+
+
+def test_each_command_and_option_appears_in_the_documents() -> None:
+    sections = dict(re.findall(r"^## seg ?(.*?)\n(.*?)(?=^## |\Z)", (DOCS / "command-line.md").read_text("utf8"),
+                               re.MULTILINE | re.DOTALL))  # fmt: skip
+    known, by_hand = commands(), written_by_hand()
+    assert sections.keys() == known.keys()
+    for verb, options in known.items():
+        words = set(re.findall(r"(?<![\w-])--?[\w-]+", sections[verb]))
+        assert {*options} <= words, f"seg {verb}: {sorted({*options} - words)}"
+        assert f"seg {verb}" in by_hand, f"no page says what seg {verb} is for"
+    used = {option for options in known.values() for option in options}
+    for typed in re.findall(r"^\$ seg (.*?)(?:\s# .*)?$", by_hand, re.MULTILINE):
+        assert set(re.findall(r"(?<=\s)--[\w-]+", typed)) <= used, typed
+
+
+def test_each_hook_and_each_name_of_the_interface_appears_in_the_documents() -> None:
+    text = "\n".join(page.read_text("utf8") for page in [ROOT / "README.md", *DOCS.rglob("*.md")])
+    assert [name for name in vars(hookspecs) if name.startswith("seg_") and name not in text] == []
+    assert [name for name in toolkit.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_what_answers_in_json_is_listed() -> None:
+    page = (DOCS / "scripting.md").read_text("utf8")
+    cells = re.findall(r"^\| (`seg .*?`) \|", page, re.MULTILINE)
+    listed = {verb for cell in cells for verb in re.findall(r"`seg ([a-z ]+?)(?: --[\w-]+)?`", cell)}
+    assert listed == {verb for verb, options in commands().items() if "--json" in options}
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (6, 20, 30)])
+def test_each_column_of_the_table_and_each_field_of_the_record_is_described(shape: tuple[int, ...]) -> None:
+    page = (DOCS / "formats.md").read_text("utf8")
+    named = {*re.findall(r"`(\w+)`", page)}
+    objects = blobs(shape, 3, (3, 5)).instances
+    image = Image.from_array(np.zeros(shape, np.uint8), voxel_size=(0.5,) * len(shape), calibrated=True)
+    found = measure(objects, image, ("shape", "intensity"), np.zeros(len(objects), bool))
+    assert {*found} <= named
+    assert {field.name for field in fields(Done)} <= named
+    options = inspect.signature(record).parameters
+    assert options.keys() == {"package", "model", "options", "images"}
+    assert {*zarrinstances.ARRAYS} <= named
+
+
+def test_the_table_of_accuracy_is_one() -> None:
+    tables = [re.search(r"<!-- accuracy: .*?<!-- /accuracy -->", page.read_text("utf8"), re.DOTALL)
+              for page in (ROOT / "README.md", DOCS / "accuracy.md")]  # fmt: skip
+    assert tables[0] is not None
+    assert tables[1] is not None
+    assert tables[0][0] == tables[1][0]
+
+
+def test_pictures_are_small_and_each_is_shown_and_made_by_the_script() -> None:
+    pictures, text = sorted((DOCS / "pictures").glob("*.png")), written_by_hand()
+    assert max(path.stat().st_size for path in pictures) < 150_000
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
+    script = (DOCS / "screenshots.py").read_text("utf8")
+    for path in pictures:
+        assert f"pictures/{path.name})" in text
+        assert re.search(rf"^def {path.stem}\(", script, re.MULTILINE)
+
+
+def test_each_page_is_in_the_contents_of_the_site() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text("utf8").partition("nav:")[2]
+    assert [page.name for page in DOCS.glob("*.md") if not re.search(rf"\b{page.name}\b", contents)] == []

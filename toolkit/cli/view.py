@@ -66,7 +66,6 @@ def view(
 def _serve(shown: Scene, port: int) -> None:
     from toolkit.view.serve import served
 
-    with served(shown, port) as (server, address):
+    with suppress(KeyboardInterrupt), served(shown, port) as (server, address):  # which is how it ends
         console.results().print(f"open   {address}  (Ctrl-C ends)", soft_wrap=True)
-        with suppress(KeyboardInterrupt):  # which is how it ends
-            server.serve_forever()
+        server.serve_forever()

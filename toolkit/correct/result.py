@@ -10,6 +10,7 @@ from toolkit import io
 from toolkit.errors import InputError, UsageError, nearest
 from toolkit.running.recorded import Entry, Options, recorded
 from toolkit.running.trespass import RECORD
+from toolkit.running.wanted import wanted
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -31,6 +32,10 @@ class Segmented:
     voxel_size: tuple[float, ...] | None = None
     by: tuple[float, ...] = ()
     """The factors that the model saw it enlarged by; none where it saw it as it is."""
+    min_score: float = 0.0
+    roi: str | None = None
+    mask: str | None = None
+    """What the run left out."""
 
     def objects(self) -> Instances:
         """What was found. Raises `InputError` where it is gone or damaged."""
@@ -40,6 +45,10 @@ class Segmented:
         if found.shape != self.shape:
             raise InputError("the objects are of an image of another shape", self.zarr, "run seg run again")
         return found
+
+    def wanted(self, found: Instances, image: Image) -> Instances:
+        """Those of other objects of this image, or of a frame of it, that the run would not have left out."""
+        return wanted(found, image, self.min_score, self.roi, self.mask)[0]
 
     def frames(self) -> tuple[Image, ...]:
         """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""
@@ -86,5 +95,16 @@ def opened(out: str | Path) -> Result:
 def _segmented(out: Path, image: Entry, options: Options) -> Segmented:
     zarr = Path(image.zarrs[0])
     name = (zarr.parent / image.stem).as_posix()
-    where = (Path(image.input), image.sha256, image.shape, out / zarr)
-    return Segmented(name, *where, options.axes, options.voxel_size or None, image.size.by)
+    return Segmented(
+        name=name,
+        input=Path(image.input),
+        sha256=image.sha256,
+        shape=image.shape,
+        zarr=out / zarr,
+        axes=options.axes,
+        voxel_size=options.voxel_size or None,
+        by=image.size.by,
+        min_score=options.min_score or 0.0,
+        roi=options.roi,
+        mask=options.mask,
+    )

@@ -14,7 +14,8 @@ from toolkit.correct.doubt import disputed, doubt, quarter_turns, regions, turne
 from toolkit.correct.history import History
 from toolkit.correct.result import Result, Segmented
 from toolkit.errors import ModelError, UsageError
-from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
@@ -116,7 +117,8 @@ def _suggestion(look: Any, image: Segmented) -> Suggestion:
     doubts, shapes, places = [], [], []
     for number, one in enumerate(frames):
         own = frame(objects, number) if len(frames) > 1 else objects
-        prepared, others = look(image, one)
+        prepared, found = look(image, one)
+        others = [image.wanted(other, one) for other in found]
         doubts += [doubt(own, other) for other in others]
         shapes.append(_looks(prepared, own))
         mask = np.mean([disputed(own, other) for other in others], axis=0)
@@ -128,11 +130,13 @@ def _suggestion(look: Any, image: Segmented) -> Suggestion:
 
 
 def _by_turns(session: Session, turns: int, image: Segmented, one: Image) -> tuple[Prepared, list[Instances]]:
-    found = []
+    prepared, found = session.prepare(one), []
     for turn in quarter_turns(one.ndim)[:turns]:
         by = tuple(image.by[axis] for axis in turn.order) if image.by else ()
-        found.append(turned_back(_objects(session, session.prepare(turned(one, turn), by=by)), turn, one.shape))
-    return session.prepare(one), found
+        # The scale is that of the image, as in the run: of a time series it is that of all its frames.
+        seen = session.prepare(turned(one, turn), prepared.scale, by)
+        found.append(turned_back(_objects(session, seen), turn, one.shape))
+    return prepared, found
 
 
 def _by_models(sessions: Sequence[Session], image: Segmented, one: Image) -> tuple[Prepared, list[Instances]]:

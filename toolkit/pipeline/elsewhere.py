@@ -13,7 +13,8 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose
 from toolkit.pipeline.passes import Work, store
 from toolkit.pipeline.pieces import Pieces, Stored
-from toolkit.pipeline.session import Prepared, Session, Share
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session, Share
 from toolkit.pipeline.sized import rescaling
 from toolkit.pipeline.tools import tools
 from toolkit.plugins.catalogue import Catalogue
@@ -67,7 +68,7 @@ class Model:
 @dataclass(frozen=True)
 class Source:
     """Names an image, and what is seen of it, so that any process can read it; `stamp` tells one state of a file from
-    another, `by` are the factors that it is rescaled by."""
+    another, `by` are the factors that it is rescaled by, `shows` is what is noted of heads."""
 
     path: str
     axes: str | None = None
@@ -75,6 +76,7 @@ class Source:
     stamp: str = ""
     frame: int = 0
     by: tuple[float, ...] = ()
+    shows: tuple[str, ...] = ()
 
     def read(self) -> Image:
         return io.read(Path(self.path), self.axes, self.voxel_size, self.frame)
@@ -96,13 +98,13 @@ class Bench:
     def prepared(self, source: Source, scale: Scale | None = None, image: Image | None = None) -> Prepared:
         """The image of `source`, if it was not read yet; with the `scale` that another process has fitted."""
         if self._prepared is None or self._source != source:
-            self._prepared = self.session.prepare(image or source.read(), scale, source.by)
+            self._prepared = self.session.prepare(image or source.read(), scale, source.by, source.shows)
             self._source = source
         return self._prepared
 
     def sized(self, source: Source, image: Image, asked: Diameter) -> Rescaling:
         """At what size the image of `source` is seen; so it is `prepared`, with what a look at it has predicted."""
-        found, prepared = rescaling(self.session, image, asked)
+        found, prepared = rescaling(self.session, image, asked, source.shows)
         self._source, self._prepared = replace(source, by=found.by), prepared
         return found
 

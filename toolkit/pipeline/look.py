@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.pipeline.passes import alone
-from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session
 from toolkit.steps.rescale import rescale
 from toolkit.steps.sizes import Sizes, diameters
+from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece, joined
@@ -104,7 +106,7 @@ def _seen(by: float, shown: Sequence[tuple[Instances, Box]], regions: Sequence[B
     for found, box in shown:
         first, last = found.boxes[:, 0], found.boxes[:, 1]
         whole = ((first > box.start) & (last < box.stop)).all(1)
-        meet = ((first[:, None] <= last) & (first <= last[:, None])).all(2).sum(1) > 1
+        meet = meeting(first, last)
         sizes.append(diameters(found.sizes[whole], box.ndim) / by)
         apart += int((whole & ~meet).sum())
         for region in regions:
@@ -114,6 +116,16 @@ def _seen(by: float, shown: Sequence[tuple[Instances, Box]], regions: Sequence[B
             covered += float(length.sum())
             surely += float((length * found.scores[owner]).sum())
     return Seen(by, np.concatenate(sizes), covered / looked, surely / looked, apart)
+
+
+def meeting(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`(N,)` which of some boxes, from `first` up to `last` `(N, D)`, meet another."""
+    meet = np.zeros(len(first), bool)
+    length = last[:, 0] - first[:, 0] + 1
+    for i, j, _ in runs.overlaps(first[:, 0], length, first[:, 0], length):
+        both = (i != j) & ((first[i] <= last[j]) & (first[j] <= last[i])).all(1)
+        meet[i[both]] = True
+    return meet
 
 
 def points(shape: Sequence[int], lattice: Lattice) -> list[list[list[float]]]:
@@ -135,7 +147,7 @@ def around(session: Session, here: Prepared, points: Sequence[Sequence[float]]) 
 
 def at(here: Prepared, by: tuple[float, ...]) -> Prepared:
     """An image as it was read, rescaled."""
-    return replace(here, image=rescale(here.image, by), by=by, kept={}) if by else here
+    return replace(here, image=rescale(here.image, by), by=by, kept={}, noted={}) if by else here
 
 
 def _scaled(region: Box, by: float) -> Box:

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
-from toolkit.errors import InputError, UsageError
+from toolkit.errors import UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose, placed
+from toolkit.pipeline.noted import NOTED, noted, put
 from toolkit.pipeline.passes import keep, sweep
 from toolkit.pipeline.pieces import STAGE, Origin, Pieces, Stored, file_of, store
 from toolkit.pipeline.predictor import Predictor
+from toolkit.pipeline.prepared import Prepared, prepare
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.specs import PostProcessor
 from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.rescale import rescale, restore
-from toolkit.steps.shrink import enlarge, shrink, shrunk
+from toolkit.steps.shrink import enlarge, shrunk
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
+from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Lattice, blocks
 
 SHARE = (8, 16)
@@ -45,26 +47,14 @@ class Share:
         return f"windows {self.numbers[0]} to {self.numbers[-1]}"
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself,
-    `by` are the factors that it was rescaled by; none where it was not. `kept` are pieces of windows that were
-    predicted `ahead`, by number, and `pace` the CPU seconds for each of the last of them."""
-
-    image: Image
-    scale: Scale
-    shape: tuple[int, ...]
-    by: tuple[float, ...] = ()
-    kept: Mapping[int, Piece] = field(default_factory=dict)
-    pace: float = 0.0
-
-
 class Session:
     """A model on a device.
 
-    >>> session = Session("MODEL")  # doctest: +SKIP
-    >>> pieces = session.predict(image)  # doctest: +SKIP
-    >>> session.objects(pieces, ["postprocess.seed=0.6"])  # doctest: +SKIP
+        session = Session("MODEL")
+        pieces = session.predict(image)
+        session.objects(pieces, ["postprocess.seed=0.6"])
+
+    An image is predicted once, its objects are made as often as one likes.
     """
 
     def __init__(
@@ -116,16 +106,20 @@ class Session:
             return Instances.empty(pieces.shape)
         return sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose)
 
-    def prepare(self, image: Image, scale: Scale | None = None, by: tuple[float, ...] = ()) -> Prepared:
+    def prepare(
+        self, image: Image, scale: Scale | None = None, by: tuple[float, ...] = (), shows: Sequence[str] = ()
+    ) -> Prepared:
         """What the network sees of a whole image, with the `scale` that was fitted to it, if one was, and rescaled `by`
-        so many voxels per voxel; raises a sentence if image and recipe do not fit."""
+        so many voxels per voxel; raises a sentence if image and recipe do not fit. `shows`: of `heads` and `entropy`,
+        what is noted for people to look at."""
         recipe = self.model.recipe
         seen = prepare(image, recipe)
         if recipe.network.untrained:
             recipe.expects(recipe.network.gives(seen.channels))
         series = image.series if recipe.normalise.together else None
         fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
-        return Prepared(rescale(seen, by), fitted, image.shape, by)
+        wanted = tuple(name for name in shows if name in NOTED)
+        return Prepared(rescale(seen, by), fitted, image.shape, by, shows=wanted)
 
     def lattice(self, prepared: Prepared) -> Lattice:
         """The windows of an image."""
@@ -175,8 +169,13 @@ class Session:
 
     def stored(self, prepared: Prepared, folder: Path, share: Share) -> list[Stored]:
         """`kept` of some windows, as files in `folder`."""
-        kept = self.kept(prepared, share.numbers)
-        return [store(piece, folder, n, self.backend) for n, piece in zip(share.numbers, kept, strict=True)]
+        found = []
+        for number, piece in zip(share.numbers, self.kept(prepared, share.numbers), strict=True):
+            found.append(store(piece, folder, number, self.backend))
+            if number in prepared.noted:
+                with writing(folder):
+                    put(prepared.noted.pop(number), folder, number)
+        return found
 
     def ahead(self, prepared: Prepared, numbers: Sequence[int]) -> Prepared:
         """The same with the pieces of some windows, which `pieces` does not predict again."""
@@ -192,10 +191,18 @@ class Session:
     def kept(self, prepared: Prepared, numbers: Sequence[int], loose: bool = False) -> Iterator[Piece]:
         """The pieces of some windows."""
         lattice, known = self.lattice(prepared), {} if loose else prepared.kept
-        todo = [lattice.numbered(n) for n in numbers if n not in known]
-        predictions = self.predictor.windows(prepared.image, prepared.scale, todo)
+        todo = [n for n in numbers if n not in known]
+        windows = [lattice.numbered(n) for n in todo]
+        predictions = self.predictor.windows(prepared.image, prepared.scale, windows)
+        if prepared.shows:
+            predictions = self._noting(prepared, todo, predictions)
         made = keep(self.model.recipe.postprocess, predictions, self.backend, loose)
         return (known[n] if n in known else next(made) for n in numbers)
+
+    def _noting(self, of: Prepared, numbers: Sequence[int], seen: Iterator[Prediction]) -> Iterator[Prediction]:
+        for number, one in zip(numbers, seen, strict=True):
+            of.noted[number] = noted(one, self.model.heads, of.shows, self.backend)
+            yield one
 
     def _changed(self, changes: Sequence[str]) -> PostProcessor:
         recipe = self.model.recipe
@@ -226,14 +233,3 @@ def serves(origin: Origin, wanted: PostProcessor) -> None:
         if before != after and not served:
             where = f"postprocess.{name}={after}"
             raise UsageError("what was kept of the prediction does not serve this value", where, "predict anew")
-
-
-def prepare(image: Image, recipe: Recipe) -> Image:
-    """What the network sees: channels, perhaps shrunk; raises a sentence if image and recipe do not fit."""
-    if image.ndim != recipe.ndim:
-        raise InputError(
-            f"the model works on {recipe.ndim}-D images and this one is {image.ndim}-D",
-            image.name,
-            f"choose a {image.ndim}-D model, or say --axes",
-        )
-    return shrink(recipe.input.seen(image), recipe.shrink)

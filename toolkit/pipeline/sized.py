@@ -7,7 +7,8 @@ from math import log2, prod
 
 from toolkit.errors import InputError, UsageError
 from toolkit.pipeline.look import Seen, around, at, look, own_look, points, rows
-from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session
 from toolkit.steps.rescale import stepped
 from toolkit.steps.sizes import Diameter, Sizes
 from toolkit.values.image import Image
@@ -25,14 +26,15 @@ MOST = 16.0
 """No image is seen larger or smaller than by this factor."""
 
 
-def rescaling(session: Session, image: Image, asked: Diameter) -> tuple[Rescaling, Prepared]:
-    """At what size the model of a session sees an image, and the image so, with what it was looked at for.
+def rescaling(session: Session, image: Image, asked: Diameter, shows: Sequence[str] = ()) -> tuple[Rescaling, Prepared]:
+    """At what size the model of a session sees an image, and the image so, with what it was looked at for; `shows` is
+    for `Session.prepare`.
 
     A diameter that is said counts; else the voxel size, where image and model know theirs; else what a first look at
     the image finds, unless the model learnt such sizes. Deterministic. Raises `UsageError` if a diameter is said and
     the model does not know what it learnt, `InputError` if it is in µm and the image is not calibrated.
     """
-    here = session.prepare(image)
+    here = session.prepare(image, shows=shows)
     learnt = session.model.recipe.input.diameter_px
     known = _known(session, image, asked, learnt)
     if known is None and learnt is not None and not here.scale.constant:

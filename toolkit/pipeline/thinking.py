@@ -11,23 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UsageError, nearest
+from toolkit.pipeline.noted import NOTED, noted, taken
 from toolkit.pipeline.pieces import Pieces
-from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session
 from toolkit.plugins import seams
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
-from toolkit.values.prediction import Head
 from toolkit.values.thought import Marks
 from toolkit.values.tiles import Box
 
-GENERAL = ("heads", "entropy", "scores")
+GENERAL = (*NOTED, "scores")
 """What is told of every method."""
 USUAL = (*GENERAL, "selection", "graph", "seeds")
 """What may be asked of any method: one that has no such step says so."""
 MOST = 2**27
 """Voxels of the largest image of which thoughts are told: they are in memory as a whole."""
-MANY = 16
-"""A head of more channels, such as one of patches, is shown by its mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def known(names: Sequence[str], postprocess: PostProcessor) -> None:
 
 
 def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instances, wanted: Collection[str]) -> Thoughts:
-    """What is `wanted` of an image whose `objects` were made of `pieces`. Heads are predicted once more."""
+    """What is `wanted` of an image whose `objects` were made of `pieces`."""
     if prod(objects.shape) > MOST or here.scale.constant:
         why = "there is nothing to see" if here.scale.constant else f"it has more than {MOST >> 20} M voxels"
         return Thoughts(notes=(f"what the method thought is not told of this image: {why}",))
@@ -56,8 +55,8 @@ def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instance
     postprocess, grid = session.model.recipe.postprocess, _Grid.of(here, pieces)
     if silent := [name for name in wanted if name not in (*GENERAL, *postprocess.shows)]:
         notes.append(f"method {postprocess.kind} has no {' and no '.join(silent)} to show")
-    if {"heads", "entropy"} & {*wanted}:
-        for name, values in _heads(session, here, wanted).items():
+    if {*NOTED} & {*wanted}:
+        for name, values in _heads(session, here, pieces, wanted).items():
             fields[name] = grid.field(values)
         if "entropy" in wanted and "entropy" not in fields:
             notes.append("no head of this model is a probability, so it has no entropy")
@@ -132,32 +131,18 @@ class _Grid:
         return replace(found, places=places, others=others)
 
 
-def _heads(session: Session, here: Prepared, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
-    """`head_NAME` `(C, *S)` of each head, those of many channels as their mean, and `entropy` `(heads, *S)`."""
-    backend, shape = session.backend, here.image.shape
-    heads = {head.name: head for head in session.model.heads}
-    sure = [head for head in heads.values() if head.activation in ("sigmoid", "softmax")]
+def _heads(session: Session, here: Prepared, pieces: Pieces, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
+    """The fields `(C, *S)` of what was noted of the heads; windows of which nothing was are predicted once more."""
+    notes = {n: here.noted.get(n) or taken(pieces.folder, n) for n in range(len(pieces.windows))}
+    missing = [number for number, note in notes.items() if note is None]
+    again = session.predictor.windows(here.image, here.scale, [pieces.windows[number] for number in missing])
+    made = (noted(seen, session.model.heads, wanted, session.backend) for seen in again)
     out: dict[str, NDArray[Any]] = {}
-    for seen in session.predictor.windows(here.image, here.scale, session.lattice(here).windows()):
-        part = seen.crop(seen.core)
-        dense = {name: backend.to_numpy(part[name]) for name in heads if name in part}
-        inside = (slice(None), *part.box.slices)
-        for name, values in dense.items() if "heads" in wanted else ():
-            few = values if len(values) <= MANY else values.mean(0, keepdims=True)
-            out.setdefault(f"head_{name}", np.zeros((len(few), *shape), np.float16))[inside] = few
-        if "entropy" in wanted and sure:
-            field = out.setdefault("entropy", np.zeros((1, *shape), np.float16))
-            field[inside] = np.mean([_entropy(dense[head.name], head) for head in sure], axis=0)
+    for note in (known or next(made) for known in notes.values()):
+        for name, values in note.heads.items():
+            field = out.setdefault(name, np.zeros((len(values), *here.image.shape), np.float16))
+            field[(slice(None), *note.box.slices)] = values
     return out
-
-
-def _entropy(values: NDArray[Any], head: Head) -> NDArray[Any]:
-    """How unsure a head is, 0 … 1: entropy in units of its largest, the mean over independent channels."""
-    p = np.clip(values.astype(np.float32), 1e-7, 1)
-    if head.activation == "softmax" and len(p) > 1:
-        return np.asarray(-(p * np.log(p)).sum(0, keepdims=True) / np.log(len(p)))
-    q = np.clip(1 - p, 1e-7, 1)
-    return np.asarray(-(p * np.log2(p) + q * np.log2(q)).mean(0, keepdims=True))
 
 
 def _painted(objects: Instances) -> NDArray[Any]:

@@ -10,9 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.exchange import also
@@ -22,7 +19,8 @@ from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pi
 from toolkit.pipeline.heard import tell
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
-from toolkit.pipeline.session import Prepared, Session, returned
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session, returned
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
@@ -32,11 +30,11 @@ from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp, versions
 from toolkit.running.seen import nothing
+from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
-from toolkit.steps.within import box, within
 from toolkit.values.frames import stack
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -110,9 +108,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             if options.show:
                 tell("thoughts")
                 thought.append(thoughts(session, here, kept, objects, options.show))
-            objects = objects.select(objects.scores >= options.min_score) if options.min_score else objects
             tell("measure")
-            part = _part(objects, options, original)
+            part = wanted(objects, original, options.min_score, options.roi, options.mask)
             parts.append(part[0])
             tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
         instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
@@ -214,16 +211,6 @@ def at_size(space: Workspace, found: Found, bench: Bench, where: Source, image: 
     return sized
 
 
-def _part(objects: Instances, options: Options, image: Image) -> tuple[Instances, NDArray[np.bool_]]:
-    """The objects in the part of the image that is wanted, and which of them were cut."""
-    roi = None if options.roi is None else box(options.roi, image.shape, image.name)
-    mask = None if options.mask is None else io.read_truth(options.mask, shape=image.shape).covered > 0
-    if mask is not None and mask.shape != image.shape:
-        raise InputError(f"the mask has {list(mask.shape)} voxels and the image has {list(image.shape)}",
-                         f"{image.name}, --mask {options.mask}", "choose the mask of this image")  # fmt: skip
-    return within(objects, roi, mask)
-
-
 def usual(block: int | None, postprocess: PostProcessor) -> int | None:
     """Voxels per axis of a block: if the user does not say, as many as memory holds easily, where blocks change
     nothing."""
@@ -238,4 +225,4 @@ def key(found: Found) -> str:
 def source(found: Found, options: Options) -> Source:
     """How to read an input: what the user said goes before what its data set says."""
     axes, size = options.axes or found.axes, options.voxel_size or found.voxel_size
-    return Source(str(found.path), axes, size, stamp(found.path))
+    return Source(str(found.path), axes, size, stamp(found.path), shows=options.show)

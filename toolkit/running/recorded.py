@@ -57,6 +57,9 @@ class Options(BaseModel):
 
     axes: str | None = None
     voxel_size: tuple[Annotated[float, Field(ge=LEAST, le=MOST)], ...] | None = None
+    min_score: Annotated[float, Field(ge=0)] | None = None
+    roi: str | None = None
+    mask: str | None = None
 
 
 class Recorded(BaseModel):

@@ -73,7 +73,7 @@ def _bare(truth: Truth) -> Truth:
 
 
 def _batch(recipe: Recipe, scene: Scene, truth: Truth) -> Batch:
-    from toolkit.pipeline.session import prepare
+    from toolkit.pipeline.prepared import prepare
     from toolkit.steps import normalise
 
     image = prepare(scene.image, recipe)

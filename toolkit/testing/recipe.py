@@ -11,7 +11,7 @@ from unittest import SkipTest
 import numpy as np
 
 from toolkit.files import plain_yaml
-from toolkit.pipeline.session import prepare
+from toolkit.pipeline.prepared import prepare
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe

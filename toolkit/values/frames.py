@@ -67,3 +67,20 @@ class _Along:
             if low < (t + 1) * each and high > t * each
         ]
         return np.concatenate(parts, axis=1)
+
+
+def planes(frames: Sequence[Image]) -> Image:
+    """Flat frames as the planes of one lazy volume."""
+    source = _Planes(tuple(frame.source for frame in frames))
+    return replace(frames[0], source=source, axes="CZYX", voxel_size=())
+
+
+class _Planes(_Along):
+    @property
+    def shape(self) -> tuple[int, ...]:
+        channels, *rest = self.sources[0].shape
+        return (int(channels), len(self.sources), *map(int, rest))
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        taken = self.sources[key[1]]
+        return np.stack([np.asarray(source[(key[0], *key[2:])]) for source in taken], axis=1)

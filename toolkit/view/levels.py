@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.errors import InputError
-from toolkit.values.frames import along
+from toolkit.values.frames import along, planes
 from toolkit.values.image import Image
 from toolkit.view.pyramid import Pyramid, deep
 
@@ -20,35 +20,9 @@ def pyramid(path: Path, axes: str | None, voxel_size: tuple[float, ...] | None) 
     """The pyramid of an image file, and its first frame. Raises `InputError` if it cannot be read."""
     frames = io.frames(path, axes, voxel_size)
     first = frames[0]
-    if len(frames) == 1:
-        whole = first
-    elif first.ndim == 3:
-        whole = along(frames)
-    else:
-        whole = replace(first, source=_Frames(tuple(frame.source for frame in frames)), axes="CZYX", voxel_size=())
+    whole = along(frames) if len(frames) == 1 or first.ndim == 3 else planes(frames)
     coarser = _coarser(path, whole) if len(frames) == 1 and path.is_dir() else []
     return Pyramid([(whole, (1, 1, 1)), *coarser]), first
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames:
-    """Flat frames as planes of one array `(C, T, Y, X)`."""
-
-    sources: tuple[Any, ...]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = np.dtype(self.sources[0].dtype)
-        return dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        channels, *rest = self.sources[0].shape
-        return (int(channels), len(self.sources), *map(int, rest))
-
-    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
-        taken = self.sources[key[1]]
-        return np.stack([np.asarray(source[(key[0], *key[2:])]) for source in taken], axis=1)
 
 
 def fielded(source: Any, shape: tuple[int, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,8 @@ FEW = 200
 """A text column of more values is no class: its values are not listed."""
 KEPT = ("id", "score")
 """Columns that stay where nothing is known; others go."""
+PLACE = re.compile(r"(min|max|centroid)_[tzyx]$")
+"""Columns that say where an object is, which the picture shows: they come last."""
 Columns = dict[str, NDArray[Any]]
 
 
@@ -47,7 +50,8 @@ def table(path: Path | None, objects: Instances, more: Columns) -> Table:
     columns follow after the score."""
     found = _stored(path, len(objects)) if path is not None and path.is_file() else {}
     found = found or _own(objects)
-    order = [*KEPT, *more, *(name for name in found if name not in KEPT)]
+    rest = sorted((name for name in found if name not in KEPT), key=lambda name: PLACE.match(name) is not None)
+    order = [*KEPT, *more, *rest]
     columns: dict[str, NDArray[np.float32]] = {}
     words: dict[str, list[str]] = {}
     for name in order:

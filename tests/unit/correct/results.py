@@ -13,7 +13,13 @@ from toolkit.cli import main
 NAMES = ("a", "b", "c")
 
 
-def result(folder: Path, names: tuple[str, ...] = NAMES, shape: tuple[int, ...] = (48, 56), axes: str = "YX") -> Path:
+def result(
+    folder: Path,
+    names: tuple[str, ...] = NAMES,
+    shape: tuple[int, ...] = (48, 56),
+    axes: str = "YX",
+    more: tuple[str, ...] = (),
+) -> Path:
     """`OUT` of some images with bright boxes, found by a model that sees through."""
     (folder / "images").mkdir(parents=True)
     for seed, name in enumerate(names):
@@ -21,7 +27,7 @@ def result(folder: Path, names: tuple[str, ...] = NAMES, shape: tuple[int, ...] 
     see_through(folder / "model", len(axes.replace("T", "")))
     out = folder / "images.seg"
     arguments = ["run", str(folder / "images"), "--model", str(folder / "model"), "-o", str(out), "--workers", "1"]
-    assert main([*arguments, "--no-preview", "--device", "cpu", "--axes", axes]) == 0
+    assert main([*arguments, "--no-preview", "--device", "cpu", "--axes", axes, *more]) == 0
     return out
 
 

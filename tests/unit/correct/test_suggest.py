@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,8 @@ from toolkit.cli import main
 from toolkit.correct.correct import correct
 from toolkit.correct.doubt import NOTHING, disputed, doubt, quarter_turns, regions, turned, turned_back
 from toolkit.correct.result import opened
-from toolkit.correct.suggest import Suggestion, ordered
+from toolkit.correct.suggest import Suggestion, ordered, suggest
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
@@ -104,3 +106,22 @@ def test_images_that_were_corrected_are_left_out_and_others_are_ranked(
     correct(opened(out), right=["b", "c"])
     assert main(["suggest", str(out)]) == 2
     assert "all images of this result are corrected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("axes", "shape", "roi"), [("YX", (48, 56), "0:30,5:"), ("TYX", (2, 48, 56), "0:30,5:")])
+def test_what_the_run_left_out_is_no_doubt(
+    axes: str, shape: tuple[int, ...], roi: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.ones((48, 56), np.uint8)
+    mask[:, 40:] = 0
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    out = result(tmp_path / "r", ("a",), shape, axes, ("--roi", roi, "--mask", str(tmp_path / "mask.tif")))
+    (one,) = suggest(opened(out), Catalogue())
+    assert one.objects > 0
+    assert one.doubt == 0
+    record = json.loads((out / "run.json").read_text())
+    record["options"] |= {"roi": None, "mask": None, "min_score": 0.5}
+    (out / "run.json").write_text(json.dumps(record))
+    assert suggest(opened(out), Catalogue())[0].doubt > 0, "others are found outside"
+    image, two = opened(out).images[0], Instances.from_labels(np.array([[1, 2]]), {1: 0.4, 2: 0.6})
+    assert image.wanted(two, Image.from_array(np.zeros((1, 2)))) == two.select(np.array([False, True]))

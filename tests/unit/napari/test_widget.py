@@ -76,6 +76,8 @@ def test_sliders_make_objects_anew_without_another_prediction(out: Path, viewer:
     widget.model.choices = [str(out.parent / "model")]
     widget.segment()
     until(lambda: len(viewer.layers) == 2 and not widget._busy)
+    assert widget._seen[1:] == (widget._seen[2], widget._seen[2])
+    assert widget._seen[2] > 0, "how far it is was heard"
     assert np.array_equal(viewer.layers[1].data > 0, found(out, "a") > 0)
     before = len(np.unique(viewer.layers[1].data))
     assert {control.name for control in widget.fields} == {"foreground", "min_size"}

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.models import load, see_through
 from toolkit.errors import InputError, UsageError
 from toolkit.pipeline import sized as module
-from toolkit.pipeline.look import Seen, look, rows
-from toolkit.pipeline.session import Prepared, Session
+from toolkit.pipeline.look import Seen, look, meeting, rows
+from toolkit.pipeline.prepared import Prepared
+from toolkit.pipeline.session import Session
 from toolkit.pipeline.sized import estimate
 from toolkit.steps.sizes import Diameter, Sizes
 from toolkit.values.image import Image
@@ -156,3 +159,12 @@ def test_objects_of_the_right_size_stand_apart_or_may_be_shards() -> None:
     assert Seen(1.0, np.full(8, 10.0), 0.1, 0.1).sound(LEARNT)
     assert not Seen(1.0, np.full(7, 10.0), 0.1, 0.1).sound(LEARNT)
     assert not Seen(0.5, np.full(9, 10.0), 0.1, 0.1).sound(LEARNT)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(2, 3))
+def test_boxes_that_meet_are_those_that_share_a_voxel(seed: int, count: int, ndim: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 20, (count, ndim))
+    last = first + rng.integers(0, 6, (count, ndim))
+    pairs = ((first[:, None] <= last) & (first <= last[:, None])).all(2)
+    assert np.array_equal(meeting(first, last), pairs.sum(1) > 1)

@@ -11,7 +11,8 @@ import pytest
 from toolkit.errors import PluginError, UsageError
 from toolkit.io.zarrlabels import write_zarr
 from toolkit.io.zarrthoughts import read_thoughts
-from toolkit.pipeline.thinking import Thoughts, _entropy, _Grid, known, together
+from toolkit.pipeline.noted import entropy
+from toolkit.pipeline.thinking import Thoughts, _Grid, known, together
 from toolkit.plugins import seams
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
@@ -32,10 +33,10 @@ def test_usual_names_and_those_of_the_method_may_be_asked() -> None:
 
 def test_the_entropy_is_0_where_a_head_is_sure_and_1_where_it_is_not() -> None:
     two = np.array([[[0.0, 0.5, 1.0]]], np.float32)
-    assert _entropy(two, Head("f", 1, "sigmoid"))[0, 0] == pytest.approx([0, 1, 0], abs=1e-4)
+    assert entropy(two, Head("f", 1, "sigmoid"))[0, 0] == pytest.approx([0, 1, 0], abs=1e-4)
     three = np.array([[[1.0, 1 / 3, 0.5]], [[0.0, 1 / 3, 0.5]], [[0.0, 1 / 3, 0.0]]], np.float32)
     expected = [0, 1, np.log(2) / np.log(3)]
-    assert _entropy(three, Head("t", 3, "softmax"))[0, 0] == pytest.approx(expected, abs=1e-4)
+    assert entropy(three, Head("t", 3, "softmax"))[0, 0] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("by", "seen"), [((2.0, 2.0), (40, 60)), ((0.5, 0.5), (10, 15)), ((1.0, 0.25), (20, 8))])

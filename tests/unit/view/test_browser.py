@@ -219,7 +219,7 @@ def test_volumes_are_seen_in_three_planes_that_meet_where_one_clicks(tab: Browse
     out, _ = result(tmp_path, objects, channels=1)
     seen = scene(results(out)[0])
     with opened(tab, seen):
-        tab.press("3")
+        tab.press("t")
         tab.settle()
         assert tab.run("panes.map((p) => p.axis)") == [0, 2, 1]
         for axis in (0, 1, 2):
@@ -255,6 +255,20 @@ def test_zoom_keeps_what_is_under_the_pointer_and_contrast_changes_the_picture(t
         tab.press("0")
         tab.press("1")
         assert tab.run("pictures[0].channels[0].on") is False
+        assert tab.run("document.querySelector('.channel legend input[type=checkbox]').checked") is False
+
+
+def test_keys_work_after_a_click_on_a_switch_but_not_while_one_types(tab: Browser, tmp_path: Path) -> None:
+    out, _ = result(tmp_path, discs((200, 300), 10, 1))
+    with opened(tab, scene(results(out)[0])):
+        tab.run("document.querySelectorAll('.check input')[1].focus()")
+        assert tab.run("document.activeElement.type") == "checkbox"
+        tab.press("f")
+        assert tab.run("look.fill") is True
+        tab.press("/")
+        tab.press("f")
+        assert tab.run("look.fill") is True, "that was a letter of the search"
+        assert "three planes" not in tab.run("document.getElementById('help').textContent"), "it is flat"
 
 
 def test_what_a_method_thought_is_switched_on_by_name(tab: Browser, tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ def test_the_table_of_the_run_is_shown_and_where_it_is_gone_that_of_the_objects(
     assert {"id", "score", "area_px", "class", "mean_0"} <= full.columns.keys()
     assert "area_um2" not in full.columns, "what is known of no object is no column"
     assert full.columns["area_px"] == pytest.approx(objects.sizes)
+    order = list(full.columns)
+    assert order.index("area_px") < order.index("mean_0") < order.index("min_y"), "what the picture shows comes last"
     own = table(None, objects, {})
     assert own.columns["centroid_x"] == pytest.approx(objects.centroids[:, 1], rel=1e-4)
     other_objects = objects.select(np.arange(3))

@@ -4,7 +4,7 @@ import { scene } from "./data.js";
 import { refilter, refreshAll } from "./filter.js";
 import { intensity } from "./image.js";
 import { marks } from "./marks.js";
-import { arrange } from "./pane.js";
+import { arrange, fitted } from "./pane.js";
 import { active, chosen, look, on, pictures, sides, tell, view } from "./state.js";
 import { made, written } from "./table.js";
 
@@ -21,16 +21,19 @@ function again(picture) { picture.version += 1; tell("pictures"); }
 
 function channel(picture, one) {
   const top = intensity(one, 255), set = (key) => (value) => { one[key] = value; again(picture); };
+  const shown = box(one.name, one.on, set("on"));
+  on("pictures", () => { shown.firstChild.checked = one.on; });
   return made("fieldset", { class: "channel" }, made("legend", {},
     made("input", { type: "color", value: one.colour, "aria-label": `colour of ${one.name}`,
       oninput: (event) => { one.colour = event.target.value; again(picture); } }),
-    box(one.name, one.on, set("on"))),
+    shown),
   slider("dark", one.low, top, one.dark, set("dark")), slider("bright", one.low, top, one.bright, set("bright")));
 }
 
 function pictureGroup(picture) {
   const title = picture.name ? (sides.length > 1 ? `${picture.name} (${sides[picture.side].title})` : picture.name) : "Image";
   const shown = box(picture.name ? `show ${picture.name}` : "show image", picture.on, (value) => { picture.on = value; tell("pictures"); });
+  on("pictures", () => { shown.firstChild.checked = picture.on; });
   const gamma = slider("gamma", 0.2, 2, picture.gamma, (value) => { picture.gamma = value; again(picture); });
   const details = group(title, shown, gamma, ...picture.channels.map((one) => channel(picture, one)));
   details.open = picture.name === "";
@@ -72,7 +75,7 @@ function planes() {
     show();
     return made("label", { class: "slider" }, name, input, said);
   });
-  const three = scene.along === "z" && box("three planes (3)", view.planes === 3, (value) => threePlanes(value));
+  const three = scene.along === "z" && box("three planes (t)", view.planes === 3, (value) => threePlanes(value));
   if (three) on("look", () => { three.firstChild.checked = view.planes === 3; });
   return group("Slices", ...(three ? [three] : []), ...each);
 }
@@ -80,6 +83,7 @@ function planes() {
 export function threePlanes(wanted) {
   view.planes = wanted && scene.along === "z" ? 3 : 1;
   arrange(document.getElementById("stage"));
+  fitted();
   tell("look");
 }
 

@@ -1,13 +1,15 @@
 // The keyboard, and the list of what it does.
 import { pan, slide, zoom } from "./camera.js";
 import { set, threePlanes } from "./controls.js";
+import { scene } from "./data.js";
 import { fitted } from "./pane.js";
 import { choose, chosen, look, pictures, tell, view } from "./state.js";
 import { made } from "./table.js";
 
+const deep = scene.shape[0] > 1, volume = deep && scene.along === "z";
 const KEYS = [
-  ["arrows", "move"], ["+ −", "zoom, as the wheel does"], ["0", "the whole image"], ["[ ]", "slice before, after (shift and wheel)"],
-  ["3", "three planes"], ["o f v h", "outlines, fills, overlaps, objects at all"], ["i", "the image"], ["1 … 9", "a channel"],
+  ["arrows", "move"], ["+ −", "zoom, as the wheel does"], ["0", "the whole image"],
+  ...(deep ? [["[ ]", "slice before, after (shift and wheel)"]] : []), ...(volume ? [["t", "three planes"]] : []), ["o f v h", "outlines, fills, overlaps, objects at all"], ["i", "the image"], ["1 … 9", "a channel"],
   ["n p", "next, previous row"], ["/", "search"], ["Esc", "choose nothing"], ["?", "this list"],
 ];
 const STEP = 80;
@@ -21,7 +23,7 @@ export function listen(table) {
   const does = {
     ArrowLeft: () => pan(0, 0, STEP), ArrowRight: () => pan(0, 0, -STEP), ArrowUp: () => pan(0, STEP, 0),
     ArrowDown: () => pan(0, -STEP, 0), "+": () => zoom(0, 1.5), "=": () => zoom(0, 1.5), "-": () => zoom(0, 1 / 1.5),
-    0: fitted, "[": () => slide(0, -1), "]": () => slide(0, 1), 3: () => threePlanes(view.planes === 1),
+    0: fitted, "[": () => slide(0, -1), "]": () => slide(0, 1), t: () => threePlanes(view.planes === 1),
     o: () => set("outline", !look.outline), f: () => set("fill", !look.fill), v: () => set("overlaps", !look.overlaps),
     h: () => set("shown", !look.shown), n: () => table.step(1), p: () => table.step(-1),
     i: () => { const image = pictures.find((one) => one.name === ""); if (image) { image.on = !image.on; tell("pictures"); } },
@@ -29,10 +31,12 @@ export function listen(table) {
     "?": () => document.getElementById("help").showModal(),
   };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
-    const number = Number(event.key), channel = pictures[0]?.channels[number - 1];
-    const does3 = event.key === "3" && view.slice.length && document.querySelector("[aria-label='slice y']");
-    if (number >= 1 && channel && !does3) {
+    const at = event.target;
+    // Who types into a field means the field; a slider keeps its arrows.
+    if (event.ctrlKey || event.metaKey || event.altKey || at.matches?.("[type=search], [type=number], select")) return;
+    if (at.type === "range" && event.key.startsWith("Arrow")) return;
+    const channel = pictures[0]?.channels[Number(event.key) - 1];
+    if (channel) {
       channel.on = !channel.on;
       pictures[0].version += 1;
       tell("pictures");

@@ -2,7 +2,7 @@
 import { order } from "./filter.js";
 import { active, choose, chosen, on, partner, sides, tell } from "./state.js";
 
-const ROW = 24;
+const ROW = 24, COLUMN = 116;
 
 export function made(name, attributes = {}, ...content) {
   const element = document.createElement(name);
@@ -46,11 +46,11 @@ export class Table {
     }, side.title))));
     const { sort, columns } = this.side;
     this.head.replaceChildren(...columns.map(({ name }) => made("button", {
-      role: "columnheader", "data-column": name,
+      role: "columnheader", "data-column": name, title: name,
       "aria-sort": sort.name !== name ? "none" : sort.down ? "descending" : "ascending",
       onclick: () => this.sorted(name),
     }, name, sort.name === name ? (sort.down ? " ↓" : " ↑") : "")));
-    this.head.style.width = this.space.style.width = `${columns.length * 104}px`;
+    this.head.style.width = this.space.style.width = `${columns.length * COLUMN}px`;
     this.draw();
   }
 
