@@ -18,8 +18,8 @@ joined; or the objects of a whole window, which are stitched. All have `box`, `c
 
 
 def form(piece: Piece) -> dict[str, Any]:
-    """What it holds of a voxel: the channels of each head, or dtype and shape of each value; of an object: those of each
-    attribute. Equal for all windows."""
+    """What it holds of a voxel: the channels of each head, or dtype and shape of each value; of an object, those of its
+    attributes. Equal for all windows."""
     if isinstance(piece, Prediction):
         return {name: len(head) for name, head in piece.heads.items()}
     if isinstance(piece, Fragment):

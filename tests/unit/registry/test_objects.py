@@ -171,8 +171,8 @@ def test_a_model_of_any_number_of_channels_gives_nuclei_and_cells(tmp_path: Path
     assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
     model = resolve.load(str(path), Catalogue())
     assert model.recipe.input.channels == "all"
-    image = Image.from_array(np.repeat(dots((20, 20), (50, 45))[0], channels, axis=0), "CYX")
-    # One label for everything in a window: what lies apart in one window is one object there.
+    image = Image.from_array(np.repeat(dots((20, 20), (52, 52))[0], channels, axis=0), "CYX")
+    # One label for everything in a window, and no window sees both dots.
     found = pipeline.segment(image, model, device="cpu", changes=["tiling.window=[32, 32]", "tiling.overlap=16"])
     kinds = found.attributes["class"].tolist()
     assert sorted(kinds) == ["cells", "cells", "nuclei", "nuclei"]

@@ -22,8 +22,8 @@ CHANNEL = "channel"
 class AsInstances(PostProcessor):
     """Labels of each window, of head `instances`: a channel is a kind of object, and kinds may overlap.
 
-    In one window the objects are the model's own. Between windows they are stitched, each kind by itself: two are one if
-    they are the same in most of what both windows see. Attribute `class` says of which channel an object is.
+    In one window the objects are the model's own. Between windows they are stitched, each kind by itself: two are one
+    where they are the same in most of what both windows see. Attribute `class` says of which channel an object is.
     """
 
     kind: Literal["instances"] = "instances"
