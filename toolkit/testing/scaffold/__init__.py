@@ -20,8 +20,8 @@ NAME = "plugin_name"
 TRAIN = "$ seg train --plugin {name} --data DATA -o run --minutes 30 && seg export run -o {name}.zip"
 
 
-HOMES = """Defaults for users stand in `toolkit_{name}/recipes/`; licence, citation and scores of a model in the card beside
-its recipe.
+HOMES = """Defaults for users stand in `toolkit_{name}/recipes/`; licence, citation and scores of a model in the card
+beside its recipe.
 """
 
 
