@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections clean
+.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
 
 venv: $(STAMP)
 
@@ -99,6 +99,10 @@ sparse: venv
 # The table of docs/correct.md: trainings of five minutes each, which go on where they were stopped.
 corrections: venv
 	$(BIN)/python benchmarks/corrections.py all
+
+# Packages that others publish give the labels of their own test tensors: downloads a wheel of 34 MB.
+zoo: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/zoo.py
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

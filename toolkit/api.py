@@ -22,10 +22,12 @@ from toolkit.plugins.functions import metric, postprocessor
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Counts, Metric
 from toolkit.plugins.phases import Member, Phase, Team
-from toolkit.plugins.specs import Loss, Network, Pass, PostProcessor, Search, Spec
-from toolkit.steps.stitch import Fragment, stitch
+from toolkit.plugins.search import Search
+from toolkit.plugins.specs import Loss, Network, Pass, PostProcessor, Spec
+from toolkit.steps.stitch import stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values import runs
+from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.offsets import Offset, at_offset, ends

@@ -121,6 +121,7 @@ BAD = {
     "rubbish": API + "@hookimpl\ndef seg_metrics():\n    return 42",
     "nothing": API + "@hookimpl\ndef seg_metrics():\n    return None",
     "attribute": "X = 1",
+    "gpu": "raise RuntimeError('Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU')",
     "hangs": "import time; print('still here', flush=True); time.sleep(60)",
     "recipe": API + "@hookimpl\ndef seg_recipes():\n    return [__file__ + '.yaml']",
     "half": API
@@ -143,6 +144,7 @@ SAID = {
     "rubbish": "seg_metrics returned no sequence: 42",
     "nothing": "seg_metrics returned no sequence: None",
     "attribute": "has no attribute 'plugin'",
+    "gpu": "Found no NVIDIA driver on your system.",
     "hangs": "took longer than",
     "recipe": "a recipe is missing",
     "half": "it lacks build, heads, targets",

@@ -72,7 +72,9 @@ def test_a_new_plugin_is_a_small_distribution_with_all_that_belongs_to_it(
     assert {"pyproject.toml", "README.md", "LICENSE", ".github/workflows/check.yml", "tests/test_conformance.py",
             "toolkit_my_method/__init__.py"} <= files  # fmt: skip
     texts = {name: (tmp_path / "my_method" / name).read_text() for name in files}
-    assert not any(word in text for text in texts.values() for word in ("plugin_name", "SUMMARY", "DEPENDENCIES"))
+    placeholders = ("plugin_name", "SUMMARY", "DEPENDENCIES", "HOMES")
+    assert not any(word in text for text in texts.values() for word in placeholders)
+    assert ("recipes/" in texts["README.md"]) == (kind != "metric")
     assert len(texts["toolkit_my_method/__init__.py"].splitlines()) < 60
     if kind != "metric":
         assert {"toolkit_my_method/recipes/my_method.yaml", "toolkit_my_method/recipes/my_method.md"} <= files
@@ -102,6 +104,15 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(
     assert [p.name for p in tmp_path.iterdir()] == ["there"]
     assert main(["plugins", "new", "fine", "--kind", "methods"]) == 2
     assert "no such kind of plugin: --kind methods; choose one of method" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_new_plugin_is_green_at_once(kind: str, tmp_path: Path) -> None:
+    stranger(tmp_path)("plugins", "new", "fresh", "--kind", kind)
+    (tmp_path / "dist").mkdir()
+    wheel = built(tmp_path / "fresh", tmp_path / "dist")
+    assert "checks ok" in stranger(tmp_path)("plugins", "check", "--wheel", str(wheel))
 
 
 @pytest.mark.slow
@@ -150,12 +161,21 @@ def test_an_example_is_green_and_runs_from_its_wheel(example: Path, tmp_path: Pa
     if name != "otsu":
         samples.nuclei(tmp_path / "data", train=4, val=2, shape=(80, 88))
         changes = [part for change in SMALL for part in ("--set", change)]
-        user("train", "--plugin", name, "--data", "data", "-o", "run", "--steps", "40", "--device", "cpu", "--threads",
-             "1", *changes)  # fmt: skip
+        user("train", "--plugin", name, "--data", "data", "-o", "run", "--steps", "100" if name == "depth" else "40",
+             "--device", "cpu", "--threads", "1", "--set", "training.learning_rate=0.005", *changes)  # fmt: skip
     model = ("--plugin", name) if name == "otsu" else ("--model", "run")
     user("run", str(cells), *model, "-o", "out", "--no-preview")
     if name == "otsu":
         assert tifffile.imread(tmp_path / "out" / "cells.labels.tif").max() == len(blobs((96, 96), seed=5).instances)
+    if name == "depth":
+        user("export", "run", "-o", "depth.zip", "--author", "the author", "--image", str(cells))
+        user("run", str(cells), "--model", "depth.zip", "-o", "again", "--no-preview")
+        one, two = (tifffile.imread(tmp_path / out / "cells.labels.tif") for out in ("out", "again"))
+        assert one.max() > 0
+        assert np.array_equal(one, two)
+        (tmp_path / "without").mkdir()
+        said = stranger(tmp_path / "without")("run", str(cells), "--model", str(tmp_path / "depth.zip"), code=4)
+        assert "pip install seg-toolkit-depth" in said
 
 
 def test_examples_are_short() -> None:

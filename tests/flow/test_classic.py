@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.battery.installed import install
 from toolkit.cli import main
 from toolkit.testing.scenes import blobs
+from toolkit.values.instances import Instances
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +58,51 @@ def test_it_runs_by_its_plugin_its_recipe_or_a_file_in_any_blocks(
     assert record["versions"]["seg-toolkit-otsu"] == "0.1"
     assert main(["run", "--from", "0.seg/run.json", "-o", "again", "--workers", "1", "--no-preview"]) == 0
     assert np.array_equal(tifffile.imread("again/cells.labels.tif"), found[0])
+
+
+WRAPPED = """
+from pathlib import Path
+
+from toolkit.api import hookimpl, postprocessor
+
+SEG_API = 2
+
+
+@postprocessor("wrapped", needs={"image": 1}, halo=24)
+def wrapped(heads):
+    from skimage.measure import label  # stands for a tool that knows nothing of blocks
+
+    return label(heads["image"][0] > 0.5)
+
+
+@hookimpl
+def seg_postprocessors():
+    return (wrapped,)
+
+
+@hookimpl
+def seg_recipes():
+    return [Path(__file__).parent / "wrapped.yaml"]
+"""
+
+
+def test_a_wrapped_tool_is_stitched_between_blocks_and_that_is_said(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(image.parent / "site", "wrapped", "toolkit_wrapped", WRAPPED)
+    recipe = "schema: toolkit.recipe/1\nname: wrapped\nnetwork: {kind: image}\npostprocess: {kind: wrapped}\n"
+    (image.parent / "site" / "wrapped.yaml").write_text(recipe + "tiling: {window: [32, 32], overlap: 0}\n")
+    invalidate_caches()
+    found = {}
+    for out, block in (("one", []), ("many", ["--block", "32"])):
+        run = ["run", "cells.tif", "--plugin", "wrapped", "-o", out, *block, "--workers", "1", "--no-preview"]
+        assert main(run) == 0
+        said = capsys.readouterr().err
+        record = json.loads((image.parent / out / "run.json").read_text())
+        assert ("9 blocks of 9 windows, stitched" in said, record["images"][0]["stitched"]) == (bool(block),) * 2
+        found[out] = Instances.from_labels(tifffile.imread(f"{out}/cells.labels.tif"))
+    assert len(found["one"]) > 3
+    assert found["many"] == found["one"]
 
 
 def test_it_is_not_trained_and_not_exported(image: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from toolkit.api import postprocessor
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.specs import PostProcessor
 from toolkit.testing.blockwise import pieces, prediction
+from toolkit.values.fragment import Fragment
 from toolkit.values.prediction import Prediction
 
 RECORD = Path(__file__).parents[2] / "docs" / "decisions" / "0011-the-network-runs-once.md"
@@ -75,6 +76,10 @@ def test_a_method_keeps_as_many_bytes_of_a_voxel_as_the_table_says(name: str, nd
         kept = pieces(spec, whole, loose=loose).read(whole.box, whole.box)
         if isinstance(kept, Prediction):
             held, voxels = kept.nbytes, whole.box.size
+        elif isinstance(kept, Fragment):
+            held = kept.instances.start.nbytes + kept.instances.length.nbytes
+            voxels = len(kept.instances.start)
+            assert voxels > len(kept.instances) > 0
         else:
             held, voxels = sum(value.nbytes for value in kept.values.values()), len(kept)
             every = voxels == whole.box.size

@@ -23,6 +23,7 @@ def doctor(
     Example: seg doctor
     """
     from toolkit.cli.machine import findings
+    from toolkit.plugins.catalogue import Loaded
     from toolkit.plugins.probe import probe
 
     plugins = catalogue(context).plugins
@@ -31,7 +32,8 @@ def doctor(
         found = list(findings())
         probes = probing.result()
     fixes = [f"{f.what}: {f.fix}" for f in found if f.fix]
-    if any(p.error for p in probes):
+    fixes += [f"plugin {p.plugin.name}: {p.cure}" for p in probes if p.error and p.cure != Loaded.cure]
+    if any(p.error and p.cure == Loaded.cure for p in probes):
         fixes.append("plugins marked broken: ask their authors, uninstall them, or leave them out with --no-plugin")
     if as_json:
         console.document(

@@ -28,7 +28,10 @@ def export(
     name: Annotated[str | None, typer.Option(help="Title of the model. [default: as its card says]")] = None,
     author: Annotated[list[str] | None, typer.Option(help="An author; may be repeated.")] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Licence of the weights, an SPDX name. [default: the card's, else CC-BY-4.0]")
+        str | None,
+        typer.Option(
+            help="Licence of the weights, an SPDX name. [default: of the card of model or method, else CC-BY-4.0]"
+        ),
     ] = None,
     cite: Annotated[list[str] | None, typer.Option(metavar="DOI", help="What to cite; may be repeated.")] = None,
     description: Annotated[str | None, typer.Option(help="What the model does, on which images.")] = None,
@@ -54,23 +57,24 @@ def export(
     from toolkit.gpu.backend import Backend
     from toolkit.pipeline.engines import choose
     from toolkit.pipeline.segment import segment
-    from toolkit.plugins.card import Card
     from toolkit.registry import resolve
-    from toolkit.registry.bioimageio.beside import About, titled
+    from toolkit.registry.bioimageio.beside import About, card, titled
     from toolkit.registry.export import export as write
 
     plugins = catalogue(context)
     model = resolve.load(run, plugins)
-    card = Card.beside(model.source)
+    about_it = card(model, plugins)
     about = About(
-        name=name or titled(model, card),
-        description=description or card.description or f"Instances by the method {model.recipe.postprocess.kind}.",
-        authors=tuple(author or card.authors),
-        licence=licence or card.spdx or "CC-BY-4.0",
-        cite=tuple(cite or card.cite),
+        name=name or titled(model, about_it),
+        description=description or about_it.description or f"Instances by the method {model.recipe.postprocess.kind}.",
+        authors=tuple(author or about_it.authors),
+        licence=licence or about_it.spdx or "CC-BY-4.0",
+        cite=tuple(cite or about_it.cite),
         version=version,
         tags=tuple(tag or ()),
     ).checked()
+    if licence is None:
+        console.progress().print(f"note   its licence is {about.licence}; --licence says another", markup=False)
     engine = choose("auto", model, Backend()).plain()
     example = _example(model, Path(run), image)
     with console.progress().status("the package is made, loaded again and compared"):

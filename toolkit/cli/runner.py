@@ -94,9 +94,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     blocks = "1 block" if ahead.blocks == 1 else f"{ahead.blocks} blocks"
     windows = f" of {ahead.windows} windows" if ahead.windows > 1 else ""
     disk = f", {ahead.disk:.1f} GB of disk" if ahead.disk >= 0.1 else ""
+    joined = ", stitched" if ahead.stitched else ""
     screen.print(
-        f"plan   {images}{blocks}{windows}, about {ahead.gigabytes:.1f} GB{disk}, about {_duration(ahead.seconds)} on "
-        f"{backend.device}, {session.engine}", soft_wrap=True,
+        f"plan   {images}{blocks}{windows}{joined}, about {ahead.gigabytes:.1f} GB{disk}, about "
+        f"{_duration(ahead.seconds)} on {backend.device}, {session.engine}", soft_wrap=True,
     )  # fmt: skip
     for note in ahead.notes:
         screen.print(f"note   {ahead.first}: {note}", markup=False)

@@ -22,6 +22,8 @@ from toolkit.values.sound import sound
 SCHEMA = "toolkit.instances/1"
 ARRAYS = {"shape": "int64", "start": "int64", "length": "int32", "offsets": "int64", "scores": "float32"}
 ATTRIBUTES = "attributes"
+TEXTS = "texts"
+"""Texts are stored as their numbers in this list."""
 CHUNK = 2**22
 """Entries per chunk."""
 
@@ -39,14 +41,21 @@ def write_zarr_instances(
         }
     )
     for name, dtype in ARRAYS.items():
-        _store(group, name, np.asarray(getattr(instances, name), dtype), form or OmeFormat())
+        _store(group, name, np.asarray(getattr(instances, name), dtype), form)
     for name, values in instances.attributes.items():
-        _store(group, f"{ATTRIBUTES}/{name}", values, form or OmeFormat())
+        if values.dtype.kind == "U":  # Zarr has no form of texts that all of its readers know
+            texts, number = np.unique(values, return_inverse=True)
+            codes = _store(group, f"{ATTRIBUTES}/{name}", number.reshape(values.shape).astype("int32"), form)
+            codes.attrs[TEXTS] = texts.tolist()
+        else:
+            _store(group, f"{ATTRIBUTES}/{name}", values, form)
 
 
-def _store(group: Any, name: str, data: NDArray[Any], form: OmeFormat) -> None:
+def _store(group: Any, name: str, data: NDArray[Any], form: OmeFormat | None) -> Any:
     chunks = (max(1, min(CHUNK, len(data))), *(max(1, n) for n in data.shape[1:]))
-    form.array(group, name, data.shape, data.dtype, chunks)[...] = data
+    array = (form or OmeFormat()).array(group, name, data.shape, data.dtype, chunks)
+    array[...] = data
+    return array
 
 
 def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
@@ -69,7 +78,7 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         shape, start, length, offsets, scores = (
             np.asarray(arrays[name][:]).astype(dtype) for name, dtype in ARRAYS.items()
         )
-        said = {name: np.asarray(array[...]) for name, array in _attributes(path, group).items()}
+        said = {name: _said(array) for name, array in _attributes(path, group).items()}
         instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores, said)
         if not sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
@@ -85,3 +94,10 @@ def _attributes(path: Path, group: Any) -> dict[str, Any]:
     for array in found.values():
         bound(path / "instances" / ATTRIBUTES, array)
     return found
+
+
+def _said(array: Any) -> NDArray[Any]:
+    """An attribute, its texts instead of their numbers."""
+    values = np.asarray(array[...])
+    texts = array.attrs.get(TEXTS)
+    return values if texts is None else np.array([str(text) for text in texts], str)[values]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from toolkit.plugins.specs import PostProcessor, Search
+from toolkit.plugins.search import Search
+from toolkit.plugins.specs import PostProcessor
 
 STEPS = 100
 """Positions of a slider for fractions."""

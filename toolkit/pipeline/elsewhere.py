@@ -12,10 +12,11 @@ from toolkit.files import plain_yaml
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose
 from toolkit.pipeline.passes import Work, store
-from toolkit.pipeline.pieces import Pieces, Stored
+from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session, Share
 from toolkit.pipeline.sized import rescaling
+from toolkit.pipeline.stored import Stored
 from toolkit.pipeline.tools import tools
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe

@@ -35,9 +35,9 @@ class Engine:
         return self.kind if self.precision == "float32" else f"{self.kind}, {self.precision}"
 
 
-def placed(device: str, engine: str, network: bool = True) -> Backend:
-    """Where an engine runs: `select(device)`, but that nobody looks for a GPU, with torch, for one that uses none."""
-    return Backend() if device == "auto" and (engine == "onnxruntime" or not network) else select(device)
+def placed(device: str, engine: str, used: bool = True) -> Backend:
+    """Where an engine runs: `select(device)`, but that nobody looks for a GPU, with torch, where none is `used`."""
+    return Backend() if device == "auto" and (engine == "onnxruntime" or not used) else select(device)
 
 
 def choose(asked: str, model: ModelPackage, backend: Backend) -> Engine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import weakref
@@ -12,30 +11,20 @@ from math import prod
 from pathlib import Path
 from tempfile import mkdtemp
 
-from toolkit.errors import StorageError
 from toolkit.files import arrays, whole
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
 from toolkit.pipeline.heard import tell
 from toolkit.pipeline.shelf import Shelf, writing
+from toolkit.pipeline.stored import FORMS, Stored, file_of, load, store
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.piece import Piece, joined
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice
-from toolkit.values.voxels import Voxels
 
 INDEX = "index.json"
 STAGE = "pieces"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A piece in a file: which class it is, and the digest of the file."""
-
-    path: str
-    dense: bool
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +101,7 @@ class Pieces:
         about = {
             "lattice": [self.lattice.shape, self.lattice.window, self.lattice.overlap],
             "origin": [origin.shape, origin.shrink, origin.constant, origin.loose, origin.by],
-            "stored": [[p.dense, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
+            "stored": [[p.form, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
         }
         with writing(self.folder):
             whole.text(self.folder / INDEX, json.dumps(about))
@@ -125,8 +114,8 @@ class Pieces:
         shape, shrink, constant, loose, by = about["origin"]
         origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose, tuple(by))
         found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
-        for number, (dense, sha256) in enumerate(about["stored"]):
-            found.put(number, Stored(str(folder / file_of(number)), dense, sha256))
+        for number, (form, sha256) in enumerate(about["stored"]):
+            found.put(number, Stored(str(folder / file_of(number)), form, sha256))
         return found
 
     def put(self, number: int, stored: Stored) -> None:
@@ -141,8 +130,8 @@ class Pieces:
             if (sha256 := known.get(file_of(number))) is not None:
                 path = self.folder / file_of(number)
                 with arrays.opened(path) as (_, about):
-                    dense = "heads" in about
-                self.put(number, Stored(str(path), dense, sha256))
+                    form = next(name for name in FORMS if name in about)
+                self.put(number, Stored(str(path), form, sha256))
                 self._sound.add(str(path))
         return self.missing()
 
@@ -192,54 +181,3 @@ class Pieces:
         for name, head in there.heads.items():
             head[...] = piece.heads[name]
         return there
-
-
-def file_of(number: int) -> str:
-    """Name of the file of a piece."""
-    return f"{number}.piece"
-
-
-def store(piece: Piece, folder: Path, number: int, backend: Backend) -> Stored:
-    """Write the piece of window `number`; raises `StorageError` if there is no room for it."""
-    path = folder / file_of(number)
-    if isinstance(piece, Prediction):
-        piece = replace(piece, heads={name: backend.to_numpy(head) for name, head in piece.heads.items()})
-    with writing(folder):
-        return Stored(str(path), isinstance(piece, Prediction), arrays.write(path, piece))
-
-
-def load(stored: Stored, box: Box, sound: set[str], backend: Backend) -> Piece:
-    """The part of a stored piece in `box`. Its digest is compared once, `sound` remembers; raises `StorageError`."""
-    path = Path(stored.path)
-    try:
-        if stored.path not in sound:
-            with path.open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != stored.sha256:
-                    raise StorageError("what the network said of a window is damaged on disk", path, "run again")
-            sound.add(stored.path)
-        if stored.dense:
-            found = arrays.read(path, Prediction)
-            return replace(found, heads={name: backend.asarray(head) for name, head in found.heads.items()})
-        return _slab(path, box)
-    except OSError as error:
-        raise StorageError(f"what the network said of a window is {_lost(error)}", path, "run again") from error
-
-
-def _lost(error: OSError) -> str:
-    return "gone from the disk" if isinstance(error, FileNotFoundError) else f"unreadable ({error.strerror or error})"
-
-
-def _slab(path: Path, box: Box) -> Voxels:
-    """The voxels of a file from the first row that meets `box` to the last: no other values are read."""
-    with arrays.opened(path) as (file, about):
-        runs = {name: file.get_tensor(name) for name in ("start", "length")}
-        bare = arrays.whole(Voxels, runs, {**about, "values": []})
-        met = bare.cut(box)[0]
-        low, high = (int(met[0]), int(met[-1]) + 1) if len(met) else (0, 0)
-        first, last = int(bare.offsets[low]), int(bare.offsets[high])
-        names = {name: f"values.{name}" for name in about["values"]}
-        if first == last:  # which safetensors does not slice
-            values = {name: file.get_tensor(key)[:0] for name, key in names.items()}
-        else:
-            values = {name: file.get_slice(key)[first:last] for name, key in names.items()}
-        return replace(bare, start=bare.start[low:high], length=bare.length[low:high], values=values)

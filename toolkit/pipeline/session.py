@@ -10,14 +10,16 @@ from itertools import chain
 from pathlib import Path
 
 from toolkit.errors import UsageError
+from toolkit.gpu.absent import served
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose, placed
 from toolkit.pipeline.noted import NOTED, noted, put
 from toolkit.pipeline.passes import keep, sweep
-from toolkit.pipeline.pieces import STAGE, Origin, Pieces, Stored, file_of, store
+from toolkit.pipeline.pieces import STAGE, Origin, Pieces
 from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.prepared import Prepared, prepare
 from toolkit.pipeline.shelf import Shelf, writing
+from toolkit.pipeline.stored import Stored, file_of, store
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.specs import PostProcessor
@@ -69,8 +71,10 @@ class Session:
         self.catalogue = catalogue or Catalogue()
         self.model = resolve.load(model, self.catalogue) if isinstance(model, str) else model
         asked = engine.kind if isinstance(engine, Engine) else engine
-        network = not self.model.recipe.network.untrained
-        self.backend = device if isinstance(device, Backend) else placed(device, asked, network)
+        network, postprocess = self.model.recipe.network, self.model.recipe.postprocess
+        used = not network.untrained or postprocess.needs_gpu
+        self.backend = device if isinstance(device, Backend) else placed(device, asked, used)
+        served((network, postprocess), self.backend)
         self.engine = engine if isinstance(engine, Engine) else choose(engine, self.model, self.backend)
 
     @cached_property

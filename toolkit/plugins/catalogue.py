@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from threading import Timer
 from typing import Any
 
 from toolkit.errors import PluginError, ToolkitError, UsageError, nearest
@@ -16,8 +18,11 @@ from toolkit.plugins import GROUP
 from toolkit.plugins.collect import WORDS, Family, collect
 from toolkit.plugins.lacking import lacking
 
+log = logging.getLogger(__name__)
 BUILTIN = "builtin"
 MODULE = "toolkit.builtin"
+LATE = 10.0
+"""Seconds of an import after which it is said that it goes on."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Catalogue:
         if plugin not in self._loaded:
             try:
                 # Standard output belongs to the results of a command, whatever a plugin prints at import.
-                with redirect_stdout(sys.stderr):
+                with redirect_stdout(sys.stderr), _patience(plugin):
                     items = _items(plugin)
                 self._loaded[plugin] = Loaded(plugin, items)
             except KeyboardInterrupt:
@@ -168,6 +173,19 @@ class Catalogue:
         """The name of a plugin, or its distribution's where two plugins have one name."""
         alone = sum(p.name == plugin.name for p in self.plugins) == 1 or plugin.entry.value == MODULE
         return plugin.name if alone else plugin.distribution
+
+
+@contextmanager
+def _patience(plugin: Plugin) -> Iterator[None]:
+    """Say after a while what is waited for: an import may hang."""
+    what = f"the import of plugin {plugin.name} ({plugin.distribution}) takes long; if it hangs, leave it out: "
+    late = Timer(LATE, log.warning, [f"{what}--no-plugin {plugin.name}, and see seg plugins check {plugin.name}"])
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 def _items(plugin: Plugin) -> dict[Family, dict[str, Any]]:

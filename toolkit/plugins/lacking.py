@@ -1,19 +1,22 @@
-"""What to install where a plugin needs what is not there."""
+"""What to do where a plugin needs what is not there: a module, or a GPU."""
 
 from __future__ import annotations
 
 import shlex
-from importlib.metadata import PackageNotFoundError, distribution, requires
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, requires
+
+from toolkit.gpu import absent
+from toolkit.plugins import GROUP
 
 
 def lacking(name: str, error: BaseException) -> str | None:
     """`pip install REQUIREMENT` for what the distribution `name` says that it needs, if `error` is that a module is
-    missing; None for other errors.
+    missing; what to do if it is that there is no GPU; None for other errors.
 
     A module is that of the requirement of the same name, else of the first one that is not installed.
     """
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return None
+    if (cure := absent.cure(error)) or not isinstance(error, ModuleNotFoundError) or not error.name:
+        return cure
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -27,6 +30,15 @@ def lacking(name: str, error: BaseException) -> str | None:
     for one in (*same, *(one for one in wanted if not _installed(one.name))):
         return f"pip install {shlex.quote(one.name + str(one.specifier))}"
     return f"pip install {module}, or what has this module: {name} does not say that it needs it"
+
+
+def lacking_in(module: str, error: BaseException) -> str | None:
+    """`lacking` of the distribution that has the plugin to which `module` belongs."""
+    top = module.partition(".")[0]
+    for entry in entry_points(group=GROUP):
+        if entry.dist is not None and entry.module.partition(".")[0] == top:
+            return lacking(entry.dist.name, error)
+    return absent.cure(error)
 
 
 def _installed(name: str) -> bool:

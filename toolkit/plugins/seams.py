@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from toolkit.errors import PluginError, ToolkitError
+from toolkit.plugins.lacking import lacking_in
 from toolkit.values.attributes import wrong
+from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece, form
 from toolkit.values.prediction import Head, Prediction
@@ -42,7 +44,7 @@ def calling(spec: Named, verb: str) -> Iterator[None]:
         raise PluginError(
             f"{spec.kind} failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
             _where(spec, verb),
-            "see seg --traceback, and seg plugins check",
+            lacking_in(type(spec).__module__, error) or "see seg --traceback, and seg plugins check",
         ) from error
 
 
@@ -68,8 +70,8 @@ def piece(found: Any, seen: Prediction, spec: Named, like: Piece | None = None) 
     """What should be kept of the core of a window, in the form of `like`, that of another window; its arrays are
     read-only from here on."""
     odd = ""
-    if not isinstance(found, Prediction | Voxels):
-        odd = f"it is a {type(found).__name__}, not a Prediction or Voxels"
+    if not isinstance(found, Prediction | Voxels | Fragment):
+        odd = f"it is a {type(found).__name__}, not a Prediction, Voxels or a Fragment"
     elif found.box != seen.core or found.shape != seen.shape:
         odd = f"it is of box {found.box} in an image of {found.shape}, the core of the window is {seen.core}"
     elif isinstance(found, Prediction):
@@ -78,6 +80,9 @@ def piece(found: Any, seen: Prediction, spec: Named, like: Piece | None = None) 
         wide = {n: str(h.dtype) for n, h in found.heads.items() if h.dtype != np.float32}
         odd = odd or (f"its heads are {wide}, not float32" if wide else "")
         odd = odd or ("" if found.heads else "it has no heads")
+    elif isinstance(found, Fragment):
+        odd = "" if found.outer == seen.box else f"it is of {found.outer}, and the window is {seen.box}"
+        instances(found.instances, found.outer.shape, spec, "keep")
     elif not found.sound():
         odd = "its runs are not in raster order, or not in the core of the window"
     else:
@@ -130,7 +135,7 @@ def thoughts(found: Any, shape: tuple[int, ...], spec: Named) -> dict[str, Thoug
 
 def sealed(given: Piece) -> None:
     """Make the arrays of a piece that lie in main memory read-only: whoever writes into them hears of it at once."""
-    arrays = given.heads if isinstance(given, Prediction) else {**given.values, "": given.start, " ": given.length}
+    arrays = given.heads if isinstance(given, Prediction) else given.arrays()
     for array in arrays.values():
         if isinstance(array, np.ndarray):
             array.flags.writeable = False

@@ -18,7 +18,9 @@ from toolkit.gpu.backend import Backend
 from toolkit.plugins import seams
 from toolkit.plugins.alone import Alone
 from toolkit.plugins.phases import Member, Phase
-from toolkit.steps.stitch import Fragment, stitch
+from toolkit.plugins.search import Search
+from toolkit.steps.stitch import stitch
+from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
@@ -32,30 +34,6 @@ if TYPE_CHECKING:
     from toolkit.steps.survey import Deduced, Fit, Survey
 
 
-@dataclass(frozen=True)
-class Search:
-    """Range in which `seg tune` looks for a field: `Annotated[float, Search(0.1, 0.9)]`, or the values that it tries:
-    `Annotated[Literal["a", "b"], Search(choices=("a", "b"))]`.
-
-    `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
-    threshold that what suits it moves while a network trains: validation in the training tries values beside the
-    recipe's, so that the best weights are not those that happen to suit one value.
-    """
-
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
-    step: float | None = None
-    drifts: bool = False
-    choices: tuple[Any, ...] = ()
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is one that is looked at."""
-        if self.choices:
-            return value in self.choices
-        return value is None or bool(self.low <= value <= self.high)
-
-
 class Spec(BaseModel):
     """Base of the four families. A concrete class fixes its name: `kind: Literal["unet"] = "unet"`."""
 
@@ -67,6 +45,8 @@ class Spec(BaseModel):
     """`title`: what it is, in words that make a line with those of other specs; `citation`: what to cite for it."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Former names of the kind: recipes and models that have them go on working."""
+    needs_gpu: ClassVar[bool] = False
+    """True if it works on a GPU alone: elsewhere it is refused before anything is read."""
 
     @classmethod
     def named(cls) -> str:
@@ -195,6 +175,11 @@ class PostProcessor(Spec):
     @abstractmethod
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
         """Instances of one piece, in the coordinates of `prediction.box`."""
+
+    def stitched(self, windows: int, blocks: int) -> bool:
+        """Whether the objects of an image in so many windows and blocks are joined by how far they are the same where
+        two of these overlap, so that others may give others: said of a run before and after."""
+        return blocks > 1 and not self.exact
 
     def halo(self, ndim: int) -> tuple[int, ...]:
         """Voxels around a block that a pass needs to be right inside it, per axis."""

@@ -68,6 +68,8 @@ class Done:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seen: str = ""
+    stitched: bool = False
+    """Whether objects were joined between windows or blocks by how far they are the same there."""
     size: dict[str, Any] = field(default_factory=dict)
     """The `Rescaling`."""
     error: str | None = None
@@ -131,6 +133,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):
         notes = (*notes, nothing(here.image, frames[0].channels, sized))
+    postprocess = session.model.recipe.postprocess
+    work = blocks(kept.lattice, usual(options.block, postprocess))
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -142,6 +146,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
         seen=here.image.seen,
+        stitched=postprocess.stitched(len(kept.windows), len(work)),
         size=asdict(sized),
     )
 

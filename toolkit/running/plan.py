@@ -18,7 +18,9 @@ from toolkit.running.one import FEW, MANY, source, usual
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.steps.sizes import Diameter
+from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
+from toolkit.values.piece import Piece
 from toolkit.values.rescaling import Rescaling
 from toolkit.values.tiles import blocks
 from toolkit.values.voxels import Voxels
@@ -46,6 +48,8 @@ class Plan:
     path: Path
     sized: Rescaling
     """Where the first image is, and at what size it is seen."""
+    stitched: bool = False
+    """Whether objects are joined between windows or blocks by how far they are the same there."""
     processes: int = 1
     each: float = 0.0
     reduced: float = 0.0
@@ -101,6 +105,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         notes=_notes(here.image),
         path=one.path,
         sized=sized,
+        stitched=postprocess.stitched(windows, len(work)),
         processes=split,
         each=each,
         reduced=holds / 2**30,
@@ -133,8 +138,15 @@ def _sampled(bench: Bench, windows: int, many: bool) -> Sample:
         alone(session.model.recipe.postprocess, piece, session.backend)
     seconds = here.pace + (time.process_time() - began) / len(found)
     size = sum(piece.box.size for piece in found)
-    kept = sum(len(piece) if isinstance(piece, Voxels) else piece.box.size for piece in found)
+    kept = sum(map(_voxels, found))
     return Sample(seconds, kept / size, sum(piece.nbytes for piece in found) / size)
+
+
+def _voxels(piece: Piece) -> int:
+    """How many voxels something is kept of."""
+    if isinstance(piece, Fragment):
+        return int(piece.instances.length.sum())
+    return len(piece) if isinstance(piece, Voxels) else piece.box.size
 
 
 def peak() -> float:

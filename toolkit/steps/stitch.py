@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.values import attributes as about
 from toolkit.values import runs
+from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
-from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Fragment:
-    """Instances that a block found in `outer` (its core and halo), in the coordinates of `outer`."""
-
-    instances: Instances
-    outer: Box
-    core: Box
-    shape: tuple[int, ...]
-
-    def runs(self, keep: Box) -> tuple[Ints, Ints, Ints]:
-        """Runs inside `keep`, in image coordinates: `(start, length, index of the instance)`."""
-        return self.instances.moved(self.outer, self.shape, keep)
 
 
 def stitch(fragments: Sequence[Fragment]) -> Instances:

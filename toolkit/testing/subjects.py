@@ -23,6 +23,9 @@ MANY = 512 * prod(SHAPES[2])
 """Outputs for all voxels of a scene beyond which a recipe is not run: on a CPU each test would take minutes."""
 
 
+ON_GPU = "it works on a GPU alone, and these checks are those of a CPU: write tests of your own for it"
+
+
 def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
     """`(subject, class of its tests)` for everything that a plugin brings."""
     plugin = loaded.plugin.name
@@ -52,7 +55,9 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, type]]:
         subject = f"{WORDS['recipes']} {name}"
         parts = (recipe.network.kind, tuple(loss.kind for loss in recipe.losses), recipe.postprocess.kind, recipe.ndim)
         used.add(recipe.postprocess.kind)
-        if any(loss.prepares for loss in recipe.losses):
+        if any(spec.needs_gpu for spec in recipe.specs):
+            yield subject, _refused(ON_GPU, "skipped")
+        elif any(loss.prepares for loss in recipe.losses):
             yield subject, _refused("it is the first step of a training, whose heads mean nothing yet", "skipped")
         else:
             outputs = _outputs(recipe)
@@ -126,6 +131,8 @@ def _recipe(name: str, changes: tuple[str, ...], why: str) -> type:
 def _tests(tests: type, spec: Any, **about: Any) -> type:
     if spec is None:
         return _refused("a field has no default; inherit from the tests in toolkit.testing", "skipped")
+    if getattr(spec, "needs_gpu", False):
+        return _refused(ON_GPU, "skipped")
     if isinstance(spec, Loss) and not any(spec.heads(ndim) for ndim in about["ndims"]):
         return _refused("it has no heads by default; inherit from toolkit.testing.LossTests", "skipped")
     return type("Tests", (tests,), {"spec": spec, **about})
@@ -148,7 +155,7 @@ def _default(spec: Any) -> Any:
 def _unfit(network: Network | None, ndims: tuple[int, ...]) -> str:
     """Why a network refuses to be built with its defaults, in its own words, or nothing."""
     try:
-        if network is not None and ndims:
+        if network is not None and ndims and not network.needs_gpu:
             network.build(1, (Head("first", 1),), ndims[0])
     except ValueError as error:
         return str(error)

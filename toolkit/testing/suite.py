@@ -16,6 +16,7 @@ from unittest import SkipTest
 
 from toolkit.errors import ToolkitError
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.plugins.lacking import lacking
 from toolkit.testing.subjects import checks
 
 READ_ONLY = "it writes into what it was given, which others read, too: work on a copy"
@@ -66,8 +67,8 @@ def run(plugin: str, timeout: float = 300.0, environment: Mapping[str, str] | No
         yield Outcome(running.subject, running.check, "failed", why)
 
 
-def outcome(subject: str, name: str, test: Any) -> Outcome:
-    """Run one test."""
+def outcome(subject: str, name: str, test: Any, distribution: str = "") -> Outcome:
+    """Run one test of something that `distribution` brings."""
     check = name.removeprefix("test_").replace("_", " ")
     began = time.monotonic()
     try:
@@ -78,6 +79,8 @@ def outcome(subject: str, name: str, test: Any) -> Outcome:
     except Exception as error:
         why = str(error) if isinstance(error, AssertionError | ToolkitError) and str(error) else _trace(error)
         why = f"{why}\n{READ_ONLY}" if "read-only" in why else why
+        cure = lacking(distribution, error) if distribution else None
+        why = f"{why}\n{cure}" if cure and cure not in why else why
         return Outcome(subject, check, "failed", why, time.monotonic() - began)
     return Outcome(subject, check, "ok", "", time.monotonic() - began)
 
@@ -88,12 +91,13 @@ def _trace(error: Exception) -> str:
 
 def _answer(plugin: str, stream: TextIO) -> None:
     """The child's side: one JSON line before each check and one after it."""
-    for subject, tests in checks(Catalogue().use(plugin)):
+    loaded = Catalogue().use(plugin)
+    for subject, tests in checks(loaded):
         instance = tests()
         for name in sorted(dir(instance)):
             if name.startswith("test_"):
                 _say(stream, Outcome(subject, name, "failed", "running"))
-                _say(stream, outcome(subject, name, getattr(instance, name)))
+                _say(stream, outcome(subject, name, getattr(instance, name), loaded.plugin.distribution))
 
 
 def _say(stream: TextIO, what: Outcome) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit import io
 from toolkit.errors import InputError, Interrupted
+from toolkit.gpu.absent import served
 from toolkit.gpu.backend import Backend, select
 from toolkit.gpu.memory import free
 from toolkit.plugins.catalogue import Catalogue
@@ -88,6 +89,7 @@ def train(
         and not any(loss.prepares for loss in model.recipe.losses)
     )
     backend = select(device)
+    served(recipe.specs, backend)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     if validation.blind:

@@ -23,7 +23,7 @@ from toolkit.pipeline.elsewhere import Model
 from toolkit.pipeline.workers import workers
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.metric import Counts
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.registry.package import ModelPackage
 from toolkit.tune.cached import Judge, Work, count, predict
 from toolkit.tune.precision import precision

@@ -9,7 +9,7 @@ from math import exp, inf, log
 from typing import Any
 
 from toolkit.errors import UsageError, nearest
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 
 Values = dict[str, Any]
 Score = Callable[[Sequence[Values]], list[float]]

@@ -7,19 +7,23 @@ from typing import Any
 
 from toolkit.errors import PluginError
 from toolkit.values import voxels
+from toolkit.values.fragment import Fragment
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box
 from toolkit.values.voxels import Voxels
 
-Piece = Prediction | Voxels
+Piece = Prediction | Voxels | Fragment
 """Dense heads, or some voxels with what is known of them: of one window, or of a block and its halo where pieces are
-joined. Both have `box`, `core`, `shape` and `voxel_size`, and `crop(box)`."""
+joined; or the objects of a whole window, which are stitched. All have `box`, `core`, `shape` and `crop(box)`."""
 
 
 def form(piece: Piece) -> dict[str, Any]:
-    """What it holds of a voxel: the channels of each head, or dtype and shape of each value. Equal for all windows."""
+    """What it holds of a voxel: the channels of each head, or dtype and shape of each value; of an object, those of its
+    attributes. Equal for all windows."""
     if isinstance(piece, Prediction):
         return {name: len(head) for name, head in piece.heads.items()}
+    if isinstance(piece, Fragment):
+        return {name: (str(v.dtype), v.shape[1:]) for name, v in piece.instances.attributes.items()}
     return voxels.form(piece)
 
 
@@ -29,6 +33,10 @@ def joined(parts: Sequence[Piece], outer: Box, core: Box, xp: Any) -> Piece:
     if len(forms) > 1:
         raise PluginError("what was kept of two windows is not of one kind", " and ".join(sorted(f for _, f in forms)),
                           "keep the same heads, or values of the same types, of every window")  # fmt: skip
+    if isinstance(parts[0], Fragment):
+        if len(parts) > 1:
+            raise PluginError("objects of several windows are no piece", str(outer), "let the Pass gather")
+        return parts[0]
     if isinstance(parts[0], Voxels):
         return Voxels.join([p for p in parts if isinstance(p, Voxels)], outer, core)
     return Prediction.join([p for p in parts if isinstance(p, Prediction)], outer, core, xp)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.battery.installed import BAD, SAID, install, install_bad, install_good
 from toolkit.errors import PluginError, UsageError
+from toolkit.plugins import catalogue
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.probe import healthy, probe
 
@@ -48,6 +49,17 @@ def test_what_a_plugin_prints_at_import_stays_off_standard_output(
     Catalogue().use("loud")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "hello\n")
+
+
+def test_what_is_waited_for_is_said(
+    site: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(catalogue, "LATE", 0.05)
+    install(site, "slow", "slow_plugin", "import time\ntime.sleep(0.5)\nSEG_API = 2")
+    Catalogue().use("slow")
+    assert (
+        "the import of plugin slow (slow_plugin) takes long; if it hangs, leave it out: --no-plugin slow" in caplog.text
+    )
 
 
 def test_a_plugin_is_imported_once(site: Path) -> None:

@@ -18,7 +18,7 @@ from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package, resolve
-from toolkit.registry.bioimageio.beside import About
+from toolkit.registry.bioimageio.beside import About, card
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.export import export, needed
@@ -290,6 +290,24 @@ def test_an_example_is_one_window_of_what_the_network_sees(tmp_path: Path, plugi
     middle = of_image(tmp_path / "data" / "images" / "a.tif", recipe)
     assert np.array_equal(middle.voxels[0], image.astype(np.uint8)[43:107, 33:97])
     assert isinstance(middle.image, Image)
+
+
+def test_the_card_of_a_training_is_that_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained(tmp_path / "run", Catalogue(allow=()), CHANGES)
+    recipe = tmp_path / "unet.yaml"
+    monkeypatch.setattr(Catalogue, "collect", lambda *_: {"builtin:unet": recipe})
+    monkeypatch.setattr(Catalogue, "find", lambda *_: recipe)
+    recipe.with_suffix(".md").write_text("---\nlicence: weights BSD-3-Clause\ntitle: round\ncite: [10.1/x]\n---\n")
+    found = card(model, Catalogue())
+    assert (found.spdx, found.title, found.cite) == ("BSD-3-Clause", "round", ("10.1/x",))
+    recipe.with_suffix(".safetensors").touch()
+    found = card(model, Catalogue())
+    assert (found.spdx, found.title, found.cite) == ("BSD-3-Clause", "", ("10.1/x",))
+    (tmp_path / "run" / "recipe.md").write_text("---\nlicence: MIT\n---\n")
+    assert card(model, Catalogue()).spdx == "MIT"
+    monkeypatch.setattr(Catalogue, "collect", lambda *_: {})
+    (tmp_path / "run" / "recipe.md").unlink()
+    assert card(model, Catalogue()).spdx is None
 
 
 def test_the_plugins_that_a_recipe_uses_are_written_down(tmp_path: Path, plugins: Catalogue) -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from tests import packages
+from toolkit.cli import main
 from toolkit.errors import ModelError
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import resolve
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.bioimageio.reproduce import reproduce
+from toolkit.testing.division import agreement
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 
+Made = Callable[[Path], tuple[Path, np.ndarray]]
+# What torch says of the way in which Cellpose calls it.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 RAYS = 8
 SPACE = [{"type": "space", "id": a, "size": {"min": 16, "step": 16}} for a in "yx"]
 LIKE = [{"type": "space", "id": a, "size": {"tensor_id": "raw", "axis_id": a}} for a in "yx"]
@@ -71,17 +78,6 @@ def star(folder: Path, operation: str = "stardist_postprocessing") -> tuple[Path
     return package(folder, net, {"type": "channel", "channel_names": ["dna"]}, output, x, y), y
 
 
-def test_a_stardist_package_gives_the_labels_of_its_own_test_tensor(tmp_path: Path) -> None:
-    path, y = star(tmp_path)
-    assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
-    model = resolve.load(str(path), Catalogue())
-    assert model.recipe.postprocess.kind == "instances"
-    found = pipeline.segment(Image.from_array(dots((20, 20), (20, 45), (50, 30))[0], "CYX"), model, device="cpu",
-                             changes=["tiling.window=[64, 64]", "tiling.overlap=0"])  # fmt: skip
-    assert len(found) == 3
-    assert found == Instances.from_labels(y[0, 0].astype(np.int32))
-
-
 def test_a_package_that_an_operation_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from toolkit.registry.bioimageio import objects
 
@@ -91,28 +87,67 @@ def test_a_package_that_an_operation_needs_is_named(tmp_path: Path, monkeypatch:
         reproduce(Opened.at(path), Catalogue())
 
 
-def test_flows_go_through_the_dynamics_of_the_package_that_has_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from toolkit.registry.bioimageio.objects import labels
+def cellpose(folder: Path) -> tuple[Path, np.ndarray]:
+    """A network whose flow leads uphill in the image, and whose cells are where it is bright; and its labels."""
+    from cellpose.dynamics import compute_masks
+    from cellpose.utils import fill_holes_and_remove_small_masks
+    from onnx import helper
 
-    # What the format's library asks of Cellpose, by a stand-in: the objects are where the last channel says so.
-    folder = tmp_path / "cellpose"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    (folder / "dynamics.py").write_text(
-        "def compute_masks(flows, cellprob, cellprob_threshold, flow_threshold, do_3D):\n"
-        "    assert flows.shape == (2, *cellprob.shape) and not do_3D\n"
-        "    return (cellprob > cellprob_threshold).astype('int32') * 5\n"
-    )
-    (folder / "utils.py").write_text("def fill_holes_and_remove_small_masks(mask, min_size):\n    return mask\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    x = np.zeros((2, 3, 8, 8), np.float32)
-    x[1, 2, 2:4] = 3
-    kwargs = {"cellprob_threshold": 1.0, "flow_threshold": 0.4, "do_3D": False}
-    found = labels("cellpose_flow_dynamics", x, ("batch", "channel", "y", "x"), kwargs)
-    assert found.shape == (2, 1, 8, 8)
-    assert np.array_equal(found[:, 0], (x[:, 2] > 1) * np.float32(5))
+    weight = np.zeros((3, 1, 3, 3), np.float32)
+    weight[0, 0, :, 1] = weight[1, 0, 1] = [-1, 0, 1]
+    weight[2, 0, 1, 1] = 1
+    nodes = [
+        helper.make_node("Conv", ["in", "w"], ["all"], pads=[1, 1, 1, 1]),
+        helper.make_node("Split", ["all", "parts"], ["uphill", "bright"], axis=1),
+        helper.make_node("ReduceL2", ["uphill", "axis"], ["steep"], keepdims=1),
+        helper.make_node("Max", ["steep", "little"], ["some"]),
+        helper.make_node("Div", ["uphill", "some"], ["way"]),
+        helper.make_node("Mul", ["way", "five"], ["flow"]),
+        helper.make_node("Concat", ["flow", "bright"], ["out"], axis=1),
+    ]
+    net = graph(nodes, ["b", 1, "y", "x"], ["b", 3, "y", "x"], w=weight, parts=np.array([2, 1]), axis=np.array([1]),
+                little=np.array([1e-4], np.float32), five=np.array([5], np.float32))  # fmt: skip
+    x = dots((20, 20), (20, 45), (50, 30))
+    down, right = np.zeros((2, 64, 64), np.float32)
+    down[1:-1, 1:-1], right[1:-1, 1:-1] = x[0, 0, 2:, 1:-1] - x[0, 0, :-2, 1:-1], x[0, 0, 1:-1, 2:] - x[0, 0, 1:-1, :-2]
+    flow = np.stack([down, right])
+    flow = 5 * flow / np.maximum(np.hypot(*flow), 1e-4)
+    kwargs = {"cellprob_threshold": 0.3, "flow_threshold": 0.4, "do_3D": False}
+    masks = fill_holes_and_remove_small_masks(compute_masks(flow, x[0, 0], **kwargs), min_size=15)
+    output = {"id": "flows", "axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["cells"]}, *LIKE],
+              "postprocessing": [{"id": "cellpose_flow_dynamics", "kwargs": kwargs}]}  # fmt: skip
+    y = masks[None, None].astype(np.float32)
+    return package(folder, net, {"type": "channel", "channel_names": ["dna"]}, output, x, y), y
+
+
+@pytest.mark.parametrize("made", [star, cellpose], ids=["stardist", "cellpose"])
+def test_a_package_gives_the_labels_of_its_own_test_tensor(tmp_path: Path, made: Made) -> None:
+    path, y = made(tmp_path)
+    assert y.max() == 3
+    assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
+    model = resolve.load(str(path), Catalogue())
+    assert model.recipe.postprocess.kind == "instances"
+    found = pipeline.segment(Image.from_array(dots((20, 20), (20, 45), (50, 30))[0], "CYX"), model, device="cpu",
+                             changes=["tiling.window=[64, 64]", "tiling.overlap=0"])  # fmt: skip
+    assert found == Instances.from_labels(y[0, 0].astype(np.int32))
+    assert found.attributes["class"].tolist() == ["objects" if made is star else "cells"] * 3
+
+
+@pytest.mark.parametrize("made", [star, cellpose], ids=["stardist", "cellpose"])
+def test_objects_of_a_package_are_stitched_between_windows(
+    tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    path, y = made(tmp_path)
+    tifffile.imwrite("dots.tif", dots((20, 20), (20, 45), (50, 30))[0, 0])
+    run = ["run", "dots.tif", "--model", str(path), "--set", "tiling.window=[48,48]", "--no-preview", "--workers", "1"]
+    assert main([*run, "--set", "tiling.overlap=32", "-o", "out", "--diameter", "off"]) == 0
+    assert "4 windows, stitched" in capsys.readouterr().err
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["images"][0]["stitched"] is True
+    found = Instances.from_labels(tifffile.imread("out/dots.labels.tif"))
+    assert agreement(Instances.from_labels(y[0, 0].astype(np.int32)), found, 80) == 1.0
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -136,9 +171,9 @@ def test_a_model_of_any_number_of_channels_gives_nuclei_and_cells(tmp_path: Path
     assert [r.passed for r in reproduce(Opened.at(path), Catalogue())] == [True]
     model = resolve.load(str(path), Catalogue())
     assert model.recipe.input.channels == "all"
-    image = Image.from_array(np.repeat(dots((20, 20), (50, 45))[0], channels, axis=0), "CYX")
-    # One label for everything in a window: objects of one window are one, and its pieces are joined at the seams.
-    found = pipeline.segment(image, model, device="cpu", changes=["tiling.window=[32, 32]", "tiling.overlap=0"])
+    image = Image.from_array(np.repeat(dots((20, 20), (52, 52))[0], channels, axis=0), "CYX")
+    # One label for everything in a window, and no window sees both dots.
+    found = pipeline.segment(image, model, device="cpu", changes=["tiling.window=[32, 32]", "tiling.overlap=16"])
     kinds = found.attributes["class"].tolist()
     assert sorted(kinds) == ["cells", "cells", "nuclei", "nuclei"]
     sizes = dict(zip(kinds, found.sizes.tolist(), strict=True))

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.steps.stitch import Fragment, stitch
+from toolkit.steps.stitch import stitch
+from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import Box, Lattice, blocks
 

@@ -20,11 +20,12 @@ from toolkit.builtin.postprocessors.from_foreground import FromForeground, round
 from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
-from toolkit.steps.stitch import Fragment, stitch
+from toolkit.steps.stitch import stitch
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
 from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms
 from toolkit.testing.strategies import instances, labels, partitions, scenes
+from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
 from toolkit.values.tiles import Box

@@ -27,7 +27,7 @@ from toolkit.pipeline.elsewhere import Model
 from toolkit.pipeline.segment import segment
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.registry import package, resolve
 from toolkit.tune import choose, kept, tunable, tune
 from toolkit.tune.cached import Judge, Work

@@ -14,8 +14,9 @@ from toolkit.io.zarrinstances import read_zarr_instances
 from toolkit.plugins import seams
 from toolkit.steps.measure import joined, measure
 from toolkit.steps.shrink import enlarge
-from toolkit.steps.stitch import Fragment, stitch
+from toolkit.steps.stitch import stitch
 from toolkit.testing.strategies import labels
+from toolkit.values.fragment import Fragment
 from toolkit.values.frames import frame, stack
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances

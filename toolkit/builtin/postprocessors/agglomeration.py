@@ -20,7 +20,7 @@ from toolkit.builtin.postprocessors.from_affinities import FromAffinities
 from toolkit.builtin.postprocessors.mutex import Offsets, usual_offsets
 from toolkit.errors import UsageError
 from toolkit.plugins.gathering import need
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.offsets import Offset
 from toolkit.values.prediction import Head

@@ -12,7 +12,7 @@ from pydantic import Field
 from toolkit.builtin.postprocessors.components import STEPS
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import Gathering, need
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.voxels import Voxels
 

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from toolkit.builtin.postprocessors.components import STEPS, Component
 from toolkit.builtin.postprocessors.from_affinities import FromAffinities
 from toolkit.plugins.gathering import need
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.offsets import Offset, at_offset
 from toolkit.values.prediction import Head

@@ -12,7 +12,7 @@ from pydantic import Field
 from toolkit.builtin.postprocessors.components import STEPS, Component, components, divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Search
+from toolkit.plugins.search import Search
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction

@@ -91,7 +91,7 @@ def _range(search: Any) -> list[Any]:
 
 
 def _fields(item: Any) -> dict[str, dict[str, Any]]:
-    from toolkit.plugins.specs import Search
+    from toolkit.plugins.search import Search
 
     tunable = item.tunable()
     return {

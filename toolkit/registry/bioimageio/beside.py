@@ -46,6 +46,18 @@ ODD = re.compile(r"[^A-Za-z0-9_+\- ()]")
 """What a title may not hold."""
 
 
+def card(model: ModelPackage, catalogue: Catalogue) -> Card:
+    """The card beside the model; that of a training is the card of the recipe that it began with: all of it, or where
+    that is the card of a model which the plugin ships, what is true of others of the method, too."""
+    own, name = model.source.with_suffix(".md"), f"{model.owner}:{model.recipe.name}"
+    if own.is_file() or name not in catalogue.collect("recipes"):
+        return Card.beside(model.source)
+    recipe = catalogue.find("recipes", name)
+    found = Card.beside(recipe)
+    shipped = recipe.with_suffix(".safetensors").is_file()
+    return Card(licence=found.licence, cite=found.cite) if shipped else found
+
+
 def titled(model: ModelPackage, card: Card) -> str:
     """A title that the format accepts: what the model is for, or what it is, and its name."""
     what = card.title or model.recipe.title or f"instances by {model.recipe.postprocess.kind}"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -36,7 +37,9 @@ def labels(name: str, x: NDArray[np.float32], axes: tuple[str, ...], kwargs: Map
                          f"pip install {NEEDS[name]}")  # fmt: skip
     operation = _operation(name, {"id": name, "kwargs": dict(kwargs)})
     sample = Sample(members={OUTPUT: Tensor(x, dims=tuple(map(AxisId, axes)))}, stat={}, id="window")
-    operation(sample)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what those packages say of their own calls is nothing that a user can mend
+        operation(sample)
     found = sample.members[OUTPUT].transpose(tuple(map(AxisId, axes)))
     return np.asarray(found.to_numpy(), np.float32)
 

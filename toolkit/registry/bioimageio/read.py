@@ -64,7 +64,7 @@ class Opened:
             return self._foreign(catalogue, reference, trusted) if own is None else self._own(own, catalogue, reference)
 
     def _foreign(self, catalogue: Catalogue, reference: str, trusted: Trusted) -> ModelPackage:
-        choice = weights.choose(self.description, self.files, trusted)
+        choice = weights.choose(self.description, self.files, trusted, reference)
         adapter = self.adapter
 
         def build() -> torch.nn.Module:

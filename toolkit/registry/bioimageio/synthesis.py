@@ -13,7 +13,7 @@ from toolkit.errors import ModelError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Input, Learning, Tiling
-from toolkit.registry.bioimageio.description import Description, Free, Like, Operation, Tensor
+from toolkit.registry.bioimageio.description import Axis, Description, Free, Like, Operation, Tensor
 from toolkit.registry.bioimageio.roles import Part, roles
 from toolkit.registry.bioimageio.scaling import normalised
 from toolkit.steps.normalise import Normalise
@@ -86,7 +86,7 @@ class Adapter:
 
 def adapter(description: Description) -> Adapter:
     """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
-    description = _invariant(description)
+    description = _flat(_invariant(description))
     source = _only_input(description)
     outputs = tuple(_outputs(description, source))
     if not outputs:
@@ -156,6 +156,18 @@ def _invariant(description: Description) -> Description:
         return description
     axes = tuple(replace(axis, kind="channel") if axis is free[0] else axis for axis in first.axes)
     return replace(description, inputs=(replace(first, axes=axes), *others))
+
+
+def _flat(description: Description) -> Description:
+    """The description without axes of space of size 1 that outputs have and the input has not."""
+    known = {axis for tensor in description.inputs for axis in tensor.space}
+
+    def flat(axis: Axis) -> Axis:
+        gone = axis.kind == "space" and axis.size == 1 and axis.id not in known
+        return replace(axis, kind="index") if gone else axis
+
+    outputs = tuple(replace(o, axes=tuple(map(flat, o.axes))) for o in description.outputs)
+    return replace(description, outputs=outputs)
 
 
 def _only_input(description: Description) -> Tensor:

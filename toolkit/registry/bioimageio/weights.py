@@ -31,11 +31,11 @@ class Choice:
     tier: Tier
 
 
-def choose(description: Description, files: Files, trusted: Callable[[str], bool]) -> Choice:
+def choose(description: Description, files: Files, trusted: Callable[[str], bool], name: str = "") -> Choice:
     """The most harmless weights that this toolkit can run.
 
-    Raises `NotTrusted` if all of them are code that is neither reviewed nor trusted (`trusted` is asked with the digest
-    of the package), `ModelError` if none can ever run.
+    `name` is what the model is called here. Raises `NotTrusted` if all of them are code that is neither reviewed nor
+    trusted (`trusted` is asked with the digest of the package), `ModelError` if none can ever run.
     """
     refused, entries = [], []
     for weights in description.weights.values():
@@ -54,7 +54,7 @@ def choose(description: Description, files: Files, trusted: Callable[[str], bool
     if entries[0].tier == "code" and not trusted(files.digest):
         names = ", ".join(sorted({f.name for f in description.code()}))
         raise NotTrusted("the model is code that nobody has reviewed", f"{files.where}: {names}",
-                         "look at it, then: seg models trust NAME")  # fmt: skip
+                         f"look at it, then: seg models trust {name or files.where}")  # fmt: skip
     return entries[0]
 
 

@@ -20,6 +20,11 @@ NAME = "plugin_name"
 TRAIN = "$ seg train --plugin {name} --data DATA -o run --minutes 30 && seg export run -o {name}.zip"
 
 
+HOMES = """Defaults for users stand in `toolkit_{name}/recipes/`; licence, citation and scores of a model in the card
+beside its recipe.
+"""
+
+
 @dataclass(frozen=True)
 class About:
     """What a kind of plugin is, what it needs beside the toolkit, and how it is used."""
@@ -69,6 +74,7 @@ def write(folder: Path, kind: Kind, catalogue: Catalogue) -> tuple[Path, ...]:
         "PluginName": "".join(part.capitalize() for part in name.split("_")) or name,
         "SUMMARY": about.summary,
         "DEPENDENCIES": "".join(f', "{need}"' for need in about.needs),
+        "HOMES": "" if kind == "metric" else HOMES.format(name=name),
         "USE": about.use.format(name=name),
     }
     source = files(__name__) / "files"
