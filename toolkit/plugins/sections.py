@@ -119,7 +119,7 @@ class Learning(Section):
     """What the best weights are best in, on the split `val`: `S` at IoU .5, or `detection` of centres."""
     settle: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the steps, the last ones, in which batch normalisation uses its running statistics, as it will when the
-    model runs: batches of mixed crops have others than a window of one dark image."""
+    model runs: batches of mixed crops have others than a window of one dark image. Never in the first 300 steps."""
     validations: Annotated[int, Field(ge=1, le=1000)] = 20
     """How often the weights are scored on `val` during the training; fewer where objects take long to assemble."""
 

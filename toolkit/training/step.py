@@ -23,6 +23,10 @@ RISE = 10
 be left of it."""
 
 
+UNSETTLED = 300
+"""In the first steps, batch normalisation never settles: what it would keep is out of date after the next ones."""
+
+
 class TooLarge(OutOfMemory):
     """A step that does not fit into memory; a smaller one may."""
 
@@ -61,10 +65,11 @@ def rate(training: Learning, step: int, steps: int) -> float:
 
 
 def settle(module: torch.nn.Module, share: float, step: int, steps: int) -> None:
-    """In the last `share` of the steps, batch normalisation uses its running statistics and changes them no more."""
+    """In the last `share` of the steps, but not before `UNSETTLED` are done, batch normalisation uses its running
+    statistics and changes them no more."""
     import torch
 
-    if step >= round((1 - share) * steps):
+    if step >= max(UNSETTLED, round((1 - share) * steps)):
         for layer in module.modules():
             if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
                 layer.eval()

@@ -309,7 +309,15 @@ def test_a_short_training_has_a_short_warm_up() -> None:
     assert [rate(training, n, 500) for n in (0, 24, 49)] == pytest.approx([0.04, 1, 2])
 
 
-def test_at_the_end_batch_normalisation_settles() -> None:
+def test_batch_normalisation_settles_at_the_end_of_a_training_that_is_not_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = torch.nn.Sequential(torch.nn.BatchNorm2d(2)).train()
+    settle(kept, 0.5, 299, 300)
+    assert kept[0].training
+    settle(kept, 0.5, 300, 600)
+    assert not kept[0].training
+    monkeypatch.setattr("toolkit.training.step.UNSETTLED", 0)
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5)).train()
     modes = []
     for number in range(8):
@@ -321,7 +329,8 @@ def test_at_the_end_batch_normalisation_settles() -> None:
     assert all(layer.training for layer in module)
 
 
-def test_what_has_settled_changes_no_more(data: Path, tmp_path: Path) -> None:
+def test_what_has_settled_changes_no_more(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.training.step.UNSETTLED", 0)
     network = '{"kind": "unet", "maps": [4, 8], "norm": "batch"}'
     wanted = recipe(settle=0.5, steps=8).changed([f"network={network}"], Catalogue(allow=()))
     with pytest.raises(Stopped):
