@@ -78,7 +78,7 @@ def _said(session: Session, image: Image, asked: Diameter, learnt: Sizes | None)
 def _for(diameter: float, learnt: Sizes, ndim: int, shrink: float) -> Rescaling:
     """For objects of a `diameter` in voxels of what the network sees of the image as it is."""
     shown = round(diameter * shrink, 1)
-    if learnt.low <= diameter <= learnt.high or (factor := _limited(learnt.median / diameter)) == 1:
+    if learnt.low <= diameter <= learnt.high or (factor := _limited(learnt.nearest(diameter) / diameter)) == 1:
         return Rescaling((), shown)
     by = (factor,) * ndim
     return Rescaling(by, shown, f"objects Ø {shown:.3g} px, the model learnt {learnt}: {_words(by)}")

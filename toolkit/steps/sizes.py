@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gamma, inf, pi
+from math import gamma, inf, pi, sqrt
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -34,6 +34,11 @@ class Sizes(BaseModel):
         smallest, largest = scales or (1 / WIDE, WIDE)
         low, high = min(low, median * smallest), max(high, median * largest)
         return cls(low=round(low, 1), median=round(median, 1), high=round(high, 1))
+
+    def nearest(self, diameter: float) -> float:
+        """The diameter at which objects of another one are seen: the largest that is known, for too large ones, which
+        so lose least of their detail; between the smallest and the median for too small ones, which gain none."""
+        return self.high if diameter > self.high else sqrt(self.low * self.median) if diameter < self.low else diameter
 
     def __str__(self) -> str:
         return f"Ø {self.low:.3g}–{self.high:.3g}"
