@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gamma, inf, pi, sqrt
+from math import cbrt, gamma, inf, pi
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -37,8 +37,11 @@ class Sizes(BaseModel):
 
     def nearest(self, diameter: float) -> float:
         """The diameter at which objects of another one are seen: the largest that is known, for too large ones, which
-        so lose least of their detail; between the smallest and the median for too small ones, which gain none."""
-        return self.high if diameter > self.high else sqrt(self.low * self.median) if diameter < self.low else diameter
+        so lose least of their detail; for too small ones a third of the way, in octaves, from the median to the least,
+        for larger they gain none (chosen on dsb2018 `val`)."""
+        if diameter > self.high:
+            return self.high
+        return cbrt(self.low * self.median**2) if diameter < self.low else diameter
 
     def __str__(self) -> str:
         return f"Ø {self.low:.3g}–{self.high:.3g}"
