@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CHUNK", 2**16)
 
 
-@pytest.mark.parametrize("method", ["threshold", "sdt", "embedseg"])
+@pytest.mark.parametrize("method", ["threshold", "sdt"])
 def test_memory_does_not_grow_with_the_volume(method: str, small: None, tmp_path: Path) -> None:
     session = Session(model(tmp_path, method), "cpu")
     session.__dict__["predictor"] = Ideal(method, SHARE)
