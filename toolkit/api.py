@@ -21,15 +21,17 @@ from toolkit.plugins.alone import Alone
 from toolkit.plugins.functions import metric, postprocessor
 from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Counts, Metric
+from toolkit.plugins.passes import Pass
 from toolkit.plugins.phases import Member, Phase, Team
 from toolkit.plugins.search import Search
-from toolkit.plugins.specs import Loss, Network, Pass, PostProcessor, Spec
+from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
 from toolkit.steps.stitch import stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values import runs
 from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined
 from toolkit.values.offsets import Offset, at_offset, ends
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Head, Prediction
@@ -69,6 +71,7 @@ __all__ = [
     "Image",
     "InputError",
     "Instances",
+    "Joined",
     "Loss",
     "Marks",
     "Member",

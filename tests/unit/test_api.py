@@ -17,7 +17,7 @@ DOORS = {"toolkit", "toolkit.api", "toolkit.testing"}
 PROMISED = set(
     """
     Alone Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
-    Instances Loss Marks Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet
+    Instances Joined Loss Marks Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet
     PluginError PostProcessor Prediction STEPS Search Spec Survey Team Thought ToolkitError Trunk Truth UsageError
     Voxels at_offset begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need
     postprocessor rounded runs stitch unet_level usual_offsets

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.unit.test_identity import golden
-from toolkit.api import postprocessor
+from toolkit.api import Instances, postprocessor
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.specs import PostProcessor
 from toolkit.testing.blockwise import pieces, prediction
@@ -107,4 +107,6 @@ def test_passes_reach_and_exactness_are_as_the_table_says(name: str) -> None:
     halo = {"P − 1": tuple(n - 1 for n in golden.PATCH[2]), "`halo`": (7, 7)}.get(reach, (0, 0))
     assert spec.halo(2) == halo
     assert spec.exact == exact.startswith("exact")
-    assert ("in memory" in exact) == (name != OTHER)
+    assert ("in memory" in exact) == (spec.passes()[-1].gathers or name == "ppp")
+    fragment = spec.passes()[-1].fragment
+    assert ("by blocks" in exact) == (fragment is Instances or ("found" in fragment.__annotations__ and name != OTHER))

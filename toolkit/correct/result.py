@@ -13,6 +13,7 @@ from toolkit.running.trespass import RECORD
 from toolkit.running.wanted import wanted
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import whole
 
 ENDING = ".corrections"
 """Of the folder beside a result, which is a person's."""
@@ -48,7 +49,7 @@ class Segmented:
 
     def wanted(self, found: Instances, image: Image) -> Instances:
         """Those of other objects of this image, or of a frame of it, that the run would not have left out."""
-        return wanted(found, image, self.min_score, self.roi, self.mask)[0]
+        return whole(wanted(found, image, self.min_score, self.roi, self.mask)[0])
 
     def frames(self) -> tuple[Image, ...]:
         """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""

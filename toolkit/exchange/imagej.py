@@ -49,4 +49,4 @@ def _pages(layers: Layers, planes: int, dtype: np.dtype[Any]) -> Iterator[NDArra
     height = layers.shape[-2]
     for plane in range(planes):
         for layer in range(layers.count):
-            yield layers.rows(layer, plane * height, (plane + 1) * height).astype(dtype)
+            yield layers.rows(layer, plane, 0, height).astype(dtype)

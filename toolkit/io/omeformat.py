@@ -41,11 +41,15 @@ class OmeFormat:
         group.attrs.update(said)
 
     def array(
-        self, group: Any, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int], axes: Sequence[str] = ()
-    ) -> Any:
-        """A new array, compressed, each chunk with a checksum; `axes` are written where the version has names."""
+        self, group: Any, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int], axes: Sequence[str] = (),
+        shard: Sequence[int] = (),
+    ) -> Any:  # fmt: skip
+        """A new array, compressed, each chunk with a checksum; `axes` are written where the version has names. Where it
+        has shards, `shard` voxels, whole chunks, are one file."""
         new = self.version == "0.5"
         more: dict[str, Any] = {"dimension_names": list(axes)} if axes and new else {}
+        if new and shard:
+            more["shards"] = tuple(shard)
         if not new:
             more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
         codec: Any = ZstdCodec(level=3, checksum=True) if new else numcodecs.Zstd(level=3, checksum=True)

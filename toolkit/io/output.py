@@ -15,14 +15,15 @@ from toolkit.files.failpoint import failpoint
 from toolkit.io.paths import is_zarr
 from toolkit.values.frames import frame
 from toolkit.values.image import Image
-from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects
+from toolkit.values.scattered import whole as gathered
 from toolkit.values.thought import Marks
 
 
 def write(
     folder: str | Path,
     stem: str,
-    instances: Instances,
+    instances: Objects,
     image: Image,
     table: Mapping[str, NDArray[Any]] | None = None,
     preview: Image | None = None,
@@ -62,7 +63,7 @@ def write(
 def _write_all(
     folder: Path,
     stem: str,
-    instances: Instances,
+    instances: Objects,
     image: Image,
     tables: Mapping[str, Mapping[str, NDArray[Any]] | None],
     preview: Image | None,
@@ -96,7 +97,7 @@ def _write_all(
         from toolkit.io.overlay import write_overlay
 
         made.append(folder / f"{stem}.overlay.png")
-        write_overlay(made[-1], preview, frame(instances, 0) if series else instances)
+        write_overlay(made[-1], preview, frame(gathered(instances), 0) if series else instances)
     return made
 
 

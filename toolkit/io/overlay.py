@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.io.outline import outlines
+from toolkit.values import runs
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects, sets
 from toolkit.values.tiles import Box, slabs
 
 LONGEST = 2000
@@ -24,7 +26,7 @@ SLAB = 2**25
 """Voxels that are read at once."""
 
 
-def write_overlay(path: Path, image: Image, instances: Instances) -> None:
+def write_overlay(path: Path, image: Image, instances: Objects) -> None:
     """An RGB PNG: contrast-stretched image (3-D: brightest voxel along z), each object outlined in its own colour.
 
     Overlapping objects show both outlines. Images longer than 2000 pixels are shrunk, small ones magnified.
@@ -74,13 +76,15 @@ def magnified(picture: NDArray[np.float32], zoom: int) -> NDArray[np.float32]:
     return picture
 
 
-def flat(instances: Instances, shrink: int) -> Instances:
+def flat(objects: Objects, shrink: int) -> Instances:
     """The objects projected along z on a grid of every `shrink`-th pixel; those that vanish on it stay one pixel."""
-    height, width = (n // shrink for n in instances.shape[-2:])
-    inside = instances.start % prod(instances.shape[-2:])
-    row, first = (v // shrink for v in np.divmod(inside, instances.shape[-1]))
-    last = (inside % instances.shape[-1] + instances.length - 1) // shrink
-    row, first, last = row.clip(0, height - 1), first.clip(0, width - 1), last.clip(0, width - 1)
-    return Instances.from_runs(
-        (height, width), row * width + first, last - first + 1, instances.owner, instances.scores
-    )
+    height, width = (n // shrink for n in objects.shape[-2:])
+    found = [(np.zeros(0, np.int64),) * 3]
+    for start, length, owner in sets(objects):
+        inside = start % prod(objects.shape[-2:])
+        row, first = (v // shrink for v in np.divmod(inside, objects.shape[-1]))
+        last = (inside % objects.shape[-1] + length - 1) // shrink
+        row, first, last = row.clip(0, height - 1), first.clip(0, width - 1), last.clip(0, width - 1)
+        found.append(runs.unite(row * width + first, last - first + 1, owner, width))
+    start, length, owner = (np.concatenate([f[k] for f in found]) for k in range(3))
+    return Instances.from_runs((height, width), start, length, owner, objects.scores)

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.values import runs
-from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects
+from toolkit.values.tiles import Box
+
+CHUNK = 2**22
+"""Voxels that are painted at once."""
 
 
 class Layers:
-    """The label layers of `instances` as rows of X voxels; equal to `instances.layers()`."""
+    """The label layers of `objects`; equal to `Instances.layers()`."""
 
-    def __init__(self, instances: Instances) -> None:
-        layer = instances.layer_of[instances.owner]
-        order = np.lexsort((instances.start, layer))
-        self._start, self._label = instances.start[order], instances.owner[order] + 1
-        self._length = instances.length[order].astype(np.int64)
-        self.count = int(layer.max(initial=0)) + 1
-        self._first = np.searchsorted(layer[order], np.arange(self.count + 1))
-        self.shape, self.dtype = instances.shape, np.dtype(instances.label_dtype)
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self.count = int(objects.layer_of.max(initial=0)) + 1
+        self.shape, self.dtype = objects.shape, np.dtype(objects.label_dtype)
 
-    @property
-    def height(self) -> int:
-        """Rows of a whole layer, over all axes but X."""
-        return prod(self.shape[:-1])
+    def box(self, layer: int, box: Box) -> NDArray[Any]:
+        """A layer in `box`."""
+        start, length, owner = self._objects.within(box)
+        if self.count > 1:
+            mine = self._objects.layer_of[owner] == layer
+            start, length, owner = start[mine], length[mine], owner[mine]
+        place = np.stack(np.unravel_index(start, self.shape)) - np.array(box.start)[:, None]
+        first = np.ravel_multi_index(tuple(place), box.shape).astype(np.int64)
+        out = np.zeros(box.size, self.dtype)
+        for part in runs.chunks(length, CHUNK):
+            out[runs.voxels(first[part], length[part])] = np.repeat((owner[part] + 1).astype(self.dtype), length[part])
+        return out.reshape(box.shape)
 
-    def rows(self, layer: int, low: int, high: int) -> NDArray[Any]:
-        """Rows `low:high` of a layer, `(high − low, X)`."""
-        width = self.shape[-1]
-        span = slice(self._first[layer], self._first[layer + 1])
-        first, last = span.start + np.searchsorted(self._start[span], (low * width, high * width))
-        out = np.zeros((high - low) * width, self.dtype)
-        length = self._length[first:last]
-        out[runs.voxels(self._start[first:last] - low * width, length)] = np.repeat(self._label[first:last], length)
-        return out.reshape(high - low, width)
+    def rows(self, layer: int, page: int, low: int, high: int) -> NDArray[Any]:
+        """Rows `low:high` of a page of a layer, `(high − low, X)`; pages are counted over all axes but Y and X."""
+        at = tuple(int(n) for n in np.unravel_index(page, self.shape[:-2])) if len(self.shape) > 2 else ()
+        stop = (*(n + 1 for n in at), high, self.shape[-1])
+        return self.box(layer, Box((*at, low, 0), stop)).reshape(high - low, self.shape[-1])

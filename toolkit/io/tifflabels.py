@@ -12,13 +12,13 @@ from typing import Any
 import tifffile
 
 from toolkit.io.render import Layers
-from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects
 
 STRIP = 2**20
 """Voxels that are compressed at once."""
 
 
-def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] | None, axes: str) -> None:
+def write_tiff(path: Path, instances: Objects, voxel_size: tuple[float, ...] | None, axes: str) -> None:
     """Labels `(T)(Z)YX`, or `L(T)(Z)YX` where objects overlap, as uint16 or uint32, Deflate compressed, OME metadata.
 
     The layers are OME channels named `layer-0` …. `voxel_size` is in micrometres, None if unknown. Equal objects give
@@ -53,8 +53,8 @@ def write_tiff(path: Path, instances: Instances, voxel_size: tuple[float, ...] |
 
 def _strips(layers: Layers, high: int) -> Iterator[bytes]:
     """Compressed strips of `high` rows in file order; the last of each plane may be lower."""
-    page = layers.shape[-2]
+    height = layers.shape[-2]
     for layer in range(layers.count):
-        for plane in range(0, layers.height, page):
-            for low in range(plane, plane + page, high):
-                yield zlib.compress(layers.rows(layer, low, min(low + high, plane + page)).tobytes(), 6)
+        for page in range(prod(layers.shape[:-2])):
+            for low in range(0, height, high):
+                yield zlib.compress(layers.rows(layer, page, low, min(low + high, height)).tobytes(), 6)

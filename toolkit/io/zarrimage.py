@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from toolkit.io.omeformat import OmeFormat, multiscales
 from toolkit.values.image import Image
-from toolkit.values.tiles import Box, slabs
+from toolkit.values.tiles import Box, boxes
 
 COPIED = 2**28
 """Bytes of the largest image that is copied."""
+LOOKED_AT = 2**23
+"""Voxels from which the contrast is taken."""
 CHUNK = {2: (1024, 1024), 3: (32, 256, 256)}
-SLAB = 2**25
 COLOURS = ("FFFFFF", "00FF66", "FF33CC", "33BBFF", "FFCC00", "FF5533", "9977FF", "00FFEE")
 RGB = ("FF0000", "00FF00", "0000FF")
 
@@ -41,9 +42,11 @@ def write_image(root: Any, image: Image, frames: int | None, steps: Sequence[tup
         array = form.array(root, str(level), (*lead, *shape), dtype, chunks, axes.lower())
         for frame in range(frames or 1):
             where = () if frames is None else (frame,)
-            for box in slabs(shape, SLAB // image.channels, chunks[len(lead)]):
+            for box in boxes(shape, chunks[len(lead) :]):
                 array[(*where, slice(None), *box.slices)] = _mean(_of_frame(image, frame), box, step, dtype)
-    last = np.asarray(root[str(len(steps) - 1)][...]).reshape(-1, image.channels, *shape)
+    smallest = root[str(len(steps) - 1)]
+    thin = -(-prod(smallest.shape) // LOOKED_AT)
+    last = np.asarray(smallest[..., ::thin]).reshape(-1, image.channels, *shape[:-1], -(-shape[-1] // thin))
     wide = [(1,) * len(lead) + step for step in steps]
     form.say(root, {"multiscales": [multiscales(image.name, axes, wide, size, "mean")], "omero": _shown(image, last)})
 
@@ -68,11 +71,12 @@ def _mean(read: Read, box: Box, step: tuple[int, ...], dtype: np.dtype[Any]) -> 
         return np.asarray(read(box)).astype(dtype)
     fine = Box(tuple(a * s for a, s in zip(box.start, step, strict=True)),
                tuple(b * s for b, s in zip(box.stop, step, strict=True)))  # fmt: skip
-    voxels = np.nan_to_num(read(fine).astype(np.float64), nan=0, posinf=0, neginf=0)
+    voxels = read(fine)
+    voxels = np.nan_to_num(voxels, nan=0, posinf=0, neginf=0) if voxels.dtype.kind == "f" else voxels
     for axis, s in enumerate(step, start=1):
         first = np.arange(0, voxels.shape[axis], s)
         count = np.diff(first, append=voxels.shape[axis]).reshape(-1, *(1,) * (voxels.ndim - 1 - axis))
-        voxels = np.add.reduceat(voxels, first, axis=axis) / count
+        voxels = np.add.reduceat(voxels, first, axis=axis, dtype=np.float64) / count
     return np.asarray(np.rint(voxels) if dtype.kind in "iu" else voxels, dtype)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from toolkit.io.omeformat import OmeFormat
 from toolkit.io.raster import decoding, interpreting
 from toolkit.io.units import LEAST, MOST
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects, grouped
 from toolkit.values.sound import sound
 
 SCHEMA = "toolkit.instances/1"
@@ -29,33 +31,53 @@ CHUNK = 2**22
 
 
 def write_zarr_instances(
-    group: Any, instances: Instances, voxel_size: tuple[float, ...] | None, form: OmeFormat | None = None
+    group: Any, objects: Objects, voxel_size: tuple[float, ...] | None, form: OmeFormat | None = None
 ) -> None:
     """Write the objects into a Zarr group. `voxel_size` is in micrometres, None if unknown."""
+    form = form or OmeFormat()
     group.attrs.update(
         {
             "schema": SCHEMA,
-            "objects": len(instances),
-            "sha256": instances.digest,
+            "objects": len(objects),
+            "sha256": objects.digest,
             "voxel_size_um": None if voxel_size is None else list(voxel_size),
         }
     )
+    ends: dict[str, Any] = {"shape": (len(objects.shape),), "offsets": (len(objects) + 1,), "scores": (len(objects),)}
     for name, dtype in ARRAYS.items():
-        _store(group, name, np.asarray(getattr(instances, name), dtype), form)
-    for name, values in instances.attributes.items():
+        if name in ends:
+            _array(group, name, ends[name], dtype, form)[...] = np.asarray(getattr(objects, name), dtype)
+            continue
+        array, at = _array(group, name, (int(objects.offsets[-1]),), dtype, form), 0
+        for part in _whole(getattr(some, name).astype(dtype) for some in grouped(objects)):
+            array[at : at + len(part)] = part
+            at += len(part)
+    for name, values in objects.attributes.items():
+        texts: list[str] = []
         if values.dtype.kind == "U":  # Zarr has no form of texts that all of its readers know
-            texts, number = np.unique(values, return_inverse=True)
-            codes = _store(group, f"{ATTRIBUTES}/{name}", number.reshape(values.shape).astype("int32"), form)
-            codes.attrs[TEXTS] = texts.tolist()
-        else:
-            _store(group, f"{ATTRIBUTES}/{name}", values, form)
+            names, number = np.unique(values, return_inverse=True)
+            texts, values = names.tolist(), number.reshape(values.shape).astype("int32")
+        array = _array(group, f"{ATTRIBUTES}/{name}", values.shape, values.dtype, form)
+        array[...] = values
+        if texts:
+            array.attrs[TEXTS] = texts
 
 
-def _store(group: Any, name: str, data: NDArray[Any], form: OmeFormat | None) -> Any:
-    chunks = (max(1, min(CHUNK, len(data))), *(max(1, n) for n in data.shape[1:]))
-    array = (form or OmeFormat()).array(group, name, data.shape, data.dtype, chunks)
-    array[...] = data
-    return array
+def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any, form: OmeFormat) -> Any:
+    return form.array(group, name, shape, dtype, (max(1, min(CHUNK, shape[0])), *(max(1, n) for n in shape[1:])))
+
+
+def _whole(parts: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """The same numbers, in whole chunks."""
+    held: list[NDArray[Any]] = []
+    for part in parts:
+        held.append(part)
+        if sum(map(len, held)) >= CHUNK:
+            joined = np.concatenate(held)
+            full = len(joined) // CHUNK * CHUNK
+            yield joined[:full]
+            held = [joined[full:]]
+    yield np.concatenate(held) if held else np.zeros(0)
 
 
 def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,24 @@ from toolkit.io.zarrimage import copied, write_image
 from toolkit.io.zarrinstances import write_zarr_instances
 from toolkit.io.zarrthoughts import write_thoughts
 from toolkit.values.image import Image
-from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects
 from toolkit.values.shown import colours
 from toolkit.values.thought import Marks
-from toolkit.values.tiles import slabs
+from toolkit.values.tiles import Box, boxes
 
 CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
-"""Voxels per chunk: few files, each a few megabytes."""
+"""Voxels per chunk: each a few megabytes."""
+SHARD = {2: (4096, 4096), 3: (128, 512, 512)}
+"""Voxels that are rendered at once, of all levels; where they are several chunks, these are one file."""
 SMALLEST = 512
 """The pyramid ends where no axis is longer."""
-SLAB = 2**26
-"""Voxels of a layer that are rendered at once."""
 MOST_SAID = 20_000
 """Of more objects colours and properties are not listed: viewers have colours of their own, and there is the table."""
 
 
 def write_zarr(
     path: Path,
-    instances: Instances,
+    instances: Objects,
     voxel_size: tuple[float, ...] | None,
     axes: str,
     fields: Mapping[str, NDArray[Any]] | None = None,
@@ -87,7 +86,7 @@ def coloured(index: NDArray[Any], count: int) -> dict[str, Any]:
     return {"colors": [{"label-value": k + 1, "rgba": [*palette[k], 255]} for k in index.tolist()]}
 
 
-def properties(instances: Instances, table: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
+def properties(instances: Objects, table: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """What is said of each object, by label: its score and the other columns; nothing where that is too much."""
     columns = {"score": instances.scores, **{n: c for n, c in table.items() if n != "id" and c.ndim == 1}}
     if len(instances) > MOST_SAID or len(instances) * len(columns) > 20 * MOST_SAID:
@@ -101,10 +100,12 @@ def properties(instances: Instances, table: Mapping[str, NDArray[Any]]) -> list[
 
 def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[int, ...]]:
     """Stride of each level along each axis; an axis with larger voxels waits until the others have caught up."""
-    steps = [(1,) * len(shape)]
+    steps, most = [(1,) * len(shape)], tuple(map(min, shape, SHARD[len(shape)]))
     while any(-(-n // s) > SMALLEST for n, s in zip(shape, steps[-1], strict=True)):
-        axes = list(zip(shape, voxel_size, steps[-1], strict=True))
-        finest = min(v * s for n, v, s in axes if n > s)
+        axes = list(zip(most, voxel_size, steps[-1], strict=True))
+        finest = min((v * s for n, v, s in axes if n > s), default=0.0)
+        if not finest:
+            break
         steps.append(tuple(2 * s if n > s and v * s < 2 * finest else s for n, v, s in axes))
     return steps
 
@@ -112,18 +113,19 @@ def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[
 def _write_levels(
     group: Any, layers: Layers, layer: int, axes: str, steps: list[tuple[int, ...]], form: OmeFormat
 ) -> None:
-    shape = layers.shape
-    chunk = CHUNK[len(shape)] if axes[0] != "T" else (1, *CHUNK[len(shape) - 1])
+    shape, lead = layers.shape, (1,) * (axes[0] == "T")
+    chunk, shard = ((*lead, *of[len(shape) - len(lead)]) for of in (CHUNK, SHARD))
     arrays = []
     for level, step in enumerate(steps):
         size = tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
-        chunks = tuple(min(c, n) for c, n in zip(chunk, size, strict=True))
-        arrays.append(form.array(group, str(level), size, layers.dtype, chunks, axes.lower()))
-    rows = prod(shape[1:-1])
-    # A slab is whole chunks of level 0 and whole strides of every level.
-    unit = max(chunk[0], steps[-1][0])
-    for box in slabs(shape, SLAB, unit):
-        low, high = box.start[0], box.stop[0]
-        slab = layers.rows(layer, low * rows, high * rows).reshape(high - low, *shape[1:])
+        whole = tuple(n // s for n, s in zip(shard, step, strict=True))
+        chunks = tuple(map(min, chunk, size, whole))
+        file = tuple(-(-min(n, m) // c) * c for n, m, c in zip(whole, size, chunks, strict=True))
+        arrays.append(
+            form.array(group, str(level), size, layers.dtype, chunks, axes.lower(), file if file != chunks else ())
+        )
+    for box in boxes(shape, shard):
+        labels = layers.box(layer, box)
         for array, step in zip(arrays, steps, strict=True):
-            array[-(-low // step[0]) : -(-high // step[0])] = slab[tuple(slice(None, None, s) for s in step)]
+            start, stop = (tuple(-(-n // s) for n, s in zip(end, step, strict=True)) for end in (box.start, box.stop))
+            array[Box(start, stop).slices] = labels[tuple(slice(None, None, s) for s in step)]

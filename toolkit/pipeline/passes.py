@@ -19,8 +19,10 @@ from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins import seams
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
+from toolkit.values.scattered import Objects, Scattered
 from toolkit.values.tiles import Block, Box
 
 
@@ -54,6 +56,10 @@ class Again:
     def __init__(self, stage: str, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
         self._stage, self._make, self._of = stage, make, of
 
+    def __call__(self, number: int) -> Any:
+        """One of them, which nobody is told."""
+        return self._make(self._of[number])
+
     def __iter__(self) -> Iterator[Any]:
         return each(self._stage, map(self._make, self._of), len(self._of))
 
@@ -84,23 +90,24 @@ def sweep(
     shelf: Shelf | None = None,
     run: Map = serial,
     remote: Remote | None = None,
-) -> Instances:
+) -> Objects:
     """All passes over all blocks of an image. `loose`: the pieces are, and are cut as they are read.
 
-    With a `shelf`, what is done of it is not done again, and fragments are files. `remote` does the work of a block
+    With a `shelf`, what is done of it is not done again, and fragments are files, which may still hold what is given
+    back: `Scattered` objects. Without one they are `Instances`. `remote` does the work of a block
     elsewhere; the default is `local` in this process. Raises `PluginError` if what comes out at the end are no
     instances of the image.
     """
     state: Any = None
-    steps = postprocess.passes()
-    for number, step in enumerate(steps):
+    fragments: Iterable[Any] = ()
+    for number, step in enumerate(postprocess.passes()):
         saved = f"reduce-{number + 1}"
         if shelf is not None and step.state is not None and saved in shelf.known(saved):
             state = shelf.load(saved, step.state)
             continue
         work, here = work_of(number, state, postprocess, pieces, blocks), partial(local, postprocess, pieces, loose)
         if step.gathers:
-            fragments: Iterable[Any] = Again(
+            fragments = Again(
                 said(postprocess, number), here,
                 [Work(number, None, Block(n, window.core)) for n, window in enumerate(pieces.windows)],
             )  # fmt: skip
@@ -112,20 +119,27 @@ def sweep(
         if shelf is not None and step.state is not None:
             with _written(postprocess, "state"):
                 shelf.save(saved, state)
-    return seams.instances(state, pieces.shape, postprocess, f"passes, reduce {len(steps)}")
+    if shelf is not None and isinstance(state, Joined) and isinstance(fragments, Again):
+        return Scattered(seams.joined(state, pieces.shape, postprocess, "passes"), fragments)
+    return ended(postprocess, state, fragments, pieces.shape)
+
+
+def ended(postprocess: PostProcessor, state: Any, fragments: Iterable[Any], shape: tuple[int, ...]) -> Instances:
+    """The objects in memory, from what the last reduce gave."""
+    found = state.whole(fragments) if isinstance(state, Joined) else state
+    return seams.instances(found, shape, postprocess, f"passes, reduce {len(postprocess.passes())}")
 
 
 def alone(postprocess: PostProcessor, piece: Piece, backend: Backend) -> Instances:
     """The objects that one piece shows by itself, where they lie in the image."""
     seams.sealed(piece)
     state: Any = None
-    steps = postprocess.passes()
-    for number, step in enumerate(steps):
+    for number, step in enumerate(postprocess.passes()):
         with seams.calling(postprocess, f"passes, local {number + 1}"):
             fragment = step.local(piece, state, backend)
         with seams.calling(postprocess, f"passes, reduce {number + 1}"):
             state = step.reduce([fragment], state, backend)
-    return seams.instances(state, piece.shape, postprocess, f"passes, reduce {len(steps)}")
+    return ended(postprocess, state, [fragment], piece.shape)
 
 
 def said(postprocess: PostProcessor, number: int) -> str:
@@ -148,7 +162,8 @@ def work_of(
     """What is to be done in a pass."""
     for block in blocks:
         with seams.calling(postprocess, f"passes, window of the state after reduce {number}"):
-            part = None if state is None else state.window(_outer(postprocess, pieces, block))
+            box = block.core if number and postprocess.passes()[number].around else _outer(postprocess, pieces, block)
+            part = None if state is None else state.window(box)
         yield Work(number, part, block)
 
 
@@ -181,9 +196,9 @@ def shelved(
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:
     """Fragment of one block in one pass."""
-    piece = pieces.read(_outer(postprocess, pieces, work.block), work.block.core)
+    step, core = postprocess.passes()[work.number], work.block.core
+    piece = pieces.read(step.around(work.state, core) if step.around else _outer(postprocess, pieces, work.block), core)
     with seams.calling(postprocess, f"passes, local {work.number + 1}"):
-        step = postprocess.passes()[work.number]
         found = step.local(postprocess.cut(piece) if loose else piece, work.state, pieces.backend)
     return seams.told(found, step.fragment, postprocess, f"passes, local {work.number + 1}")
 

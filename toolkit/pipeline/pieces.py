@@ -149,11 +149,7 @@ class Pieces:
         if self._canvas is not None:
             part = self._canvas.crop(outer)
             return replace(part, core=core, heads={name: head[...] for name, head in part.heads.items()})
-        parts = [
-            self._part(number, window.core & outer)
-            for number, window in enumerate(self.windows)
-            if (window.core & outer).size
-        ]
+        parts = [self._part(number, self.windows[number].core & outer) for number in self.lattice.numbers(outer)]
         return joined(parts, outer, core, self.backend.xp)
 
     def _part(self, number: int, box: Box) -> Piece:

@@ -33,6 +33,7 @@ from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
+from toolkit.values.scattered import Objects, Scattered, whole
 from toolkit.values.tiles import Lattice, blocks
 
 SHARE = (8, 16)
@@ -98,7 +99,7 @@ class Session:
         the pieces were not kept for such a value, or if something is changed that only a new prediction can show.
         """
         assert pieces.origin is not None, "a session makes pieces with their origin"
-        return returned(self.found(pieces, changes, block), pieces.origin)
+        return whole(returned(self.found(pieces, changes, block), pieces.origin))
 
     def found(self, pieces: Pieces, changes: Sequence[str] | PostProcessor = (), block: int | None = None) -> Instances:
         """Like `objects`, in what the network saw."""
@@ -108,7 +109,7 @@ class Session:
         serves(origin, postprocess)
         if origin.constant:  # nothing to see: any object would be an invention of the network
             return Instances.empty(pieces.shape)
-        return sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose)
+        return whole(sweep(postprocess, pieces, blocks(pieces.lattice, block), loose=origin.loose))
 
     def prepare(
         self, image: Image, scale: Scale | None = None, by: tuple[float, ...] = (), shows: Sequence[str] = ()
@@ -217,9 +218,12 @@ class Session:
         return changed.postprocess
 
 
-def returned(found: Instances, origin: Origin) -> Instances:
+def returned(found: Objects, origin: Origin) -> Objects:
     """Objects of what the network saw in the image that it was made of."""
-    return enlarge(restore(found, origin.by, shrunk(origin.shape, origin.shrink)), origin.shrink, origin.shape)
+    if isinstance(found, Scattered) and found.shape == origin.shape and not origin.by:
+        return found
+    small = restore(whole(found), origin.by, shrunk(origin.shape, origin.shrink))
+    return enlarge(small, origin.shrink, origin.shape)
 
 
 def serves(origin: Origin, wanted: PostProcessor) -> None:

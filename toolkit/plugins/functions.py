@@ -15,7 +15,8 @@ from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Counts, Metric
-from toolkit.plugins.specs import Pass, PostProcessor, Spec
+from toolkit.plugins.passes import Pass
+from toolkit.plugins.specs import PostProcessor, Spec
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box

@@ -1,4 +1,4 @@
-"""Post-processors whose blocks only gather what they see: the objects are made once, for the whole image."""
+"""Post-processors whose blocks gather what they see: what belongs together is settled once, wherever it lies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Pass, PostProcessor
+from toolkit.plugins import apart
+from toolkit.plugins.passes import Pass
+from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.tiles import Box
@@ -25,9 +27,18 @@ class Gathering(PostProcessor):
 
     @abstractmethod
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
-        """The objects of the whole image, from what was kept of it."""
+        """The objects of the whole image, from what was kept of it; or of some groups, see `reach`."""
+
+    def reach(self) -> int | None:
+        """Where `settle` gives the objects of some voxels whatever others there are, as long as no others lie so many
+        steps to face neighbours away or nearer: 1 for connected components. A large image is then settled block by
+        block. None: all voxels may matter to all."""
+        return None
 
     def holds(self) -> float:
+        return 45 if self.reach() is None else 0
+
+    def works(self) -> float:
         return 45
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
@@ -36,6 +47,9 @@ class Gathering(PostProcessor):
         return self.settle(self.keep(whole, backend), backend)
 
     def passes(self) -> tuple[Pass, ...]:
+        if (reach := self.reach()) is not None:
+            return apart.passes(self.settle, reach)
+
         def local(piece: Voxels, state: None, backend: Backend) -> Voxels:
             return piece
 

@@ -13,6 +13,7 @@ from toolkit.plugins.lacking import lacking_in
 from toolkit.values.attributes import wrong
 from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined
 from toolkit.values.piece import Piece, form
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.thought import Marks, Thought
@@ -55,12 +56,25 @@ def fault(spec: Named, verb: str, wrong: str, cure: str) -> PluginError:
 
 def instances(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Instances:
     """What should be instances of an image or block of `shape`."""
-    if isinstance(found, Instances) and found.shape == shape:
+    _objects(found, Instances, shape, spec, verb)
+    whole: Instances = found
+    return whole
+
+
+def joined(found: Any, shape: tuple[int, ...], spec: Named, verb: str) -> Joined:
+    """What should say how the parts of an image of `shape` belong together."""
+    _objects(found, Joined, shape, spec, verb)
+    table: Joined = found
+    return table
+
+
+def _objects(found: Any, kind: type[Any], shape: tuple[int, ...], spec: Named, verb: str) -> None:
+    if isinstance(found, kind) and found.shape == shape:
         if not ((found.scores >= 0) & (found.scores <= 1)).all():
             raise fault(spec, verb, "a score is no number from 0 to 1", "give probabilities, or leave the scores out")
         if odd := wrong(found.attributes, len(found)):
             raise fault(spec, verb, odd, "give one entry per object, in the order of labels")
-        return found
+        return
     got = f"of shape {found.shape}" if isinstance(found, Instances) else f"but {type(found).__name__}"
     cure = "did you mean Instances.from_labels(…)?" if not isinstance(found, Instances) else "fill the whole block"
     raise fault(spec, verb, f"it gives no Instances of shape {shape}, {got}", cure)

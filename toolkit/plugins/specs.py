@@ -8,8 +8,7 @@ They refuse by `ValueError`, in a sentence that says what is wrong and what to d
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from toolkit.gpu.backend import Backend
 from toolkit.plugins import seams
 from toolkit.plugins.alone import Alone
+from toolkit.plugins.passes import Pass
 from toolkit.plugins.phases import Member, Phase
 from toolkit.plugins.search import Search
 from toolkit.steps.stitch import stitch
@@ -135,29 +135,6 @@ class Loss(Spec):
         return True
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One sweep over all blocks.
-
-    `local(piece, state, backend) -> fragment` runs in a worker on the pieces of one block and its halo, joined;
-    `reduce(fragments, state, backend) -> state` gets an iterable of the fragments of all blocks, in raster order, each
-    read when it is asked for; it may be gone through again. The last reduce gives `Instances`. A `state` that is not
-    None has `window(box)`: the part that a block needs, where `box` is the block with its halo; it is cut before it is
-    sent.
-
-    Fragments and states are frozen dataclasses of arrays, mappings of names to arrays, numbers, texts, tuples of these,
-    and such dataclasses: `toolkit.files.arrays` writes them as plain arrays. `fragment` is the class of the fragments,
-    `state` that of what `reduce` gives: where it is named, a run that was stopped does not reduce again.
-    """
-
-    local: Callable[[Any, Any, Backend], Any]
-    reduce: Callable[[Any, Any, Backend], Any]
-    fragment: type[Any]
-    gathers: bool = False
-    """`local` only hands its piece on: no other process does it, and `reduce` gets the pieces of the windows."""
-    state: type[Any] | None = None
-
-
 class PostProcessor(Spec):
     """Turns heads into instances. The least an author writes is `assemble`."""
 
@@ -209,6 +186,10 @@ class PostProcessor(Spec):
     def holds(self) -> float:
         """Bytes that the reduces hold at once for each voxel that is kept, beside its piece where a pass gathers: what
         the plan of a run says of memory."""
+        return 0
+
+    def works(self) -> float:
+        """Bytes that a pass over a block takes for each voxel of the block that is kept, beside its piece."""
         return 0
 
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:

@@ -13,14 +13,13 @@ from toolkit.pipeline.passes import Work, reduced, shelved, work_of
 from toolkit.pipeline.pieces import STAGE
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.shelf import JOURNAL, Shelf
-from toolkit.running.one import SCALE, SIZE, at_size, key, source, usual
+from toolkit.running.one import SCALE, SIZE, at_size, divided, key, source
 from toolkit.running.options import Options
 from toolkit.running.plan import Plan
 from toolkit.running.run import fingerprint
 from toolkit.running.workspace import begun, opened
 from toolkit.steps.normalise import Scale
 from toolkit.values.rescaling import Rescaling
-from toolkit.values.tiles import blocks
 
 JOBS = 16
 """Of an array, at most."""
@@ -69,7 +68,7 @@ def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, onl
         return len(kept.windows)
     if left := len(kept.missing()):
         raise UsageError(f"{left} windows are missing", options.out, f"run it with --stage {STAGE} for all of them")
-    work, number = blocks(kept.lattice, usual(options.block, postprocess)), int(stage.partition("-")[2]) - 1
+    work, number = divided(kept.lattice, options.block, postprocess), int(stage.partition("-")[2]) - 1
     before = f"reduce-{number}"
     state = shelf.load(before, postprocess.passes()[number - 1].state or Work) if number else None
     if number and state is None:

@@ -37,9 +37,9 @@ from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
 from toolkit.values.frames import stack
 from toolkit.values.image import Image
-from toolkit.values.instances import Instances
 from toolkit.values.rescaling import Rescaling
-from toolkit.values.tiles import Block, blocks
+from toolkit.values.scattered import Objects, whole
+from toolkit.values.tiles import Block, Lattice, blocks
 
 LONGEST = 220
 """Bytes of a name to which endings are added; file systems take 255."""
@@ -47,7 +47,7 @@ FEW = 8
 """What is done of an image of no more windows is not worth keeping."""
 MANY = 48
 """So many windows are worth processes of their own, which take seconds to begin."""
-BLOCK = 400
+BLOCK = {2: 2048, 3: 256}
 """Voxels per axis of a block."""
 SCALE = "scale"
 SIZE = "size"
@@ -92,7 +92,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         frames = io.frames(found.path, where.axes, where.voxel_size)
         if options.strict and frames[0].absent:
             raise InputError(f"{frames[0].absent} chunks are not stored", found.path, "copy it, or leave out --strict")
-        parts: list[Instances] = []
+        parts: list[Objects] = []
         tables: list[Table] = []
         thought: list[Thoughts] = []
         scale: Scale | None = None
@@ -109,12 +109,14 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             vanished += lost
             if options.show:
                 tell("thoughts")
-                thought.append(thoughts(session, here, kept, objects, options.show))
+                thought.append(thoughts(session, here, kept, whole(objects), options.show))
             tell("measure")
             part = wanted(objects, original, options.min_score, options.roi, options.mask)
             parts.append(part[0])
             tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
-        instances, table = (parts[0], tables[0]) if len(frames) == 1 else (stack(parts), joined(tables))
+        instances, table = (
+            (parts[0], tables[0]) if len(frames) == 1 else (stack(list(map(whole, parts))), joined(tables))
+        )
         nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
@@ -124,7 +126,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         told = together(thought) if thought else Thoughts()
         files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
                          options.parquet, told.fields, told.marks, options.ome_zarr)  # fmt: skip
-        files += also.write(options.also, folder / found.folder, found.stem, instances, frames[0], table)
+        if options.also:
+            files += also.write(options.also, folder / found.folder, found.stem, whole(instances), frames[0], table)
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
@@ -134,7 +137,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
     if not len(instances):
         notes = (*notes, nothing(here.image, frames[0].channels, sized))
     postprocess = session.model.recipe.postprocess
-    work = blocks(kept.lattice, usual(options.block, postprocess))
+    work = divided(kept.lattice, options.block, postprocess)
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -160,13 +163,13 @@ def _objects(
     options: Options,
     processes: int,
     shelf: Shelf,
-) -> tuple[Instances, int, Pieces]:
+) -> tuple[Objects, int, Pieces]:
     """The objects, how many vanish at the resolution of the image, and what they were made of."""
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
-    work, windows = blocks(lattice, usual(options.block, postprocess)), sum(1 for _ in lattice.windows())
+    work, windows = divided(lattice, options.block, postprocess), sum(1 for _ in lattice.windows())
     if here.scale.constant or (len(work) == 1 and windows <= FEW):
         kept = session.pieces(here)
-        found = session.found(kept, postprocess)
+        found: Objects = session.found(kept, postprocess)
     else:
         for stage, value in ((SIZE, sized), (SCALE, here.scale)):
             if stage not in shelf.known(stage):
@@ -187,7 +190,7 @@ def _shelved(
     processes: int,
     shelf: Shelf,
     work: Sequence[Block],
-) -> tuple[Pieces, Instances]:
+) -> tuple[Pieces, Objects]:
     """The pieces of one image on its shelf, and the objects in what the network saw."""
     with ExitStack() as stack:
         run: Map = serial
@@ -216,10 +219,10 @@ def at_size(space: Workspace, found: Found, bench: Bench, where: Source, image: 
     return sized
 
 
-def usual(block: int | None, postprocess: PostProcessor) -> int | None:
-    """Voxels per axis of a block: if the user does not say, as many as memory holds easily, where blocks change
+def divided(lattice: Lattice, block: int | None, postprocess: PostProcessor) -> list[Block]:
+    """The blocks of an image: if the user does not say how large, as large as memory holds easily, where blocks change
     nothing."""
-    return block or (BLOCK if postprocess.exact else None)
+    return blocks(lattice, block or (BLOCK[len(lattice.shape)] if postprocess.exact else None))
 
 
 def key(found: Found) -> str:

@@ -14,7 +14,7 @@ from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
 from toolkit.plugins import seams
-from toolkit.running.one import FEW, MANY, source, usual
+from toolkit.running.one import FEW, MANY, divided, source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
 from toolkit.steps.sizes import Diameter
@@ -22,11 +22,12 @@ from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
 from toolkit.values.piece import Piece
 from toolkit.values.rescaling import Rescaling
-from toolkit.values.tiles import blocks
 from toolkit.values.voxels import Voxels
 
 STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
+WRITES = 2**28
+"""Bytes that it takes to measure and write the objects of an image in parts."""
 CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 
 
@@ -81,7 +82,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     here = bench.prepared(replace(where, by=sized.by), None, original)
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
-    work = blocks(lattice, usual(options.block, postprocess))
+    work = divided(lattice, options.block, postprocess)
     windows = sum(1 for _ in lattice.windows())
     sample = _sampled(bench, windows, images * frames * windows >= MANY)
     halo = seams.halo(postprocess, here.image.ndim)
@@ -92,7 +93,8 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     pieces, share = sample.bytes * prod(size), voxels / prod(size)
     gathers = any(step.gathers for step in postprocess.passes())
     holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
-    each = peak() + (0 if gathers else 2 * pieces * share) / 2**30
+    works = sample.kept * voxels * postprocess.works()
+    each = peak() + (0 if gathers else 2 * pieces * share + works + WRITES) / 2**30
     shelved = windows > FEW or len(work) > 1
     return Plan(
         images=images,

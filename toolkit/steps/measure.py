@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit.steps.shape import shape
 from toolkit.values import attributes, runs
 from toolkit.values.image import Image
-from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects, whole
 from toolkit.values.tiles import slabs
 
 Column = NDArray[Any]
@@ -60,7 +60,7 @@ def joined(tables: Sequence[Table]) -> Table:
 
 
 def measure(
-    instances: Instances, image: Image, features: Sequence[str] = (), cut: NDArray[np.bool_] | None = None
+    objects: Objects, image: Image, features: Sequence[str] = (), cut: NDArray[np.bool_] | None = None
 ) -> Table:
     """One row per object; a voxel that several objects share counts for each of them.
 
@@ -69,45 +69,41 @@ def measure(
     that share voxels; per channel `mean_0`, `min_0`, `max_0` … over the finite values, NaN if there is none.
     `features`: "shape" adds the columns of `steps.shape`, "intensity" per channel `sum_0` and `deviation_0` (standard
     deviation). `cut` `(N,)`, if given, is a column: 1 for objects that are more than what is seen of them. What the
-    method says of each object, `instances.attributes`, follows.
+    method says of each object, `attributes`, follows.
     """
-    assert instances.shape == image.shape, f"shapes differ: {instances.shape} and {image.shape}"
+    assert objects.shape == image.shape, f"shapes differ: {objects.shape} and {image.shape}"
     axes = image.axes[1:].lower()
-    columns: dict[str, Column] = {"id": np.arange(1, len(instances) + 1), "score": instances.scores}
+    columns: dict[str, Column] = {"id": np.arange(1, len(objects) + 1), "score": objects.scores}
     for side, name in enumerate(("min", "max")):
-        columns |= {f"{name}_{axis}": instances.boxes[:, side, d] for d, axis in enumerate(axes)}
-    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, instances.centroids.T, strict=True)}
+        columns |= {f"{name}_{axis}": objects.boxes[:, side, d] for d, axis in enumerate(axes)}
+    columns |= {f"centroid_{axis}": c for axis, c in zip(axes, objects.centroids.T, strict=True)}
     what, power = ("area", 2) if image.ndim == 2 else ("volume", 3)
-    columns[f"{what}_px"] = instances.sizes
-    columns[f"{what}_um{power}"] = instances.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
-    first, second, _ = instances.overlapping_pairs()
-    columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(instances))
+    columns[f"{what}_px"] = objects.sizes
+    columns[f"{what}_um{power}"] = objects.sizes * (prod(image.voxel_size) if image.calibrated else np.nan)
+    first, second, _ = objects.overlapping_pairs()
+    columns["overlaps"] = np.bincount(np.concatenate([first, second]), minlength=len(objects))
     if cut is not None:
         columns["cut"] = cut.astype(np.int64)
-    for name, values in _intensities(instances, image, "intensity" in features).items():
+    for name, values in _intensities(objects, image, "intensity" in features).items():
         columns |= {f"{name}_{channel}": column for channel, column in enumerate(values)}
     if "shape" in features:
-        columns |= shape(instances, image)
-    return Table(columns | attributes.columns(instances.attributes, tuple(columns)))
+        columns |= shape(whole(objects), image)
+    return Table(columns | attributes.columns(objects.attributes, tuple(columns)))
 
 
-def _intensities(instances: Instances, image: Image, more: bool) -> dict[str, Column]:
+def _intensities(objects: Objects, image: Image, more: bool) -> dict[str, Column]:
     """Mean, smallest and largest finite value `(C, N)` of the objects, if wanted also sum and standard deviation; the
     image is read once, in slabs."""
-    n = len(instances)
+    n = len(objects)
     total, count, square = (np.zeros((image.channels, n)) for _ in range(3))
     low, high = np.full((image.channels, n), np.inf), np.full((image.channels, n), -np.inf)
-    order = np.argsort(instances.start, kind="stable")
-    start, owner = instances.start[order], instances.owner[order]
-    length = instances.length[order].astype(np.int64)
     row = prod(image.shape[1:])
     for box in slabs(image.shape, SLAB):
-        first, last = (int(i) for i in np.searchsorted(start, (box.start[0] * row, box.stop[0] * row)))
-        if first == last:
+        start, length, owner = objects.within(box)
+        if not len(start):
             continue
         voxels, offset = image.read(box).reshape(image.channels, -1), box.start[0] * row
-        for part in runs.chunks(length[first:last], CHUNK):
-            span = slice(first + part.start, first + part.stop)
+        for span in runs.chunks(length, CHUNK):
             index, here = runs.voxels(start[span] - offset, length[span]), owner[span]
             begin = np.cumsum(length[span]) - length[span]
             for channel in range(image.channels):

@@ -13,7 +13,7 @@ from toolkit.errors import InputError
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box, slabs
 
-SLAB = 2**26
+SLAB, CHUNK = 2**26, 2**22
 """Voxels that are read at once."""
 SAMPLE = 2**24
 """Most voxels per channel from which a scale of a float image is estimated."""
@@ -97,8 +97,9 @@ def _histogram(image: Image, channel: int) -> tuple[NDArray[np.float64], NDArray
         low = 0 if image.dtype == bool else int(np.iinfo(image.dtype).min)
         counts = np.zeros(2 ** (8 * image.dtype.itemsize), np.int64)
         for slab in slabs(image.shape, SLAB):
-            voxels = image.read(slab)[channel].astype(np.int64) - low
-            counts += np.bincount(voxels.reshape(-1), minlength=len(counts))
+            flat = image.read(slab)[channel].reshape(-1)
+            for at in range(0, len(flat), CHUNK):
+                counts += np.bincount(flat[at : at + CHUNK].astype(np.int64) - low, minlength=len(counts))
         present = np.flatnonzero(counts)
         return (present + low).astype(np.float64), counts[present]
     # A stride that depends on the image alone, never on blocks, keeps the scale the same for any tiling.

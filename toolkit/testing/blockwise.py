@@ -17,6 +17,7 @@ from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction
+from toolkit.values.scattered import whole as gathered
 from toolkit.values.tiles import Block, Box, Lattice
 
 Heads = dict[str, NDArray[np.float32]]
@@ -76,4 +77,4 @@ def assemble(
 ) -> Instances:
     """All passes of `postprocess` over `blocks` (default: one) of the prediction of a whole image."""
     kept = pieces(postprocess, whole, lattice, backend=backend)
-    return sweep(postprocess, kept, blocks or [Block(0, whole.box)])
+    return gathered(sweep(postprocess, kept, blocks or [Block(0, whole.box)]))

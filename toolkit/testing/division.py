@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.passes import ended, local, work_of
 from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.matching import compare
 from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction, small
@@ -104,18 +105,18 @@ class BlockTests:
     def test_fragments_and_states_can_be_written_and_read(self) -> None:
         for scene in self._scenes():
             kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), small(scene.shape))
-            halo, state = self.spec.halo(len(scene.shape)), None
-            for step in self.spec.passes():
+            cuts = self._cuts(scene)[1]
+            state: Any = None
+            for number, step in enumerate(self.spec.passes()):
                 fragments = []
-                for block in self._cuts(scene)[1]:
-                    outer = block.core.grow(halo, within=scene.shape)
-                    part: Any = None if state is None else _again(state.window(outer))
-                    made = step.local(kept.read(outer, block.core), part, Backend())
-                    assert isinstance(made, step.fragment), f"a fragment is a {type(made).__name__}, not as Pass says"
-                    fragments.append(_again(made))
+                for work in work_of(number, state, self.spec, kept, cuts):
+                    part = None if state is None else _again(work.state)
+                    fragments.append(_again(local(self.spec, kept, False, replace(work, state=part))))
                 state = _again(step.reduce(fragments, state, Backend()))
-            assert state == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size),
-                                     self._cuts(scene)[1]), "what was written and read gives other objects"  # fmt: skip
+            found = ended(self.spec, state, fragments, scene.shape)
+            assert found == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), cuts), (
+                "what was written and read gives other objects"
+            )
 
     def _settings(self) -> Iterator[PostProcessor]:
         """The spec, and with each tunable field at the ends and in the middle of its range, as far as that may be."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.values import attributes as about
 from toolkit.values import runs
 from toolkit.values.attributes import Attributes
-from toolkit.values.order import canonical
+from toolkit.values.order import canonical, coloured
 from toolkit.values.shown import Shown
 from toolkit.values.tiles import Box
 
@@ -99,16 +99,11 @@ class Instances(Shown):
     def concatenate(cls, shape: Sequence[int], parts: Sequence[Instances]) -> Instances:
         """All objects of all parts; nothing is merged."""
         first = np.cumsum([0, *(len(p) for p in parts)])
-        owner = [p.owner + n for p, n in zip(parts, first, strict=False)]
-        none = [np.zeros(0, np.int64)]
-        return cls.from_runs(
-            shape,
-            np.concatenate([p.start for p in parts] or none),
-            np.concatenate([p.length for p in parts] or none),
-            np.concatenate(owner or none),
-            np.concatenate([p.scores for p in parts] or [np.zeros(0, np.float32)]),
-            about.joined([(len(p), p.attributes) for p in parts]),
-        )
+        none = Instances.empty(shape)
+        sets = [none, *parts]
+        owner = np.concatenate([none.owner, *(p.owner + n for p, n in zip(parts, first, strict=False))])
+        start, length, scores = (np.concatenate([getattr(p, n) for p in sets]) for n in ("start", "length", "scores"))
+        return cls.from_runs(shape, start, length, owner, scores, about.joined([(len(p), p.attributes) for p in parts]))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -136,13 +131,18 @@ class Instances(Shown):
         return np.bincount(self.owner, weights=self.length, minlength=len(self)).astype(np.int64)
 
     @cached_property
+    def moments(self) -> NDArray[np.float64]:
+        """Sums of the coordinates of its voxels `(N, D)`, whole numbers."""
+        length = self.length.astype(np.float64)
+        where = [axis.astype(np.float64) for axis in np.unravel_index(self.start, self.shape)]
+        where[-1] += (length - 1) / 2
+        sums = [np.bincount(self.owner, weights=axis * length, minlength=len(self)) for axis in where]
+        return np.stack(sums, axis=1)
+
+    @property
     def centroids(self) -> NDArray[np.float64]:
         """Centres of mass `(N, D)` in voxels."""
-        length = self.length.astype(np.float64)
-        where = np.stack(np.unravel_index(self.start, self.shape), axis=1).astype(np.float64)
-        where[:, -1] += (length - 1) / 2
-        sums = [np.bincount(self.owner, weights=axis * length, minlength=len(self)) for axis in where.T]
-        return np.stack(sums, axis=1) / np.maximum(self.sizes, 1)[:, None]
+        return self.moments / np.maximum(self.sizes, 1)[:, None]
 
     @cached_property
     def boxes(self) -> NDArray[np.int64]:
@@ -153,6 +153,15 @@ class Instances(Shown):
         high = np.stack(np.unravel_index(self.start + self.length - 1, self.shape), axis=1) + 1
         first = self.offsets[:-1]
         return np.stack([np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)], axis=1)
+
+    @cached_property
+    def _raster(self) -> tuple[Ints, Ints, Ints]:
+        order = np.argsort(self.start, kind="stable")
+        return self.start[order], self.length[order].astype(np.int64), self.owner[order]
+
+    def within(self, box: Box) -> tuple[Ints, Ints, Ints]:
+        """Runs in `box`, cut to it, in raster order: `(start, length, index of the object)`."""
+        return runs.within(*self._raster, self.shape, box)
 
     def voxels(self, index: int) -> Ints:
         """Raster indices of the voxels of object `index` (id − 1), ascending."""
@@ -211,14 +220,7 @@ class Instances(Shown):
     @cached_property
     def layer_of(self) -> Ints:
         """Layer of each object, so that no two in one layer share a voxel: greedy colouring in id order."""
-        colour = np.zeros(len(self), np.int64)
-        before: dict[int, list[int]] = {}
-        for i, j in zip(*(x.tolist() for x in self.overlapping_pairs()[:2]), strict=True):
-            before.setdefault(j, []).append(i)
-        for j in sorted(before):
-            taken = {int(colour[i]) for i in before[j]}
-            colour[j] = next(c for c in range(len(taken) + 1) if c not in taken)
-        return colour
+        return coloured(len(self), *self.overlapping_pairs()[:2])
 
     def layers(self) -> NDArray[np.uint16 | np.uint32]:
         """Label images `(L, *shape)`, L ≥ 1, by `layer_of`. Ids 1…N; uint16 up to 65 535 objects, uint32 above."""

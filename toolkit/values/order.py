@@ -22,3 +22,15 @@ def canonical(start: Ints, length: Ints, first: Ints, count: Ints, size: Ints, s
 
         order[low:high] = sorted(order[low:high], key=key)
     return order
+
+
+def coloured(count: int, i: Ints, j: Ints) -> Ints:
+    """The least colour of each of `count` objects, so that no pair i < j has the same: greedily, in their order."""
+    colour = np.zeros(count, np.int64)
+    before: dict[int, list[int]] = {}
+    for a, b in zip(i.tolist(), j.tolist(), strict=True):
+        before.setdefault(b, []).append(a)
+    for b in sorted(before):
+        taken = {int(colour[a]) for a in before[b]}
+        colour[b] = next(c for c in range(len(taken) + 1) if c not in taken)
+    return colour

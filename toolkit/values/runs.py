@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from toolkit.values.tiles import Box
 
 Ints = NDArray[np.int64]
 
@@ -50,6 +53,22 @@ def voxels(start: Ints, length: Ints) -> Ints:
     total = int(ends[-1]) if len(ends) else 0
     skipped: Ints = np.repeat(start - (ends - length), length)
     return np.arange(total, dtype=np.int64) + skipped
+
+
+def within(start: Ints, length: Ints, owner: Ints, shape: Sequence[int], box: Box) -> tuple[Ints, Ints, Ints]:
+    """Of runs in raster order of an image of `shape`, those in `box`, cut to it: `(start, length, owner)`."""
+    plane = prod(shape[1:])
+    a, b = np.searchsorted(start, (box.start[0] * plane, box.stop[0] * plane)) if len(shape) > 1 else (0, len(start))
+    start, length, owner = start[a:b], length[a:b], owner[a:b]
+    if box.start[1:] == (0,) * (len(shape) - 1) and box.stop[1:] == tuple(shape[1:]) and len(shape) > 1:
+        return start, length, owner
+    at = np.unravel_index(start, tuple(shape))
+    low = np.maximum(at[-1], box.start[-1])
+    high = np.minimum(at[-1] + length, box.stop[-1])
+    some = high > low
+    for axis in range(len(shape) - 1):
+        some &= (at[axis] >= box.start[axis]) & (at[axis] < box.stop[axis])
+    return (start - at[-1] + low)[some], (high - low)[some], owner[some]
 
 
 def unite(start: Ints, length: Ints, owner: Ints, width: int) -> tuple[Ints, Ints, Ints]:

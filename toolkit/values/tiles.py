@@ -78,6 +78,12 @@ def slabs(shape: Sequence[int], most: int, unit: int = 1) -> Iterator[Box]:
         yield Box((low, *(0 for _ in rest)), (min(low + thick, depth), *rest))
 
 
+def boxes(shape: Sequence[int], size: Sequence[int]) -> Iterator[Box]:
+    """An array of `shape` in boxes of `size`, in raster order; those at its far borders may be smaller."""
+    for start in product(*(range(0, n, s) for n, s in zip(shape, size, strict=True))):
+        yield Box(start, tuple(min(a + s, n) for a, s, n in zip(start, size, shape, strict=True)))
+
+
 @dataclass(frozen=True)
 class Window:
     """What the network sees at once. `outer` may reach beyond a small image; `core` is what the window answers for."""

@@ -263,3 +263,16 @@ def test_voxels_of_one_height_take_turns_in_the_order_in_which_they_were_reached
     links = neighbours(np.arange(height.size), shape)
     found = flood(height.reshape(-1), links, seeds.reshape(-1))
     np.testing.assert_array_equal(found.reshape(shape), label)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(2, 9))
+def test_objects_that_grow_into_one_voxel_are_settled_together(seed: int, dilations: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (23, 26)
+    sdt = np.where(rng.random(shape) < 0.15, -0.5, 0.5).astype(np.float32)
+    spec, seen = SdtWatershed(dilations=dilations), whole({"sdt": sdt[None]})
+    one = assemble(spec, seen)
+    many = assemble(spec, seen, blocks(Lattice(shape, (size, size), (0, 0)), size))
+    assert many == one
+    assert np.array_equal(many.scores, one.scores)

@@ -21,10 +21,10 @@ Values = Mapping[str, NDArray[np.float32]]
 
 class SeededWatershed(Gathering):
     """From seeds, objects grow over the foreground, low voxels first (paper §3, App. C). Exact: any blocks give the
-    same instances, because a block hands on only its foreground voxels and its votes.
+    same instances, because foreground that is connected is settled at once.
 
-    Memory of the last step is about 45 bytes per foreground voxel in 3-D. Foreground that no seed reaches is dropped.
-    Equal heights take turns in the order in which they are reached. Connectivity is that of faces.
+    With votes, or where everything is flooded, all of the image is. Foreground that no seed reaches is dropped. Equal
+    heights take turns in the order in which they are reached. Connectivity is that of faces.
     """
 
     shaping: ClassVar[tuple[str, ...]] = ("seeds", "voters", "unit", "flood", "agree")
@@ -52,6 +52,10 @@ class SeededWatershed(Gathering):
         if not survey.objects:
             return None
         return Fit(0.5, f"{survey.shape}, and each needs a core") if survey.bent else Fit(0.75, survey.shape)
+
+    def reach(self) -> int | None:
+        """Objects that have not met grow into the same voxel from `dilations` voxels away on either side."""
+        return None if self.everywhere or self.seeds == "votes" else max(1, 2 * self.dilations)
 
     @abstractmethod
     def needed(self, heads: Mapping[str, NDArray[np.float32]]) -> Values:

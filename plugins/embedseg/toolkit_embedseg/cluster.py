@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from toolkit.api import (
     Instances,
     Loss,
     Marks,
+    Pass,
     Prediction,
     Search,
     Survey,
@@ -102,8 +104,25 @@ class EmbedSegClusters(Gathering):
     def cut(self, piece: Voxels) -> Voxels:
         return piece.select(piece["seediness"] > self.foreground)
 
+    @property
+    def _by_blocks(self) -> bool:
+        return self.seeds == "greedy" and self.claim == "remove"
+
     def holds(self) -> float:
-        return 55
+        return 0 if self._by_blocks else 55
+
+    def works(self) -> float:
+        """A block of a volume reads some four times its voxels."""
+        return 4 * 55
+
+    def passes(self) -> tuple[Pass, ...]:
+        """How far embeddings and seeds reach → the instances of each block that are certain, and the rest."""
+        if not self._by_blocks:
+            return super().passes()
+        from toolkit_embedseg import blocks
+
+        step = partial(units, self.grid, self.anisotropy)
+        return blocks.passes(blocks.How(step, self.seed, self.min_size, self.settle))
 
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         label, seeds = self._clustered(voxels, backend)

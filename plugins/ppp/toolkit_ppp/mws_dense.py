@@ -87,6 +87,9 @@ class DenseMutexWatershed(FromForeground):
         own = (~(found["several"] > self.overlap_threshold)).astype(np.float32)
         return rounded(found.valued({"foreground": found["foreground"], "patches": found["patches"], "own": own}))
 
+    def reach(self) -> int:
+        return 1
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         return divide(voxels, self._split, self.min_size)
 

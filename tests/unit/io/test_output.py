@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from toolkit.io.zarrlabels import _steps
 from toolkit.steps.measure import measure
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.tiles import Box
 
 
 def crossing(shape: tuple[int, ...]) -> Instances:
@@ -63,14 +65,16 @@ def test_objects_read_back_as_they_were(tmp_path_factory: pytest.TempPathFactory
 
 @settings(deadline=None)
 @given(scenes(), st.data())
-def test_rendered_rows_are_those_of_the_layers(instances: Instances, data: st.DataObject) -> None:
+def test_rendered_boxes_and_rows_are_those_of_the_layers(instances: Instances, data: st.DataObject) -> None:
     layers, whole = Layers(instances), instances.layers()
     assert (layers.count, layers.dtype) == (len(whole), whole.dtype)
-    low = data.draw(st.integers(0, layers.height))
-    high = data.draw(st.integers(low, layers.height))
+    ends = [sorted((data.draw(st.integers(0, n)), data.draw(st.integers(0, n)))) for n in instances.shape]
+    box = Box(tuple(a for a, _ in ends), tuple(b for _, b in ends))
+    page, (low, high) = data.draw(st.integers(0, prod(instances.shape[:-2]) - 1)), ends[-2]
     for layer, labels in enumerate(whole):
-        wanted = labels.reshape(layers.height, -1)[low:high]
-        assert np.array_equal(layers.rows(layer, low, high), wanted)
+        assert np.array_equal(layers.box(layer, box), labels[box.slices])
+        wanted = labels.reshape(-1, *instances.shape[-2:])[page, low:high]
+        assert np.array_equal(layers.rows(layer, page, low, high), wanted)
 
 
 @pytest.mark.parametrize("shape", [(12, 15), (5, 12, 15)])
@@ -147,10 +151,10 @@ def test_every_pyramid_ends_and_keeps_voxels_as_even_as_it_can(shape: list[int],
         assert all(b in (a, 2 * a) for a, b in zip(before, after, strict=True))
 
 
-def test_a_large_volume_is_written_slab_by_slab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_volume_is_written_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from toolkit.io import tifflabels, zarrlabels
 
-    monkeypatch.setattr(zarrlabels, "SLAB", 10)
+    monkeypatch.setattr(zarrlabels, "SHARD", {3: (4, 8, 16)})
     monkeypatch.setattr(zarrlabels, "SMALLEST", 8)
     monkeypatch.setattr(zarrlabels, "CHUNK", {3: (2, 8, 8)})
     monkeypatch.setattr(tifflabels, "STRIP", 40)
@@ -165,28 +169,33 @@ def test_a_large_volume_is_written_slab_by_slab(tmp_path: Path, monkeypatch: pyt
         )
 
 
-def test_every_chunk_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes a part of a chunk reads and writes all of it: two who do so at once lose voxels."""
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_every_file_of_a_level_is_written_once(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes a part of a chunk or shard reads and writes all of it: two who do so at once lose voxels."""
     from toolkit.io import zarrlabels
 
-    monkeypatch.setattr(zarrlabels, "SLAB", 10)
+    monkeypatch.setattr(zarrlabels, "SHARD", {3: (4, 8, 8)})
     monkeypatch.setattr(zarrlabels, "SMALLEST", 8)
-    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (4, 8, 8)})
-    written: list[tuple[str, int]] = []
+    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (2, 8, 4)})
+    written: list[tuple[str, tuple[int, ...]]] = []
     put = zarr.Array.__setitem__
 
-    def counted(array: zarr.Array, where: slice, value: np.ndarray) -> None:
-        if isinstance(where, slice) and where.start is not None:
-            thick = array.chunks[0]
-            written.extend((array.path, chunk) for chunk in range(where.start // thick, -(-where.stop // thick)))
+    def counted(array: zarr.Array, where: tuple[slice, ...], value: np.ndarray) -> None:
+        if "layer" in array.path:
+            file = array.shards or array.chunks
+            assert all(s.start % n == 0 for s, n in zip(where, file, strict=True))
+            ends = zip(where, array.shape, file, strict=True)
+            assert version == "0.4" or all(s.stop == min(s.start + n, size) for s, size, n in ends)
+            written.append((array.path, tuple(s.start for s in where)))
         put(array, where, value)
 
     monkeypatch.setattr(zarr.Array, "__setitem__", counted)
     instances = crossing((9, 17, 19))
-    io.write(tmp_path, "a", instances, image(instances.shape))
-    # The chunks of the pyramid above are written slab by slab, one after the other.
-    whole = [(path, chunk) for path, chunk in written if path.endswith("/0")]
-    assert len(whole) == len(set(whole)) == 2 * 3
+    path = io.write(tmp_path, "a", instances, image(instances.shape), version=version)[1]
+    assert len(written) == len(set(written)) == 2 * 3 * (3 * 3 * 3)
+    labels = zarr.open_group(path / "labels" / "layer-1", mode="r")["0"]
+    assert (labels.shards is None) == (version == "0.4")
+    assert np.array_equal(labels[...], instances.layers()[1])
 
 
 def test_every_chunk_has_a_checksum(tmp_path: Path) -> None:

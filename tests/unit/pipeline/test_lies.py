@@ -16,7 +16,8 @@ from toolkit.gpu.backend import Backend
 from toolkit.pipeline.passes import sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.shelf import Shelf
-from toolkit.plugins.specs import Pass, PostProcessor
+from toolkit.plugins.passes import Pass
+from toolkit.plugins.specs import PostProcessor
 from toolkit.testing.blockwise import pieces, prediction
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Prediction

@@ -31,7 +31,8 @@ from toolkit.pipeline.session import Session
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import processes
 from toolkit.plugins import seams
-from toolkit.plugins.specs import Pass, PostProcessor
+from toolkit.plugins.passes import Pass
+from toolkit.plugins.specs import PostProcessor
 from toolkit.testing.blockwise import pieces, prediction
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -174,10 +175,10 @@ def test_workers_predict_each_window_once(tmp_path: Path, workers: int) -> None:
             session.model.recipe.postprocess, kept, blocks(kept.lattice, 32), shelf=shelf, run=run,
             remote=partial(block_elsewhere, str(folder)),
         )  # fmt: skip
-    assert found == session.objects(session.pieces(seen))
+    assert found.whole() == session.objects(session.pieces(seen))
     # A window that another process predicted again would have another file.
     again = Pieces.open(folder, Backend(), session.model.recipe.postprocess)
-    assert session.objects(again) == found
+    assert session.objects(again) == found.whole()
 
 
 class Bad(ThreePasses):

@@ -18,6 +18,7 @@ from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import processes
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import whole
 from toolkit.values.tiles import Box, blocks
 
 
@@ -82,7 +83,7 @@ def test_any_number_of_processes_gives_the_same_instances(tmp_path: Path, model:
             session.model.recipe.postprocess, kept, work, shelf=shelf, run=run,
             remote=partial(block_elsewhere, str(folder)),
         )  # fmt: skip
-    assert found == components(array)
+    assert whole(found) == components(array)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 2)])
@@ -150,7 +151,7 @@ def test_a_block_sees_its_halo_and_answers_for_its_core(model: Path) -> None:
             return prediction.crop(prediction.core).dense()
 
         def passes(self):
-            from toolkit.plugins.specs import Pass
+            from toolkit.plugins.passes import Pass
 
             def local(prediction, state, backend):
                 seen.append((prediction.core, prediction.box, state))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.steps.connected import connected
 from toolkit.values import runs
 from toolkit.values.instances import Instances
 from toolkit.values.tiles import Box
@@ -21,32 +22,9 @@ STEPS = 255
 """Probabilities are kept as integers 0…255: their sums do not depend on the order of blocks, nor on the device."""
 
 
-def connected(voxels: Voxels) -> Ints:
-    """Connected component (over faces) of each run, numbered by first voxel."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    rows = voxels.shape[:-1]
-    coordinates = np.unravel_index(voxels.start // max(1, voxels.shape[-1]), rows) if rows else ()
-    pairs = [np.zeros((2, 0), np.int64)]
-    for axis, coordinate in enumerate(coordinates):
-        step = int(np.prod(voxels.shape[axis + 1 :]))
-        below = np.flatnonzero(coordinate + 1 < rows[axis])
-        moved = voxels.start[below] + step
-        for i, j, _ in runs.overlaps(moved, voxels.length[below], voxels.start, voxels.length):
-            pairs.append(np.stack([below[i], j]))
-    i, j = np.concatenate(pairs, axis=1)
-    count = len(voxels.start)
-    if count == 0:
-        return np.zeros(0, np.int64)
-    _, label = connected_components(coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count)), directed=False)
-    _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
-
-
 def components(voxels: Voxels, at_least: int = 1) -> Iterator[Component]:
     """The connected components of `at_least` voxels, in order of their first voxel."""
-    number = connected(voxels)
+    number = connected(voxels.start, voxels.length, voxels.shape)
     order = np.argsort(number, kind="stable")
     ends = np.searchsorted(number[order], np.arange(int(number.max(initial=-1)) + 2))
     for low, high in pairwise(ends.tolist()):

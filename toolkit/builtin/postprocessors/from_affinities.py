@@ -46,6 +46,9 @@ class FromAffinities(FromForeground):
     def beside(self, prediction: Prediction) -> Sequence[str]:
         return ("affinities",)
 
+    def reach(self) -> int:
+        return 1
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         return divide(voxels, self.split, self.min_size)
 

@@ -18,10 +18,7 @@ from toolkit.values.voxels import Voxels
 
 
 class FromForeground(Gathering):
-    """Of a window only its foreground voxels are kept, with probabilities in 1/255. Exact.
-
-    The last step holds about 45 bytes per foreground voxel, whatever the volume of the image.
-    """
+    """Of a window only its foreground voxels are kept, with probabilities in 1/255. Exact."""
 
     foreground: Annotated[float, Field(ge=0, lt=1), Search(0.1, 0.9, drifts=True)] = 0.5
     """Voxels with a foreground probability above this belong to objects."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.gathering import need
-from toolkit.plugins.specs import Pass, PostProcessor
+from toolkit.plugins.passes import Pass
+from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.stitch import stitch
 from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances

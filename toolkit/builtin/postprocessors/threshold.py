@@ -9,9 +9,10 @@ from toolkit.builtin.postprocessors.components import STEPS
 from toolkit.builtin.postprocessors.from_foreground import FromForeground
 from toolkit.builtin.postprocessors.united import Parts, parts, united
 from toolkit.gpu.backend import Backend
-from toolkit.plugins.specs import Pass
+from toolkit.plugins.passes import Pass
 from toolkit.steps.survey import Fit, Survey
 from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined
 from toolkit.values.voxels import Voxels
 
 
@@ -30,21 +31,17 @@ class Threshold(FromForeground):
         touching = f"{100 * survey.touching:.0f} % of the objects touch"
         return Fit(0.2, f"{touching}, and those become one") if survey.crowded else Fit(0.6, touching)
 
-    def holds(self) -> float:
-        return 9
-
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
-        (step,) = self.passes()
-        found: Instances = step.reduce([step.local(voxels, None, backend)], None, backend)
-        return found
+        part = parts(voxels, voxels["foreground"][:, 0])
+        return united([part], self.min_size, STEPS).whole([part])
 
     def passes(self) -> tuple[Pass, ...]:
-        """Components of each block, joined over faces: nothing is in memory but runs."""
+        """Components of each block, joined over faces."""
 
         def local(piece: Voxels, state: None, backend: Backend) -> Parts:
             return parts(piece, piece["foreground"][:, 0])
 
-        def reduce(fragments: Iterable[Parts], state: None, backend: Backend) -> Instances:
+        def reduce(fragments: Iterable[Parts], state: None, backend: Backend) -> Joined:
             return united(fragments, self.min_size, STEPS)
 
         return (Pass(local, reduce, Parts),)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.builtin.postprocessors.components import connected
+from toolkit.steps.connected import connected, joined
 from toolkit.values import runs
 from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined
 from toolkit.values.tiles import Box
 from toolkit.values.voxels import Voxels
 
@@ -19,30 +20,24 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Components of the voxels of a block `core`: the number of each run, and size and sum of values of each."""
+    """Components of the voxels of a block `core`, and the sum of the values of each."""
 
-    shape: tuple[int, ...]
     core: Box
-    start: Ints
-    length: NDArray[np.int32]
-    number: NDArray[np.int32]
-    size: Ints
+    found: Instances
     total: Ints
 
 
 def parts(voxels: Voxels, values: NDArray[np.uint8]) -> Parts:
     """The components (over faces) of the voxels of a block; `values` `(P,)` are summed."""
-    number = connected(voxels)
+    number = connected(voxels.start, voxels.length, voxels.shape)
+    found = Instances.from_runs(voxels.shape, voxels.start, voxels.length, number)
     sums = np.add.reduceat(values, voxels.offsets[:-1], dtype=np.int64) if len(number) else number
-    size, total = (np.zeros(int(number.max(initial=-1)) + 1, np.int64) for _ in range(2))
-    np.add.at(size, number, voxels.length)
+    total = np.zeros(len(found), np.int64)
     np.add.at(total, number, sums)
-    return Parts(
-        voxels.shape, voxels.core, voxels.start, voxels.length.astype(np.int32), number.astype(np.int32), size, total
-    )
+    return Parts(voxels.core, found, total)
 
 
-def united(fragments: Iterable[Parts], min_size: int, unit: float) -> Instances:
+def united(fragments: Iterable[Parts], min_size: int, unit: float) -> Joined:
     """Objects of all blocks, parts that meet at a face joined; each is scored by its mean value in `unit`.
 
     Objects of fewer than `min_size` voxels are dropped. `fragments` is gone through twice.
@@ -50,22 +45,15 @@ def united(fragments: Iterable[Parts], min_size: int, unit: float) -> Instances:
     size, total, seams = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], Seams()
     for part in fragments:
         seams.add(part, sum(map(len, size)))
-        size.append(part.size)
+        size.append(part.found.sizes)
         total.append(part.total)
     sizes, totals = np.concatenate(size), np.concatenate(total)
     owner = seams.joined(len(sizes))
     count = int(owner.max(initial=-1)) + 1
     sizes, totals = (np.bincount(owner, weights=v, minlength=count).astype(np.int64) for v in (sizes, totals))
-    large, at = sizes >= min_size, 0
-    found: list[tuple[Ints, NDArray[np.int32], Ints]] = []
-    shape: tuple[int, ...] = ()
-    for part in fragments:
-        mine, shape = owner[at + part.number], part.shape
-        at += len(part.size)
-        some = large[mine]
-        found.append((part.start[some], part.length[some], mine[some]))
-    start, length, of = (np.concatenate([f[k] for f in found]) for k in range(3))
-    return Instances.from_runs(shape, start, length, of, totals / (unit * np.maximum(sizes, 1)))
+    large = sizes >= min_size
+    place = np.where(large, np.cumsum(large) - 1, -1)
+    return Joined.by(fragments, place[owner], (totals / (unit * np.maximum(sizes, 1)))[large])
 
 
 class Seams:
@@ -77,25 +65,23 @@ class Seams:
 
     def add(self, part: Parts, first: int) -> None:
         """The runs of a block; its components count from `first` on."""
-        where, last = np.unravel_index(part.start, part.shape), len(part.shape) - 1
-        number, length = part.number + np.int64(first), part.length.astype(np.int64)
+        found, shape = part.found, part.found.shape
+        where, last = np.unravel_index(found.start, shape), len(shape) - 1
+        number, length = found.owner + first, found.length.astype(np.int64)
         for axis, place in enumerate(where):
             deep = length if axis == last else 1
             wide = np.ones_like(length) if axis == last else length
-            step = int(np.prod(part.shape[axis + 1 :], dtype=np.int64))
-            if part.core.stop[axis] < part.shape[axis]:
+            step = int(np.prod(shape[axis + 1 :], dtype=np.int64))
+            if part.core.stop[axis] < shape[axis]:
                 some = place + deep == part.core.stop[axis]
-                beyond = part.start + deep * step
+                beyond = found.start + deep * step
                 self._ends.setdefault(axis, []).append((beyond[some], wide[some], number[some]))
             if part.core.start[axis] > 0:
                 some = place == part.core.start[axis]
-                self._begins.setdefault(axis, []).append((part.start[some], wide[some], number[some]))
+                self._begins.setdefault(axis, []).append((found.start[some], wide[some], number[some]))
 
     def joined(self, count: int) -> Ints:
         """The object of each of `count` components."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         pairs = [np.zeros((2, 0), np.int64)]
         for axis in self._ends.keys() & self._begins.keys():
             a, b = (
@@ -103,7 +89,4 @@ class Seams:
             )
             pairs += [np.stack([a[2][i], b[2][j]]) for i, j, _ in runs.overlaps(a[0], a[1], b[0], b[1])]
         i, j = np.unique(np.concatenate(pairs, axis=1), axis=1)
-        if count == 0:
-            return np.zeros(0, np.int64)
-        graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
-        return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+        return joined(i, j, count)

@@ -52,6 +52,9 @@ class Watershed(FromForeground):
     def beside(self, prediction: Prediction) -> Sequence[str]:
         return ("boundary",) if "boundary" in prediction else ()
 
+    def reach(self) -> int:
+        return 1
+
     def settle(self, voxels: Voxels, backend: Backend) -> Instances:
         return divide(voxels, self._split, self.min_size)
 

@@ -1,0 +1,176 @@
+"""Objects that lie in files, block by block, and are read as far as somebody asks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.values import runs
+from toolkit.values.attributes import Attributes
+from toolkit.values.instances import Instances
+from toolkit.values.joined import Joined, found
+from toolkit.values.tiles import Box
+
+Ints = NDArray[np.int64]
+ROOM = 2**27
+"""Bytes of parts that are kept in memory, and runs of objects that are looked at at once, in bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scattered:
+    """The objects of `joined`; `read(k)` gives a set of their parts. To those who write and measure they are what
+    `Instances` are, but no more of their voxels is in memory than that of some blocks."""
+
+    joined: Joined
+    read: Callable[[int], Any]
+    _near: dict[int, Instances] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.joined)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.joined.shape
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        return self.joined.scores
+
+    @property
+    def attributes(self) -> Attributes:
+        return self.joined.attributes
+
+    @property
+    def sizes(self) -> Ints:
+        return self.joined.sizes
+
+    @property
+    def boxes(self) -> Ints:
+        return self.joined.boxes
+
+    @property
+    def centroids(self) -> NDArray[np.float64]:
+        return self.joined.moments / np.maximum(self.sizes, 1)[:, None]
+
+    @property
+    def label_dtype(self) -> type[np.uint16] | type[np.uint32]:
+        return np.uint16 if len(self) < 2**16 else np.uint32
+
+    @property
+    def layer_of(self) -> Ints:
+        return np.zeros(len(self), np.int64)
+
+    def overlapping_pairs(self) -> tuple[Ints, Ints, Ints]:
+        none = np.zeros(0, np.int64)
+        return none, none, none
+
+    def select(self, keep: NDArray[np.bool_]) -> Scattered:
+        """The objects where `keep` is true."""
+        return Scattered(self.joined.select(keep), self.read, self._near)
+
+    def whole(self) -> Instances:
+        """The same objects in memory."""
+        blocks = len(self.joined.extents) - (len(self.joined.more) > 0)
+        return self.joined.whole(map(self.read, range(blocks)))
+
+    def within(self, box: Box) -> tuple[Ints, Ints, Ints]:
+        """As of `Instances`."""
+        parts = [(np.zeros(0, np.int64),) * 3]
+        for number in self._meeting(box):
+            start, length, part = self._part(number).within(box)
+            owner = self.joined.owners(number)[part]
+            parts.append((start[owner >= 0], length[owner >= 0], owner[owner >= 0]))
+        start, length, owner = (np.concatenate([p[k] for p in parts]) for k in range(3))
+        start, length, owner = runs.unite(start, length, owner, self.shape[-1])
+        order = np.argsort(start, kind="stable")
+        return start[order], length[order], owner[order]
+
+    def sets(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """All runs `(start, length, index of the object)`, those of a block at once; a run may be in pieces."""
+        for number in range(len(self.joined.extents)):
+            part = self._part(number)
+            owner = self.joined.owners(number)[part.owner]
+            some = owner >= 0
+            yield part.start[some], part.length[some].astype(np.int64), owner[some]
+
+    def groups(self) -> Iterator[Instances]:
+        """The objects in their order, some at a time."""
+        for span in runs.chunks(self.joined.runs, ROOM // 32):
+            box = _hull(self.boxes[span])
+            parts = []
+            for number in self._meeting(box):
+                owner = self.joined.owners(number)
+                some = np.flatnonzero((owner >= span.start) & (owner < span.stop))
+                if len(some):
+                    part = self._part(number).select(some)
+                    parts.append((part.start, part.length.astype(np.int64), owner[some][part.owner] - span.start))
+            start, length, owner = (np.concatenate([p[k] for p in parts]) for k in range(3))
+            yield Instances.from_runs(self.shape, start, length, owner, self.scores[span])
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """As of `Instances`."""
+        counts = [np.diff(group.offsets) for group in self.groups()]
+        return np.cumsum(np.concatenate([np.zeros(1, np.int64), *counts])).astype(np.int64)
+
+    @cached_property
+    def digest(self) -> str:
+        """As of `Instances`."""
+        found = hashlib.sha256(np.array(self.shape, np.int64).tobytes() + self.offsets.tobytes())
+        for name in ("start", "length"):
+            for group in self.groups():
+                found.update(getattr(group, name).astype(np.int64).tobytes())
+        return found.hexdigest()
+
+    def _meeting(self, box: Box) -> NDArray[np.intp]:
+        low, high = self.joined.extents[:, 0], self.joined.extents[:, 1]
+        met = (np.minimum(high, box.stop) > np.maximum(low, box.start)).all(1)
+        return np.flatnonzero(met)
+
+    def _part(self, number: int) -> Instances:
+        """A set of parts; the ones that were read last stay at hand."""
+        near, more = self._near, self.joined.more
+        if len(more) and number == len(self.joined.extents) - 1:
+            return more
+        if number in near:
+            near[number] = near.pop(number)
+            return near[number]
+        near[number] = found(self.read(number))
+        while len(near) > 1 and sum(24 * len(part.start) for part in near.values()) > ROOM:
+            near.pop(next(iter(near)))
+        return near[number]
+
+
+Objects = Instances | Scattered
+
+
+def whole(objects: Objects) -> Instances:
+    """The objects in memory."""
+    return objects.whole() if isinstance(objects, Scattered) else objects
+
+
+def sets(objects: Objects) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """All runs `(start, length, index of the object)`, as many at once as are in memory together; a run may be in
+    pieces."""
+    if isinstance(objects, Scattered):
+        yield from objects.sets()
+    else:
+        yield objects.start, objects.length.astype(np.int64), objects.owner
+
+
+def grouped(objects: Objects) -> Iterator[Instances]:
+    """The objects in their order, as many at once as are in memory together."""
+    if isinstance(objects, Scattered):
+        yield from objects.groups()
+    else:
+        yield objects
+
+
+def _hull(boxes: Ints) -> Box:
+    return Box(tuple(boxes[:, 0].min(0).tolist()), tuple(boxes[:, 1].max(0).tolist()))
