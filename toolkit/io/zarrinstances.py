@@ -100,7 +100,7 @@ def read_zarr_instances(path: Path) -> tuple[Instances, tuple[float, ...]]:
         shape, start, length, offsets, scores = (
             np.asarray(arrays[name][:]).astype(dtype) for name, dtype in ARRAYS.items()
         )
-        said = {name: _said(array) for name, array in _attributes(path, group).items()}
+        said = {name: _said(path, array) for name, array in _attributes(path, group).items()}
         instances = Instances(tuple(int(n) for n in shape), start, length, offsets, scores, said)
         if not sound(instances) or instances.digest != about.get("sha256"):
             raise InputError("these objects are damaged", path, "copy the folder again")
@@ -118,8 +118,13 @@ def _attributes(path: Path, group: Any) -> dict[str, Any]:
     return found
 
 
-def _said(array: Any) -> NDArray[Any]:
-    """An attribute, its texts instead of their numbers."""
+def _said(path: Path, array: Any) -> NDArray[Any]:
+    """An attribute, its texts instead of their numbers, if these are numbers of texts."""
     values = np.asarray(array[...])
     texts = array.attrs.get(TEXTS)
-    return values if texts is None else np.array([str(text) for text in texts], str)[values]
+    if texts is None:
+        return values
+    whole = isinstance(texts, list) and values.dtype.kind in "iu" and not (values < 0).any()
+    if not whole or (values >= len(texts)).any():
+        raise InputError("these objects are damaged", path, "copy the folder again")
+    return np.array([str(text) for text in texts], str)[values]

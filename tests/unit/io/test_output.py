@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -219,6 +220,19 @@ def test_lossless_objects_that_are_other_ones_are_noticed(tmp_path: Path, name: 
         "offsets": [0, 2, 3],
         "shape": [13, 15],
     }[name]
+    with pytest.raises(InputError, match="damaged"):
+        io.read_instances(path)
+
+
+@pytest.mark.parametrize("texts", [5, {"a": 1}, [], ["a"], "ab"])
+def test_texts_of_objects_that_are_no_texts_are_noticed(tmp_path: Path, texts: object) -> None:
+    planes = np.zeros((2, 12, 15), bool)
+    planes[0, 2, 3:6] = planes[1, 4, 3:6] = True
+    plain = Instances.from_planes(planes)
+    named = replace(plain, attributes={"class": np.array(["cell", "nucleus"])})
+    path = io.write(tmp_path, "a", named, image((12, 15)))[1]
+    assert io.read_instances(path).attributes["class"].tolist() == ["cell", "nucleus"]
+    zarr.open_array(path / "instances" / "attributes" / "class", mode="r+").attrs["texts"] = texts
     with pytest.raises(InputError, match="damaged"):
         io.read_instances(path)
 
