@@ -73,6 +73,7 @@ def test_tests_import_what_the_tools_of_developers_are_declared_to_be() -> None:
         "openvino",  # a benchmark compares with it where somebody installed it
         *(p.name for p in ROOT.glob("tests/mutants/plugin/*")),
         "tests",
+        "benchmarks",
         "conftest",
         *(p.stem for p in ROOT.glob("plugins/*/tests/*.py")),
         *(p.stem for p in ROOT.glob("benchmarks/*.py")),
