@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit.errors import UsageError
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import recipe_named
+from toolkit.training.minutes import BATCH
 
 if TYPE_CHECKING:
     from toolkit.registry.package import ModelPackage
@@ -88,7 +89,7 @@ def begin(
         owner=owner,
         resume=resume,
         deductions=found,
-        held=[field.removeprefix(POST) for field in fixed if field.startswith(POST)],
+        held=[field.removeprefix(POST) for field in fixed if field.startswith(POST) or field == BATCH],
         catalogue=catalogue,
         tell=tell,
         say=say,

@@ -12,6 +12,7 @@ from toolkit.plugins.sections import VALUES
 from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.training.checkpoint import Progress
+from toolkit.training.minutes import BATCH
 from toolkit.training.run import Run
 from toolkit.tune import Tell, kept, measure, tune
 from toolkit.tune.tuned import change
@@ -78,7 +79,7 @@ def close(
         return None
     known = run.about.get("closing")
     model = resolve.load(str(run.folder), catalogue, run.about.get("owner"))
-    before, held = model.recipe.plain()["postprocess"], run.about.get("held") or ()
+    before, held = model.recipe.plain()["postprocess"], [name for name in run.about.get("held") or () if name != BATCH]
     if known:
         score = Score(**{**known, "changes": tuple(known["changes"])})
         return score if score.postprocess == before else None

@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.plugins.phases import OWN, Phase
 from toolkit.training.checkpoint import Progress
 from toolkit.training.data import Batch
-from toolkit.training.minutes import Few, affordable, apart, fewer
+from toolkit.training.minutes import BATCH, Few, affordable, apart, fewer
 from toolkit.training.training import Training
 from toolkit.training.validate import Validation
 
@@ -64,7 +64,8 @@ def loop(
             left = _left(training, number, entered)
             more, images = affordable(left, pace, image, times, len(validation.items))
             batch = fewer(done + more, run.recipe.training.batch, phases[number].share / sum(p.share for p in phases))
-            if not number and batch < run.recipe.training.batch and not run.about.get("smaller"):
+            free = not number and not run.about.get("smaller") and BATCH not in (run.about.get("held") or ())
+            if free and batch < run.recipe.training.batch:
                 log.add(_row(training, terms, None))
                 training.store()
                 raise Few(done + more, batch)

@@ -9,6 +9,8 @@ SHARE = 0.1
 FEWEST = 6
 PROBED = 2
 """Images by which it is measured what one costs."""
+BATCH = "training.batch"
+"""What is made smaller where minutes are few, unless somebody has said it."""
 FEW = 150
 """So few steps teach little, whatever they see: with fewer crops at once there are twice as many and more."""
 

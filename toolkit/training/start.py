@@ -24,7 +24,7 @@ from toolkit.training.deduce import Deduction, deduce, survey
 from toolkit.training.feed import Feed
 from toolkit.training.footprint import footprint
 from toolkit.training.loop import Report, loop
-from toolkit.training.minutes import Few
+from toolkit.training.minutes import BATCH, Few
 from toolkit.training.phases import Timetable, checked
 from toolkit.training.run import Run, opened
 from toolkit.training.sizes import learnt as measured
@@ -69,7 +69,7 @@ def train(
     first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
     recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
     training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told; where
-    the minutes are worth too few steps, with fewer crops.
+    the minutes are worth too few steps, with fewer crops, unless `held` has `training.batch`.
     At the end the post-processor is tuned on `val` (`closing.close`), but for its fields in `held`.
     """
     out, catalogue = Path(out), catalogue or Catalogue()
@@ -111,7 +111,7 @@ def train(
                     score = close(run, short, f"{data}:val", catalogue, backend, clock)
                     return Trained(short, score, str(data))
                 if isinstance(short, Few):
-                    less: Run | None = run.changed([f"training.batch={short.batch}"], catalogue)
+                    less: Run | None = run.changed([f"{BATCH}={short.batch}"], catalogue)
                 else:
                     less = run.smaller(catalogue)
                 if less is None:

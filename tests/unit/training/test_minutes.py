@@ -60,3 +60,14 @@ def test_a_training_with_too_few_steps_goes_on_with_fewer_crops_and_says_so(data
     again = train(wanted, data, tmp_path / "cut", threads=1, minutes=4.0, resume=True, clock=Clock())
     assert json.loads((tmp_path / "cut" / "training.json").read_text())["smaller"] == ["training.batch=1"]
     assert again.progress.step > TIMED
+
+
+def test_a_batch_that_somebody_has_said_stays(data: Path, tmp_path: Path) -> None:
+    wanted = recipe(steps=1000, batch=4)
+    done = train(
+        wanted, data, tmp_path / "run", threads=1, minutes=4.0, held=("training.batch", "min_size"), clock=Clock()
+    )
+    about = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert "smaller" not in about
+    assert done.score is not None
+    assert done.score.postprocess["min_size"] == 4
