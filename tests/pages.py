@@ -89,7 +89,9 @@ class Reader:
         pip = f'{python} -m pip "$@" --quiet --no-deps --no-index --no-build-isolation --target {site}'
         words = {
             "seg": f'exec {python} -P -m toolkit.cli "$@"',
-            "pip": f'set -- "${{@/-e/--upgrade}}"; exec {pip}',
+            # What is typed as editable is a folder, which it stays for a `pip` that copies it.
+            "pip": f'for a; do shift; [ "$a" = -e ] && a=--upgrade; [ -d "$a" ] && a=$(realpath "$a"); '
+            f'set -- "$@" "$a"; done; exec {pip}',
             "python": f'[ "$2" = build ] && exec {python} -m hatchling build -t wheel; exec {python} "$@"',
             "dask": f'exec {python} -m dask "$@"',
         }  # fmt: skip

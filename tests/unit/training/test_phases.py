@@ -321,6 +321,7 @@ def test_minutes_are_shared_out_and_each_phase_is_timed_and_resumed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TIMED", 2)
+    monkeypatch.setattr(module, "fewer", lambda steps, batch, share: batch)
     wanted, now = recipe(steps=1000), [0.0]
 
     def one(stop: int | None = None, resume: bool = False, out: str = "run") -> Any:
