@@ -71,6 +71,14 @@ def files(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "toolkit.cli", *words], cwd=folder, check=True, capture_output=True)
 
 
+def _there(scheduler: str) -> None:
+    """Wait as somebody does who looks whether the worker has come."""
+    from distributed import Client
+
+    with Client(scheduler, timeout=60) as client:
+        client.wait_for_workers(1, timeout=60)
+
+
 class Reader:
     """Types the blocks of a page into `folder`."""
 
@@ -124,23 +132,30 @@ class Reader:
                 process.wait(20)
 
     def _type(self, line: str) -> None:
-        words = shlex.split(line.removesuffix("&").replace("--nworkers 4", "--nworkers 1"))
+        words = shlex.split(line.removesuffix("&").replace("--nworkers 4", "--nworkers 1 --no-nanny"))
         if words[0] == "make":
             assert re.search(rf"^{re.escape(words[1])}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
         elif words[:2] == ["pip", "install"] and any("seg-toolkit" in w or w == "-c" for w in words):
             self._requirement(words)
         elif line.endswith("&"):
             self._running.append(subprocess.Popen(words, env=self._environment, cwd=self.folder))
+            if words[:2] == ["dask", "worker"]:
+                _there(words[2])
         elif words[:2] == ["seg", "view"] and "-o" not in words:
             self._served(words)
         elif words[0] == "seg" and "--napari" in words:
             assert main(words[1:]) == 2, "there is no napari here, so the line of pip is said"
-        elif words[0] == "seg" and words[1] != "export" and not re.search(r"[>|]|&&|\*", line):
+        elif words[0] == "seg" and words[1] != "export" and not self._installed and not re.search(r"[>|]|&&|\*", line):
             assert main(shlex.split(shortened(line))[1:]) == 0, line
         else:
             done = subprocess.run(["bash", "-e", "-c", shortened(line)], env=self._environment, cwd=self.folder,
                                   capture_output=True, text=True, check=False, timeout=SECONDS)  # fmt: skip
             assert done.returncode == 0, f"{line}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+
+    @property
+    def _installed(self) -> bool:
+        """Whether the reader has installed something, which this process does not see."""
+        return (self.folder / "site").exists()
 
     def _served(self, words: list[str]) -> None:
         process = subprocess.Popen(words, env=self._environment, cwd=self.folder, stdout=subprocess.PIPE, text=True)
@@ -164,8 +179,10 @@ class Reader:
 
 def shortened(line: str) -> str:
     """The same in seconds: a training of minutes is one of two steps; it begins with what is shipped, so that what
-    follows finds something."""
+    follows finds something. A method of the page's own has learnt nothing then, and is exported all the same."""
     short = re.sub(r"--minutes \d+", "--steps 2", line)
+    if "seg export" in short:
+        short += " --force"
     if "seg train" in short and "--steps" not in short:
         short += " --steps 2"
     if (match := re.search(r"seg train --plugin (\w+)", short)) and match[1] in SHIPPED and "--model" not in short:
