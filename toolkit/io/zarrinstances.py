@@ -127,4 +127,5 @@ def _said(path: Path, array: Any) -> NDArray[Any]:
     whole = isinstance(texts, list) and values.dtype.kind in "iu" and not (values < 0).any()
     if not whole or (values >= len(texts)).any():
         raise InputError("these objects are damaged", path, "copy the folder again")
-    return np.array([str(text) for text in texts], str)[values]
+    found: NDArray[Any] = np.array([str(text) for text in texts], str)[values]
+    return found
