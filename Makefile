@@ -99,6 +99,7 @@ sparse: venv
 # The table of docs/correct.md: trainings of five minutes each, which go on where they were stopped.
 corrections: venv
 	$(BIN)/python benchmarks/corrections.py all
+	$(BIN)/python benchmarks/corrections.py all --data mixed
 
 # Packages that others publish give the labels of their own test tensors: downloads a wheel of 34 MB.
 zoo: venv

@@ -8,6 +8,8 @@ split `test`, which nobody corrected, is measured before and after. `worst`: the
 looks at all of them would choose; `suggested`: those that `seg suggest` names, which knows no truth; `random`. A cell
 that has a record is not done again, and a training that was stopped goes on. `table` writes docs/correct.md. The model
 has learnt the split `train` of dsb2018_color, so there is little to gain; it has never seen a phase contrast image.
+`mixed` is no data set but a folder like many: among forty images of nuclei in fluorescence, which the model knows, lie
+ten in phase contrast, which it has never seen, and the images to measure on are five of each.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from corrections_mixed import MIXED, mixed
 from corrections_table import write
 from line import seg
 
@@ -40,6 +43,8 @@ CELLS = (
     *(f"{how}-10-{seed}" for seed in SEEDS for how in ("suggested", "random")),
 )
 """How images are chosen, how many, and the seed of the choice and of the training; the most telling first."""
+CHOICES = tuple(cell for cell in CELLS if not cell.startswith("worst"))
+"""What is asked where kinds of images are mixed."""
 EXTRA = {"dsb2018_color": ("--set", "input.channels=haematoxylin")}
 
 
@@ -140,13 +145,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "corrections")
     parser.add_argument("--records", type=Path, default=RECORDS)
-    parser.add_argument("--cells", nargs="*", default=list(CELLS))
+    parser.add_argument("--cells", nargs="*")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "correct.md")
     said = parser.parse_args()
+    sets = {said.data.name: CELLS, MIXED: CHOICES}
     if said.what == "all":
-        for cell in said.cells:
+        if said.data.name == MIXED:
+            said.data = mixed(ROOT.parent / "shared" / "data", said.runs / "data")
+        for cell in said.cells or sets[said.data.name]:
             do(cell, said)
-    write(said.page, said.data.name, CELLS, said.records, VALUES)
+    write(said.page, sets, said.records, VALUES)
 
 
 if __name__ == "__main__":

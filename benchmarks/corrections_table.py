@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -14,9 +14,15 @@ from page import with_table
 BEGIN, END = "<!-- corrections -->\n", "<!-- /corrections -->\n"
 
 
-def write(page: Path, data: str, cells: Sequence[str], records: Path, values: Sequence[str]) -> None:
-    """Replace what is between the markers: a row for each way to choose, the mean over its seeds; cells without a
-    record are named."""
+def write(page: Path, sets: Mapping[str, Sequence[str]], records: Path, values: Sequence[str]) -> None:
+    """Replace what is between the markers by a table for each of the data `sets`, which have cells."""
+    told = "\n".join(_table(data, cells, records, values) for data, cells in sets.items())
+    page.write_text(with_table(page, BEGIN, END, told), encoding="utf8")
+    sys.stdout.write(told)
+
+
+def _table(data: str, cells: Sequence[str], records: Path, values: Sequence[str]) -> str:
+    """A row for each way to choose, the mean over its seeds; cells without a record are named."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     missing = []
     for cell in cells:
@@ -26,19 +32,17 @@ def write(page: Path, data: str, cells: Sequence[str], records: Path, values: Se
         else:
             missing.append(cell)
     lines = [f"| corrected | {' | '.join(values)} | trainings |", "|---|" + "---|" * (len(values) + 1)]
+    told = f"{data}\n\n"
     if known := [record for found in kinds.values() for record in found]:
         lines.append(_row("nothing", [known[0]["before"]], values))
         lines += [_row(kind.replace("-", " "), [r["after"] for r in found], values) for kind, found in kinds.items()]
         budget, threads = known[0]["budget"], known[0]["threads"]
-        images = len(known[0]["before"]["images"])
-        told = f"{data}, {images} images of `test`; {budget} of {threads} threads each.\n\n"
-    else:
-        told = ""
+        images, how = len(known[0]["before"]["images"]), "one thread" if threads == 1 else f"{threads} threads"
+        told = f"{data}, {images} images of `test`; {budget} of {how} each:\n\n"
     told += "\n".join(lines) + "\n"
     if missing:
         told += f"\nNot run yet ({len(missing)} of {len(cells)}): {', '.join(missing)}.\n"
-    page.write_text(with_table(page, BEGIN, END, told), encoding="utf8")
-    sys.stdout.write(told)
+    return told
 
 
 def _row(what: str, found: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
