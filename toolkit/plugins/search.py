@@ -12,8 +12,8 @@ class Search:
     `Annotated[Literal["a", "b"], Search(choices=("a", "b"))]`.
 
     `log` searches on a logarithmic scale; `step` restricts to multiples of a step above `low`. `drifts` says of a
-    threshold that what suits it moves while a network trains: validation in the training tries values beside the
-    recipe's, so that the best weights are not those that happen to suit one value.
+    threshold that what suits it moves while a network trains: validations in the training try values beside the best
+    so far, so that the best weights are not those that happen to suit one value.
     """
 
     low: float = 0.0

@@ -25,9 +25,9 @@ class Progress:
     """Where a training is.
 
     `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
-    was reached with. `minutes` were asked for, unless steps were. `kept` names the weights that phases kept, the oldest
-    first. `images`: validations look at so many, at all where None. `half`: networks compute in 16 bits where they may,
-    which a machine that cannot do so fast goes on with.
+    was reached with; `scored` counts validations. `minutes` were asked for, unless steps were. `kept` names the weights
+    that phases kept, the oldest first. `images`: validations look at so many, at all where None. `half`: networks compute
+    in 16 bits where they may, which a machine that cannot do so fast goes on with.
     """
 
     step: int
@@ -37,6 +37,7 @@ class Progress:
     best: float = -1.0
     best_step: int = 0
     setting: dict[str, Any] = field(default_factory=dict)
+    scored: int = 0
     seconds: float = 0.0
     minutes: float | None = None
     images: int | None = None

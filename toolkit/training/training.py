@@ -99,10 +99,12 @@ class Training:
             self.progress = replace(self.progress, best_step=self.progress.step, seconds=self.elapsed())
             return None
         with self.run.tried(average) as (model, keep):
-            score, setting = validation.score(model, self.backend, self.progress.images)
-            if score > self.progress.best:
+            now = self.progress
+            score, setting = validation.score(model, self.backend, now.images, now.setting, now.scored)
+            self.progress = now = replace(now, scored=now.scored + 1)
+            if score > now.best:
                 keep()
-                self.progress = replace(self.progress, best=score, best_step=self.progress.step, setting=setting)
+                self.progress = replace(now, best=score, best_step=now.step, setting=setting)
         self.progress = replace(self.progress, seconds=self.elapsed())
         return score
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,10 +19,8 @@ from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import ModelPackage
 from toolkit.training.data import reading
 
-TRIED = 2
-"""So many fields of a post-processor are tried at values beside that of the recipe."""
 PART = 0.25
-"""How far beside, as a part of the range of the field."""
+"""How far beside its value a field is tried, as a part of its range."""
 
 
 class Validation:
@@ -30,8 +28,8 @@ class Validation:
     the split.
 
     What a network says of the same voxel drifts while it trains, so fixed thresholds would choose weights that suit the
-    thresholds. Where the post-processor declares that a field drifts, the score is the best over that field's value
-    and its neighbours (`settings`), the same for all images.
+    thresholds. Where the post-processor declares that fields drift, the score is the best over the best setting so far
+    and its neighbours on one of these fields, the next one each time (`settings`), the same for all images.
     """
 
     def __init__(self, data: Dataset, limit: int = 24, by: Validate = "S") -> None:
@@ -49,10 +47,19 @@ class Validation:
                     return False
         return True
 
-    def score(self, model: ModelPackage, backend: Backend, images: int | None = None) -> tuple[float, dict[str, Any]]:
+    def score(
+        self,
+        model: ModelPackage,
+        backend: Backend,
+        images: int | None = None,
+        best: Mapping[str, Any] | None = None,
+        turn: int = 0,
+    ) -> tuple[float, dict[str, Any]]:
         """The best mean over the settings, and what fields it was reached with that are not the recipe's; on `images`
-        of the images, evenly spread, or on all."""
-        tried = settings(model.recipe.postprocess)
+        of the images, evenly spread, or on all. `best`: such fields of the best setting so far, `turn`: how many
+        validations there were."""
+        own = model.recipe.postprocess
+        tried = settings(type(own).model_validate({**own.model_dump(), **(best or {})}), turn)
         session = Session(model, backend, Catalogue(allow=()))
         counts: list[list[Counts]] = [[] for _ in tried]
         many = min(images or len(self.items), len(self.items))
@@ -63,19 +70,20 @@ class Validation:
             for known, postprocess in zip(counts, tried, strict=True):
                 known.append(self._measure.count(truth, session.objects(pieces, postprocess)))
         values = [self._measure.summarise(known)[self.metric] for known in counts]
-        best = max(values)
-        plain, own = (p.model_dump(mode="json") for p in (tried[values.index(best)], tried[0]))
-        return best, {name: value for name, value in plain.items() if value != own[name]}
+        found = max(values)
+        plain, before = (p.model_dump(mode="json") for p in (tried[values.index(found)], own))
+        return found, {name: value for name, value in plain.items() if value != before[name]}
 
 
-def settings(postprocess: PostProcessor) -> list[PostProcessor]:
-    """The post-processor itself, then with each of its first drifting fields somewhat lower and higher."""
-    found = [postprocess]
+def settings(postprocess: PostProcessor, turn: int = 0) -> list[PostProcessor]:
+    """The post-processor itself, then with one of its drifting fields, which take turns, somewhat lower and higher."""
     fields = [(name, how) for name, how in type(postprocess).tunable().items() if how.drifts]
-    for name, how in fields[:TRIED]:
-        value, step = getattr(postprocess, name), PART * (how.high - how.low)
-        found += _valid(postprocess, name, {max(how.low, value - step), min(how.high, value + step)} - {value})
-    return found
+    if not fields:
+        return [postprocess]
+    name, how = fields[turn % len(fields)]
+    value, step = getattr(postprocess, name), PART * (how.high - how.low)
+    beside = {max(how.low, value - step), min(how.high, value + step)} - {value}
+    return [postprocess, *_valid(postprocess, name, beside)]
 
 
 def _valid(postprocess: PostProcessor, name: str, values: Iterable[float]) -> list[PostProcessor]:

@@ -32,7 +32,7 @@ class Options(BaseModel):
     """t: a voxel of a patch is foreground if p > t (Eq 1)."""
     background: Literal["complement", "below_threshold", "half"] = "complement"
     """A voxel of a patch is background if p < 1 − t (Eq 2), p < t (published worms) or p < t/2 (reference)."""
-    foreground: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9)] = 0.5
+    foreground: Annotated[float, Field(gt=0, lt=1), Search(0.1, 0.9, drifts=True)] = 0.5
     """The image foreground is where the heads `foreground` or `numinst` say so with more than this probability (ours);
     without these heads it is where the centre of the patch exceeds t (paper, 2.2)."""
     overlap_threshold: Annotated[float, Field(gt=0, lt=1), Search(0.05, 0.9)] = 0.5

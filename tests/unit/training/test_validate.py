@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from toolkit.builtin.postprocessors.threshold import Threshold
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
 from toolkit.pipeline.modules import TorchEngine
+from toolkit.plugins.search import Search
 from toolkit.testing.scenes import Scene
 from toolkit.training import validate
 from toolkit.training.validate import Validation, settings
@@ -41,6 +43,25 @@ def test_settings_are_the_recipe_s_and_its_neighbours_on_drifting_fields() -> No
     assert {post.min_size for post in settings(Threshold(min_size=3))} == {3}
 
 
+def test_drifting_fields_take_turns() -> None:
+    class Two(Threshold):
+        kind: Literal["two"] = "two"
+        other: Annotated[float, Search(0.0, 1.0, drifts=True)] = 0.5
+
+    tried = [{(post.foreground, post.other) for post in settings(Two(), turn)} for turn in range(4)]
+    assert tried[0] == tried[2] == {(0.5, 0.5), (0.3, 0.5), (0.7, 0.5)}
+    assert tried[1] == tried[3] == {(0.5, 0.5), (0.5, 0.25), (0.5, 0.75)}
+
+
+def test_a_validation_begins_at_the_best_setting_so_far_and_names_what_is_not_the_recipe_s(
+    data: Path, tmp_path: Path
+) -> None:
+    model, validation = load(see_through(tmp_path / "model")), Validation(open_dataset(f"{data}:val"))
+    # .5 joins the two squares; from .4 a step leads to .6, which separates them.
+    assert validation.score(model, Backend(), best={"foreground": 0.41}) == (1.0, {"foreground": pytest.approx(0.61)})
+    assert validation.score(model, Backend(), best={"foreground": 0.8}) == (1.0, {"foreground": 0.8})
+
+
 def test_the_score_is_that_of_the_best_setting_and_the_network_runs_once(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,7 +72,7 @@ def test_the_score_is_that_of_the_best_setting_and_the_network_runs_once(
     assert validation.metric == "S@0.50"
     assert validation.score(model, Backend()) == (1.0, {"foreground": 0.7})
     assert len(runs) == 2 * 2, "two windows of two images"
-    monkeypatch.setattr(validate, "settings", lambda post: [post])
+    monkeypatch.setattr(validate, "settings", lambda post, _: [post])
     assert validation.score(model, Backend()) == (0.0, {})
 
 
