@@ -87,6 +87,11 @@ class Team:
             raise PluginError("no weights of this network were kept", name, "let an earlier phase keep some")
         return self._kept[name]
 
+    def averaged(self, name: str) -> State:
+        """The averaged weights of a network, which no gradient reaches."""
+        self.module(name)
+        return _copy(self.average[name])
+
     def enter(self, phase: Phase, recall: Callable[[str], tuple[State, ...]]) -> list[torch.nn.Parameter]:
         """Let the networks of a phase learn and the others rest; returns the weights that learn."""
         self._recall, self._kept = recall, {}

@@ -9,6 +9,8 @@ from toolkit_cac.options import Options
 if TYPE_CHECKING:
     import torch
 
+    from toolkit_cac.spoco import SpocoLoss
+
 
 def alone(loss: Options) -> torch.nn.Module:
     """The branches by what is annotated."""
@@ -29,3 +31,10 @@ def together(loss: Options) -> torch.nn.Module:
     from toolkit_cac.branches import Branches
 
     return Branches(loss, together=True)
+
+
+def selecting(loss: SpocoLoss) -> torch.nn.Module:
+    """Vectors by the objects that they select."""
+    from toolkit_cac.selecting import Selecting
+
+    return Selecting(loss)
