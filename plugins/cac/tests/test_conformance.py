@@ -6,6 +6,7 @@ from toolkit_cac.loss import CacLoss
 from toolkit_cac.network import ResidualUNet
 from toolkit_cac.spoco import SpocoLoss
 
+from toolkit.api import Head
 from toolkit.testing import LossTests, NetworkTests, RecipeFormTests, RecipeTests
 
 SMALL = "network.maps=[4,6]"
@@ -22,7 +23,10 @@ class TestResidualUNetForCubes(NetworkTests):
 
 class TestResidualUNetOfDistances(NetworkTests):
     spec = ResidualUNet(maps=(4, 6), reach=4.0)
-    ndims = (2,)
+
+    def heads(self, ndim: int) -> tuple[Head, ...]:
+        offsets = tuple(tuple(-3 if a == axis else 0 for a in range(ndim)) for axis in range(ndim))
+        return (*super().heads(ndim), Head("affinities", ndim, transform="affinity", offsets=offsets))
 
 
 class TestSpocoLoss(LossTests):

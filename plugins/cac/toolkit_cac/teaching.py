@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit_cac.options import Options
+from toolkit_cac.selection import Selection
 
 if TYPE_CHECKING:
     import torch
-
-    from toolkit_cac.spoco import SpocoLoss
 
 
 def alone(loss: Options) -> torch.nn.Module:
@@ -33,7 +32,7 @@ def together(loss: Options) -> torch.nn.Module:
     return Branches(loss, together=True)
 
 
-def selecting(loss: SpocoLoss) -> torch.nn.Module:
+def selecting(loss: Selection) -> torch.nn.Module:
     """Vectors by the objects that they select."""
     from toolkit_cac.selecting import Selecting
 

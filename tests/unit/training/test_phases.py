@@ -198,6 +198,10 @@ def test_the_average_of_a_network_is_lent_as_a_copy() -> None:
     assert not same(lent, dict(team.module("network").state_dict()))
     next(iter(lent.values())).add_(1)
     assert not same(lent, team.average["network"]), "who changes a copy changes no average"
+    own, state = dict(team.module("network").state_dict()), team.state()
+    team.restore({name: value.contiguous() for name, value in state.items()})
+    lent = team.averaged("network")
+    assert {name: value.stride() for name, value in lent.items()} == {n: v.stride() for n, v in own.items()}
     with pytest.raises(PluginError, match="no such network"):
         team.averaged("nobody")
 
