@@ -35,8 +35,6 @@ TIMES = {"none": (0.5, 0.5), "ungated": (0.5, 0.5), "entropy": (0.5, 0.5), "full
 """Shares of the budget of the phases."""
 OTHERS = {"spoco": "cac:spoco"}
 """Recipes of other methods, which have the same network; all else is `loss.teaching` of the data's recipe."""
-DEAREST = {"spoco": ("loss.within=0.0001",)}
-"""Where the cost of a step follows what was learnt: what makes it the most it can be, each mask its anchor alone."""
 PLANE = ("network.maps=[12,16,24,32]", "training.batch=2", "training.crop=[128,128]")
 VOLUME = ("network.maps=[12,16,24]",)
 DATA = {
@@ -135,7 +133,7 @@ def paced(cell: Cell, record: Path) -> list[float]:
     """What a step of each phase costs: measured once, and the same for all cells of one recipe and teaching."""
     known, recipe = read(record), DATA[cell.data][0]
     if cell.teaching not in known.get(recipe, {}):
-        found = measured(cell.recipe, (*cell.changes, *DEAREST.get(cell.teaching, ())))
+        found = measured(cell.recipe, cell.changes)
         keep(record, known := {**known, recipe: {**known.get(recipe, {}), cell.teaching: found}})
     return [float(cost) for cost in known[recipe][cell.teaching]]
 
