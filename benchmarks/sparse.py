@@ -31,8 +31,10 @@ BUDGET = 240
 """CPU seconds of training steps."""
 VAL = 5
 """Every so many images of `val` are looked at."""
-TIMES = {"none": (0.5, 0.5), "ungated": (0.5, 0.5), "entropy": (0.5, 0.5), "full": (0.4, 0.2, 0.4)}
+TIMES = {"none": (0.5, 0.5), "ungated": (0.5, 0.5), "entropy": (0.5, 0.5), "full": (0.4, 0.2, 0.4), "spoco": (1.0,)}
 """Shares of the budget of the phases."""
+OTHERS = {"spoco": "cac:spoco"}
+"""Recipes of other methods, which have the same network; all else is `loss.teaching` of the data's recipe."""
 PLANE = ("network.maps=[12,16,24,32]", "training.batch=2", "training.crop=[128,128]")
 VOLUME = ("network.maps=[12,16,24]",)
 DATA = {
@@ -54,6 +56,15 @@ class Cell:
     teaching: str
 
     @property
+    def recipe(self) -> str:
+        return OTHERS.get(self.teaching, DATA[self.data][0])
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Those of its recipe, which hold for all seeds."""
+        return DATA[self.data][1] + (() if self.teaching in OTHERS else (f"loss.teaching={self.teaching}",))
+
+    @property
     def name(self) -> str:
         return f"{self.data}-{self.source}-{self.teaching}"
 
@@ -73,6 +84,7 @@ def _cells() -> list[Cell]:
         ten += [Cell("dsb2018", 10, "random", seed, way) for way in ("none", "full", "entropy", "ungated")]
         ten += [Cell("dsb2018", 100, "dense", seed, "none")]
         ten += [Cell("dsb2018", 10, order, seed, "full") for order in ("small", "large")]
+    ten += [Cell("dsb2018", 10, "random", seed, "spoco") for seed in (0, 1, 2)]
     rest = [Cell("dsb2018", p, "random", s, w) for p in (5, 20) for s in (0, 1, 2) for w in ("none", "full")]
     for data in ("fib25", "bbbc039"):
         rest += [Cell(data, 10, "random", 0, way) for way in ("none", "full")]
@@ -121,7 +133,7 @@ def paced(cell: Cell, record: Path) -> list[float]:
     """What a step of each phase costs: measured once, and the same for all cells of one recipe and teaching."""
     known, recipe = read(record), DATA[cell.data][0]
     if cell.teaching not in known.get(recipe, {}):
-        found = measured(recipe, DATA[cell.data][1], cell.teaching)
+        found = measured(cell.recipe, cell.changes)
         keep(record, known := {**known, recipe: {**known.get(recipe, {}), cell.teaching: found}})
     return [float(cost) for cost in known[recipe][cell.teaching]]
 
@@ -137,17 +149,17 @@ def do(cell: Cell, said: argparse.Namespace) -> None:
     record, run = said.records / f"{cell.name}.json", said.runs / cell.name
     if record.is_file():
         return
-    recipe, smaller, metrics = DATA[cell.data]
+    metrics = DATA[cell.data][2]
     data, counts, began = prepared(cell, said), steps(cell, said), seconds()
     common = ("--data", str(data), "-o", str(run), "--threads", "1", "--resume")
     if (run / "last.safetensors").is_file():
         seg("train", *common)
     else:
-        shares = counts if len(counts) == 3 else [counts[0], 1, counts[1]]
-        changes = [*smaller, f"training.seed={cell.seed}", "training.validations=1"]
-        changes += [f"loss.teaching={cell.teaching}", f"loss.shares={shares}"]
+        changes = [*cell.changes, f"training.seed={cell.seed}", "training.validations=1"]
+        if len(counts) > 1:
+            changes.append(f"loss.shares={counts if len(counts) == 3 else [counts[0], 1, counts[1]]}")
         sets = [part for change in changes for part in ("--set", change)]
-        seg("train", "--recipe", recipe, *common, "--steps", str(sum(counts)), *sets)
+        seg("train", "--recipe", cell.recipe, *common, "--steps", str(sum(counts)), *sets)
     trained, out = seconds(), said.runs / f"{cell.name}.seg"
     shutil.rmtree(out, ignore_errors=True)
     origin = f"{said.data / cell.data}:test"

@@ -25,11 +25,11 @@ STEPS = 8
 """Of each phase; the first two are warmer than the others and do not count."""
 
 
-def measured(name: str, smaller: Sequence[str], teaching: str) -> list[float]:
+def measured(name: str, changes: Sequence[str]) -> list[float]:
     """The median of some steps of each phase, with the crops of a generated image of which few objects are known."""
     catalogue = Catalogue()
     owner, path = catalogue.locate("recipes", name)
-    recipe = Recipe.load(path, catalogue, owner, (*smaller, f"loss.teaching={teaching}"))
+    recipe = Recipe.load(path, catalogue, owner, changes)
     with TemporaryDirectory() as folder:
         training = Training(Run(Path(folder), recipe, threads=1), Backend(), 10**6)
         table = Timetable((STEPS,) * len(training.phases), len(training.phases))

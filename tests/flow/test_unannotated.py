@@ -68,7 +68,7 @@ def test_a_loss_pulls_no_head_where_nothing_near_is_annotated(loss: Loss) -> Non
     found = pulled(loss, Truth.from_layers(SPARSE[None]))
     free = PAIRED.get(loss.kind, ())
     idle = [name for name, gradient in found.items() if name not in free and gradient[..., FAR:].any()]
-    if loss.kind == "cac":  # all that is unannotated is taken for background first, for nothing else is known of it
+    if loss.kind in ("cac", "spoco"):  # all that is unannotated is first taken for background: nothing else is known
         assert idle == ["foreground"]
     else:
         assert idle == []

@@ -49,6 +49,10 @@ class Team(Protocol):
     def kept(self, name: str) -> tuple[Mapping[str, torch.Tensor], ...]:
         """Weights of a network that earlier phases kept, the oldest first; averaged ones where there is an average."""
 
+    def averaged(self, name: str) -> Mapping[str, torch.Tensor]:
+        """A copy of the average of a network's weights over its steps, `training.average`: a teacher that changes
+        slowly."""
+
 
 @dataclass(frozen=True)
 class Phase:

@@ -66,6 +66,8 @@ class Recipe(Section):
             stride = self.network.stride(self.ndim)
         with told("postprocess"):
             self.postprocess.halo(self.ndim)
+        with told("loss"):
+            members = [loss.members(self.network, self.ndim) for loss in self.losses]
         shapes = [("tiling.window", self.tiling.window), ("training.crop", self.training.crop)]
         for what, shape in shapes[: 1 if self.loss is None else 2]:
             if any(n % s for n, s in zip(shape, stride, strict=True)):
@@ -75,10 +77,7 @@ class Recipe(Section):
         names = [head.name for head in self.heads]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"loss and auxiliary have two heads of one name, {twice}, that are not the same")
-        if len(self.losses) > 1 and (
-            any(phase.build for phase in self.losses[0].phases())
-            or any(loss.members(self.network, self.ndim) for loss in self.losses[1:])
-        ):
+        if len(self.losses) > 1 and (any(phase.build for phase in self.losses[0].phases()) or any(members[1:])):
             raise ValueError("a loss with networks or phases of its own cannot be beside another loss")
         if len(self.training.weights) not in (0, len(self.losses)):
             raise ValueError(f"training.weights needs {len(self.losses)} numbers, one per loss")

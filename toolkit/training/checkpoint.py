@@ -26,8 +26,8 @@ class Progress:
 
     `best` is the best validation score so far, −1 before the first, and `setting` what fields of the post-processor it
     was reached with; `scored` counts validations. `minutes` were asked for, unless steps were. `kept` names the weights
-    that phases kept, the oldest first. `images`: validations look at so many, at all where None. `half`: networks compute
-    in 16 bits where they may, which a machine that cannot do so fast goes on with.
+    that phases kept, the oldest first. `images`: validations look at so many, at all where None. `half`: networks
+    compute in 16 bits where they may, which a machine that cannot do so fast goes on with.
     """
 
     step: int

@@ -87,6 +87,14 @@ class Team:
             raise PluginError("no weights of this network were kept", name, "let an earlier phase keep some")
         return self._kept[name]
 
+    def averaged(self, name: str) -> State:
+        """The averaged weights of a network, which no gradient reaches; laid out in memory as its own are, also after a
+        checkpoint, for the order of sums depends on it."""
+        import torch
+
+        own = self.module(name).state_dict()
+        return {key: torch.empty_like(own[key]).copy_(value) for key, value in self.average[name].items()}
+
     def enter(self, phase: Phase, recall: Callable[[str], tuple[State, ...]]) -> list[torch.nn.Parameter]:
         """Let the networks of a phase learn and the others rest; returns the weights that learn."""
         self._recall, self._kept = recall, {}

@@ -40,3 +40,6 @@ class Team:
         if not self.states:
             raise PluginError("no weights of this network were kept", name, "let an earlier phase keep some")
         return (self.modules[name].state_dict(),) * self.states
+
+    def averaged(self, name: str) -> Mapping[str, Tensor]:
+        return {key: value.detach().clone() for key, value in self.modules[name].state_dict().items()}

@@ -44,6 +44,39 @@ def test_an_affinity_is_the_cosine_of_two_vectors_and_0_beyond_the_border(
             assert abs(float(found[(0, k, *x)]) - expected) <= 1e-9
 
 
+def test_with_a_reach_an_affinity_tells_how_near_two_vectors_are() -> None:
+    embedding = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, 4, 5))).requires_grad_()
+    (found,) = affinities(embedding, ((-1, 2),), reach=2.0)
+    vectors = embedding.detach()[0].numpy()
+    for y, x in np.ndindex(4, 5):
+        inside = y >= 1 and x + 2 < 5
+        gap = np.linalg.norm(vectors[:, y, x] - vectors[:, y - 1, x + 2]) if inside else np.inf
+        assert float(found[0, y, x].detach()) == pytest.approx(max(0.0, 1 - gap / 2) ** 2, abs=1e-6)
+    same = torch.ones(1, 3, 4, 5, requires_grad=True)
+    near = affinities(same, ((0, -1),), reach=2.0)
+    assert torch.equal(near[0, 0, :, 1:], torch.ones(4, 4))
+    (pull,) = torch.autograd.grad(near.sum(), same)
+    assert torch.isfinite(pull).all(), "equal vectors have no direction"
+
+
+def test_a_bare_network_gives_the_vectors_of_its_pairs() -> None:
+    pair = Head("affinities", 2, offsets=((0, -1), (-1, 0)))
+    module = ResidualUNet(maps=(4, 6), embedding=5, reach=4.0).build(1, (pair, Head("other", 3)), 2).eval()
+    image = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        before = module(image)
+        module.bare = True
+        heads = module(image)
+    assert heads["affinities"].shape == (1, 5, 16, 16)
+    assert torch.equal(affinities(heads["affinities"], pair.offsets, 4.0), before["affinities"])
+    assert torch.equal(heads["other"], before["other"])
+
+
+def test_a_branch_of_distances_has_the_parameters_of_one_of_products() -> None:
+    one, other = (ResidualUNet(reach=reach).build(1, CacLoss().heads(2), 2) for reach in (None, 4.0))
+    assert {n: p.shape for n, p in one.named_parameters()} == {n: p.shape for n, p in other.named_parameters()}
+
+
 def test_a_head_without_pairs_is_an_output_of_its_own() -> None:
     pair = Head("affinities", 2, offsets=((0, -1), (-1, 0)))
     module = ResidualUNet(maps=(4, 6), embedding=5).build(1, (pair, Head("other", 3)), 2)
@@ -65,8 +98,10 @@ def test_layers_lose_values_only_where_that_is_asked_for() -> None:
     assert not torch.equal(before, noisy)
 
 
-def test_a_network_says_what_is_wrong_with_its_pooling() -> None:
+def test_a_network_says_what_is_wrong_with_its_fields() -> None:
     with pytest.raises(ValueError, match="2 entries, 5 levels need one fewer"):
         ResidualUNet(pooling=(2, 2))
+    with pytest.raises(ValueError, match="reach is a distance of vectors"):
+        ResidualUNet(embedding=None, reach=4.0)
     with pytest.raises(ValueError, match="3 axes, the image has 2"):
         ResidualUNet(maps=(4, 6), pooling=((1, 2, 2),)).stride(2)

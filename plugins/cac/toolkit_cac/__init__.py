@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.api import Loss, Network, hookimpl
 from toolkit_cac.loss import CacLoss
 from toolkit_cac.network import ResidualUNet
+from toolkit_cac.spoco import SpocoLoss
 
 SEG_API = 2
 
@@ -19,7 +20,7 @@ def seg_networks() -> Sequence[type[Network]]:
 
 @hookimpl
 def seg_losses() -> Sequence[type[Loss]]:
-    return (CacLoss,)
+    return (CacLoss, SpocoLoss)
 
 
 @hookimpl

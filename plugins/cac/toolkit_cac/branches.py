@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.api import Team
-from toolkit_cac.criteria import Tensors, around, entropy, foreground, importance, squared, supervised, surest
+from toolkit_cac.criteria import Tensors, entropy, foreground, importance, possible, squared, supervised, surest
 from toolkit_cac.judge import doubts, probability
 from toolkit_cac.options import OTHER, Options
 from toolkit_cac.pairs import FREE
@@ -28,9 +28,9 @@ class Branches(nn.Module):
         own = heads["affinities"]
         terms = {"own": loss.supervised * supervised(own, wanted, heavy)}
         if loss.foreground:
-            terms["foreground"] = foreground(
-                heads["foreground"], targets["foreground"], self._objects(heads["foreground"], targets)
-            )
+            # In the first phase nothing predicted is worth a look.
+            objects = possible(heads["foreground"], targets) if self.together else None
+            terms["foreground"] = foreground(heads["foreground"], targets["foreground"], objects)
         if loss.teaching == "none":
             return terms
         other = probability(OTHER, team(OTHER, voxels)["affinities"])
@@ -53,13 +53,6 @@ class Branches(nn.Module):
         if self.loss.teaching == "full":
             trusted &= doubts(team, voxels, said, self.loss.judge == "each") < 0
         return trusted
-
-    def _objects(self, raw: Tensor, targets: Tensors) -> Tensor | None:
-        """What may be an object: within a median radius of any that is annotated or predicted. None in the first phase,
-        in which nothing predicted is worth a look."""
-        if not self.together:
-            return None
-        return around((raw.detach() > 0) | (targets["foreground"] == 1), targets["radius"])
 
     def _risen(self, team: Team) -> float:
         """How much of the weight of teaching there is at this step."""

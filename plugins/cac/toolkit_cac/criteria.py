@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolkit_cac.options import Options
 from toolkit_cac.pairs import FREE
 
 Tensors = Mapping[str, Tensor]
@@ -24,14 +23,14 @@ TINY = 1e-10
 class Annotated(nn.Module):
     """`(heads, targets) -> {term: scalar}`: what annotations alone teach the recipe's heads."""
 
-    def __init__(self, loss: Options) -> None:
+    def __init__(self, weight: float, near: float) -> None:
         super().__init__()
-        self.loss = loss
+        self.weight, self.near = weight, near
 
     def forward(self, heads: Tensors, targets: Tensors) -> dict[str, Tensor]:
         said, wanted = heads["affinities"].float(), targets["affinities"]
-        terms = {"own": self.loss.supervised * supervised(said, wanted, importance(targets, self.loss.near))}
-        if self.loss.foreground:
+        terms = {"own": self.weight * supervised(said, wanted, importance(targets, self.near))}
+        if "foreground" in targets:
             terms["foreground"] = foreground(heads["foreground"].float(), targets["foreground"])
         return terms
 
@@ -88,6 +87,11 @@ def foreground(raw: Tensor, wanted: Tensor, objects: Tensor | None = None) -> Te
     each = functional.binary_cross_entropy_with_logits(raw, one.float(), reduction="none")
     parts = [torch.where(where, each, 0).sum() / where.sum().clamp(min=1) for where in (one, zero)]
     return (parts[0] + parts[1]) / 2
+
+
+def possible(raw: Tensor, targets: Tensors) -> Tensor:
+    """What may be an object `(B, 1, *S)`: within a median radius of any that is annotated or predicted."""
+    return around((raw.detach() > 0) | (targets["foreground"] == 1), targets["radius"])
 
 
 def around(inside: Tensor, radius: Tensor) -> Tensor:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from math import gamma, pi
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
-from toolkit.api import Fit, Head, Member, Network, Phase, Survey, Truth
+from toolkit.api import Head, Member, Network, Phase, Truth
 from toolkit_cac.options import JUDGE, OTHER, Options
-from toolkit_cac.pairs import foreground, pairs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 KEPT = (0.005, 0.025, 0.05, 0.25, 0.5)
 """Parts of the branches' training after which their weights are kept for the judge (supplement, Eq 1)."""
-SPARSE = 0.2
-"""Share of voxels without annotation from which on a data set is sparsely annotated."""
 
 
 class CacLoss(Options):
@@ -37,29 +32,16 @@ class CacLoss(Options):
         "Liu et al., Learning Cross-Representation Affinity Consistency for Sparsely Supervised Biomedical Instance "
         "Segmentation, ICCV 2023"
     )
-
-    def heads(self, ndim: int) -> tuple[Head, ...]:
-        offsets = self.pairs(ndim)
-        own = Head("affinities", len(offsets), transform="affinity", offsets=offsets)
-        return (own, Head("foreground", 1, "sigmoid")) if self.foreground else (own,)
+    fit: ClassVar[float] = 0.95
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray[Any, Any]]:
-        """`affinities` `(K, *S)` int8: 1, 0, −1 unknown, −2 void or beyond the crop; `near` `(K, 1)` bool: which are of
-        face neighbours; with foreground also `foreground` `(1, *S)` int8 and `radius` `(D,)` float32: of the median
-        annotated object, as a ball, in voxels of each axis."""
-        offsets = self.pairs(truth.ndim)
-        found: dict[str, np.ndarray[Any, Any]] = {
-            "affinities": np.stack([pairs(truth, offset, self.background) for offset in offsets]),
-            "near": np.array([[sum(map(abs, offset)) == 1] for offset in offsets]),
-        }
-        if self.foreground:
-            found |= {"foreground": foreground(truth)[None], "radius": _radius(truth)}
-        return found
+        """Those of `decided`."""
+        return self.decided(truth, self.background)
 
     def build(self) -> torch.nn.Module:
         from toolkit_cac.criteria import Annotated
 
-        return Annotated(self)
+        return Annotated(self.supervised, self.near)
 
     def members(self, network: Network, ndim: int) -> dict[str, Member[Network]]:
         if self.teaching == "none":
@@ -84,22 +66,3 @@ class CacLoss(Options):
             return first, last
         settings = {"optimiser": "adam", "weight_decay": 0.0}
         return first, Phase("judging", partial(teaching.judging, self), judging, (JUDGE,), settings=settings), last
-
-    def suits(self, survey: Survey) -> Fit | None:
-        if not survey.objects:
-            return None
-        bare = f"{100 * survey.unknown:.0f} % of the voxels are not annotated"
-        return (
-            Fit(0.95, bare) if survey.unknown > SPARSE else Fit(0.3, f"{bare}, so that others have the same to learn")
-        )
-
-
-def _radius(truth: Truth) -> np.ndarray[Any, Any]:
-    """Of a ball as large as the median annotated object, in voxels along each axis; 0 where there is none."""
-    sizes = np.unique(truth.layers[truth.layers > 0], return_counts=True)[1]
-    if not len(sizes):
-        return np.zeros(truth.ndim, np.float32)
-    voxel = np.array(truth.voxel_size)
-    volume = float(np.median(sizes)) * voxel.prod()
-    radius = (volume * gamma(truth.ndim / 2 + 1) / pi ** (truth.ndim / 2)) ** (1 / truth.ndim)
-    return np.asarray(radius / voxel, np.float32)

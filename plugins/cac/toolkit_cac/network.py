@@ -21,8 +21,10 @@ class ResidualUNet(Network):
 
     With `embedding`, a head that has `offsets` is no output of its own: the network gives each voxel a vector of length
     1, and the affinity of a pair is the product of its two vectors, in [−1, 1]; 0 where the other end is beyond the
-    window. The published branches have 1.48 M parameters and 87.3 · 10⁹ multiply-adds at 18 × 160 × 160 voxels
-    (supplement, Table 2); this has 1.48 M and 86.9 · 10⁹.
+    window. With `reach`, vectors have any length, and the affinity, in [0, 1], tells how near they are.
+
+    The published branches have 1.48 M parameters and 87.3 · 10⁹ multiply-adds at 18 × 160 × 160 voxels (supplement,
+    Table 2); this has 1.48 M and 86.9 · 10⁹.
     """
 
     kind: Literal["residual_unet"] = "residual_unet"
@@ -33,11 +35,20 @@ class ResidualUNet(Network):
     (reference), for volumes with thick slices."""
     embedding: Annotated[int, Field(ge=2)] | None = 16
     """Length of a voxel's vector (reference: 16); null: affinities are outputs of their own."""
+    reach: Annotated[float, Field(gt=0)] | None = None
+    """Distance of two vectors from which on their affinity is 0: it is (1 − distance/reach)² (Lee et al. 2021, with
+    twice the margin that a loss such as `spoco` wants between objects); null: the product of vectors of length 1."""
 
     @model_validator(mode="after")
     def _one_pooling_per_step(self) -> ResidualUNet:
         if self.pooling is not None and len(self.pooling) != len(self.maps) - 1:
             raise ValueError(f"pooling has {len(self.pooling)} entries, {len(self.maps)} levels need one fewer")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_have_distances(self) -> ResidualUNet:
+        if self.reach is not None and self.embedding is None:
+            raise ValueError("reach is a distance of vectors: give embedding a length, or set reach to null")
         return self
 
     def steps(self, ndim: int) -> tuple[tuple[int, ...], ...]:
@@ -57,4 +68,4 @@ class ResidualUNet(Network):
     def build(self, channels: int, heads: tuple[Head, ...], ndim: int) -> torch.nn.Module:
         from toolkit_cac.network_module import ResidualUNetModule
 
-        return ResidualUNetModule(channels, heads, self.maps, self.steps(ndim), ndim, self.embedding)
+        return ResidualUNetModule(channels, heads, self.maps, self.steps(ndim), ndim, self.embedding, self.reach)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -19,6 +19,7 @@ class ResidualUNetModule(nn.Module):
     """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; S a multiple of the stride.
 
     `drop` is the share of maps' values that are lost before each of the last two layers, also outside of training.
+    With `bare` a head of pairs gives the vectors themselves, `(B, embedding, *S)`, as `spoco` learns them.
     """
 
     def __init__(
@@ -29,9 +30,10 @@ class ResidualUNetModule(nn.Module):
         steps: Sequence[tuple[int, ...]],
         ndim: int,
         embedding: int | None,
+        reach: float | None = None,
     ) -> None:
         super().__init__()
-        self.steps, self.drop = tuple(steps), 0.0
+        self.steps, self.reach, self.drop, self.bare = tuple(steps), reach, 0.0, False
         self.pairs = {h.name: h.offsets for h in heads if embedding is not None and h.offsets is not None}
         self.names = [head.name for head in heads]
         self.sizes = [int(embedding or 0) if head.name in self.pairs else head.channels for head in heads]
@@ -60,7 +62,7 @@ class ResidualUNetModule(nn.Module):
         maps = functional.elu(self.last(self._lost(maps)))
         raw = torch.split(self.out(self._lost(maps)), self.sizes, 1)
         return {
-            name: affinities(part, self.pairs[name]) if name in self.pairs else part
+            name: affinities(part, self.pairs[name], self.reach) if name in self.pairs and not self.bare else part
             for name, part in zip(self.names, raw, strict=True)
         }
 
@@ -96,20 +98,28 @@ def convolution(
     return cast("nn.Conv2d | nn.Conv3d", kind(inside, outside, kernel, padding=padding, bias=bias))
 
 
-def affinities(embedding: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """`(B, C, *S) -> (B, K, *S)`: the cosine of the vectors at x and x + offset; 0 where that is beyond the border."""
-    unit = functional.normalize(embedding, dim=1)
-    return torch.stack([_product(unit, offset) for offset in offsets], 1)
+def affinities(embedding: Tensor, offsets: Sequence[Offset], reach: float | None = None) -> Tensor:
+    """`(B, C, *S) -> (B, K, *S)`: the cosine of the vectors at x and x + offset, or how near they are, as a part of
+    `reach`, squared; 0 where that is beyond the border."""
+    if reach is None:
+        unit = functional.normalize(embedding, dim=1)
+        return torch.stack([_pairs(unit, offset, lambda a, b: (a * b).sum(1)) for offset in offsets], 1)
+
+    def nearness(a: Tensor, b: Tensor) -> Tensor:
+        distance: Tensor = torch.linalg.vector_norm(a - b, dim=1)
+        return (1 - distance / reach).clamp(min=0) ** 2
+
+    return torch.stack([_pairs(embedding.float(), offset, nearness) for offset in offsets], 1)
 
 
-def _product(unit: Tensor, offset: Offset) -> Tensor:
+def _pairs(vectors: Tensor, offset: Offset, affinity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     here: list[Any] = [slice(None), slice(None)]
     there: list[Any] = [slice(None), slice(None)]
     pad: list[int] = []
-    for size, o in zip(unit.shape[2:], offset, strict=True):
+    for size, o in zip(vectors.shape[2:], offset, strict=True):
         reach = min(abs(o), size)
         low, high = slice(reach, None), slice(None, size - reach)
         here.append(low if o < 0 else high)
         there.append(high if o < 0 else low)
         pad = [*((reach, 0) if o < 0 else (0, reach)), *pad]
-    return functional.pad((unit[tuple(here)] * unit[tuple(there)]).sum(1), pad)
+    return functional.pad(affinity(vectors[tuple(here)], vectors[tuple(there)]), pad)

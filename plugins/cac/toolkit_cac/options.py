@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from toolkit.api import Loss, Offset
-from toolkit_cac.pairs import usual_pairs
+from toolkit_cac.paired import Paired
 
 OTHER, JUDGE = "explicit", "judge"
 """The members beside the recipe's own network: the branch without embedding, and the confidence network."""
 
 
-class Options(Loss):
+class Options(Paired):
     """The fields of `CacLoss`: what the modules of its phases are made from."""
 
-    offsets: tuple[Offset, ...] | None = None
-    """Channel k is the affinity of x and x + offsets[k], `(Z)YX` voxels; null is −1, −3, −5, −9, −27 along both axes in
-    2-D (supplement, §3), and −1, −2, −3, −4 along z and −1, −3, −9, −27 along y and x in 3-D (reference)."""
-    foreground: bool = True
-    """Also learn head `foreground`, which a mutex watershed needs (ours)."""
     background: Literal["object", "apart"] = "object"
     """Pairs of known background: `object` 1, as in one object (reference); `apart` 0, for objects between
     membranes."""
@@ -45,23 +39,3 @@ class Options(Loss):
     """Parts of the training: the branches alone, the judge, the branches with each other (published: equal steps)."""
     ramp: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Part of the last phase in which `taught` rises from 0 (ours)."""
-
-    @field_validator("offsets")
-    @classmethod
-    def _pairs(cls, offsets: tuple[Offset, ...] | None) -> tuple[Offset, ...] | None:
-        for k, offset in enumerate(offsets or ()):
-            if not any(offset) or len(offset) != len(offsets[0]) or offset in offsets[:k]:  # type: ignore[index]
-                raise ValueError(
-                    f"offsets has {list(offset)}; each pair is named once, has one number per axis, and not only zeros"
-                )
-        if offsets == ():
-            raise ValueError("offsets is empty; name a pair such as [0, -1], or say null for the usual ones")
-        return offsets
-
-    def pairs(self, ndim: int) -> tuple[Offset, ...]:
-        """The offsets; raises `ValueError` if they are of another number of axes."""
-        if self.offsets is None:
-            return usual_pairs(ndim)
-        if len(self.offsets[0]) != ndim:
-            raise ValueError(f"offsets has {list(self.offsets[0])}, which needs {ndim} numbers, one per axis")
-        return self.offsets

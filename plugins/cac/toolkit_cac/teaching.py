@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit_cac.options import Options
+from toolkit_cac.selection import Selection
 
 if TYPE_CHECKING:
     import torch
@@ -29,3 +30,10 @@ def together(loss: Options) -> torch.nn.Module:
     from toolkit_cac.branches import Branches
 
     return Branches(loss, together=True)
+
+
+def selecting(loss: Selection) -> torch.nn.Module:
+    """Vectors by the objects that they select."""
+    from toolkit_cac.selecting import Selecting
+
+    return Selecting(loss)

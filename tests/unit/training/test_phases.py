@@ -185,6 +185,27 @@ def test_a_network_that_rests_holds_its_average_and_goes_on_from_its_last_weight
     assert not team.module("judge").training
 
 
+def test_the_average_of_a_network_is_lent_as_a_copy() -> None:
+    team = Team(recipe(), Backend())
+    team.enter(checked(recipe())[0], lambda _: ())
+    with torch.no_grad():
+        for weight in team.module("network").parameters():
+            weight.add_(1)
+    team.step = 100
+    team.follow(0.5)
+    lent = team.averaged("network")
+    assert same(lent, team.average["network"])
+    assert not same(lent, dict(team.module("network").state_dict()))
+    next(iter(lent.values())).add_(1)
+    assert not same(lent, team.average["network"]), "who changes a copy changes no average"
+    own, state = dict(team.module("network").state_dict()), team.state()
+    team.restore({name: value.contiguous() for name, value in state.items()})
+    lent = team.averaged("network")
+    assert {name: value.stride() for name, value in lent.items()} == {n: v.stride() for n, v in own.items()}
+    with pytest.raises(PluginError, match="no such network"):
+        team.averaged("nobody")
+
+
 def test_what_was_kept_is_needed_and_said_if_it_is_gone(data: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         begin(data, tmp_path / "run", recipe(), every=1, tell=stop_after(4))
