@@ -45,6 +45,7 @@ class Kills:
         self.folder = folder
         self.server = ForkServer("toolkit.io.zarrlabels", "toolkit_ppp.assembly")
         self.died: Counter[str] = Counter()
+        self.scratch: Path | None = None
         tifffile.imwrite(folder / "a.tif", bright((100, 90), 0, 50))
         learnt = {"diameter_px": {"low": 2.0, "median": 7.0, "high": 14.0}}
         models = {
@@ -112,7 +113,8 @@ class Kills:
         total = {"seen": 2 + WINDOWS + 4, "chance": 2 + WINDOWS + 4 + 1 + 4}[model]
         if Journal(work / "done.txt").rows() and (work / "result").exists():
             return 0
-        return total - sum(len(Journal(p).rows()) for p in work.glob("images/*/0/journal"))
+        kept = self.scratch.glob("*.work") if self.scratch else [work]
+        return total - sum(len(Journal(p).rows()) for place in kept for p in place.glob("images/*/0/journal"))
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-from toolkit.errors import BlocksFailed, UsageError
+from toolkit.errors import BlocksFailed, UsageError, about
 from toolkit.pipeline.pool import TRIES
 from toolkit.pipeline.tools import at_hand
 
@@ -85,9 +85,12 @@ def _run(
             if not flying:
                 return
             item, future = flying.popleft()
-            yield future.result()
+            with about(item):
+                found = future.result()
+            yield found
     except KilledWorker as error:
-        raise BlocksFailed(f"{item} killed every worker that tried it", address, "use a smaller --block") from error
+        with about(item):
+            raise BlocksFailed(f"{item} killed every worker that tried it", address, "use a smaller --block") from error
     except (CommClosedError, FutureCancelledError, TimeoutError) as error:
         raise BlocksFailed("the scheduler is lost", address, "start it again, then the run with --resume") from error
     finally:

@@ -14,10 +14,12 @@ from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
 from toolkit.plugins import seams
-from toolkit.running.one import FEW, MANY, divided, source
+from toolkit.running.one import source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
+from toolkit.running.shelved import FEW, MANY, divided
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.void import hulls, numbers, said
 from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
 from toolkit.values.piece import Piece
@@ -35,7 +37,7 @@ CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size
 class Plan:
     """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes`, of
     which one more takes `each` and what all blocks are reduced to takes `reduced`; `disk` those of the results and of
-    what is kept until then; `block` is the longest side of a block in voxels."""
+    what is kept until then, `kept`; `block` is the longest side of a block in voxels."""
 
     images: int
     blocks: int
@@ -55,6 +57,7 @@ class Plan:
     each: float = 0.0
     reduced: float = 0.0
     disk: float = 0.0
+    kept: float = 0.0
     block: int = 1
     ndim: int = 2
 
@@ -83,8 +86,11 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work = divided(lattice, options.block, postprocess)
-    windows = sum(1 for _ in lattice.windows())
-    sample = _sampled(bench, windows, images * frames * windows >= MANY)
+    parts = hulls(options.skip, lattice, here.shape, here.image.name)
+    void = set(numbers(parts, lattice))
+    todo = [number for number in range(sum(1 for _ in lattice.windows())) if number not in void]
+    windows = len(todo)
+    sample = _sampled(bench, todo, images * frames * windows >= MANY)
     halo = seams.halo(postprocess, here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
@@ -95,7 +101,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
     works = sample.kept * voxels * postprocess.works()
     each = peak() + (0 if gathers else 2 * pieces * share + works + WRITES) / 2**30
-    shelved = windows > FEW or len(work) > 1
+    kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
         images=images,
         blocks=len(work),
@@ -104,14 +110,15 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
-        notes=_notes(here.image),
+        notes=(*_notes(here.image), *(f"nothing is looked for in {said(p, lattice, here.shape)}" for p in parts)),
         path=one.path,
         sized=sized,
         stitched=postprocess.stitched(windows, len(work)),
         processes=split,
         each=each,
         reduced=holds / 2**30,
-        disk=(images * frames * prod(original.shape) * STORED + shelved * split * pieces) / 2**30,
+        disk=(images * frames * prod(original.shape) * STORED + kept) / 2**30,
+        kept=kept / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
@@ -126,15 +133,16 @@ class Sample:
     bytes: float
 
 
-def _sampled(bench: Bench, windows: int, many: bool) -> Sample:
+def _sampled(bench: Bench, windows: Sequence[int], many: bool) -> Sample:
     """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up. The
     run does not predict them again."""
-    session, numbers = bench.session, sorted({0, windows // 2, windows - 1} if many else {0})
-    first = bench.ahead(numbers[:1]).kept[0]
+    session = bench.session
+    chosen = sorted({windows[0], windows[len(windows) // 2], windows[-1]} if many else {windows[0]})
+    first = bench.ahead(chosen[:1]).kept[chosen[0]]
     if many:
         alone(session.model.recipe.postprocess, first, session.backend)
-    here = bench.ahead(numbers)
-    found = [here.kept[number] for number in numbers]
+    here = bench.ahead(chosen)
+    found = [here.kept[number] for number in chosen]
     began = time.process_time()
     for piece in found:
         alone(session.model.recipe.postprocess, piece, session.backend)
