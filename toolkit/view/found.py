@@ -80,9 +80,10 @@ def chosen(found: list[Result], name: str | None) -> Result:
 
 @dataclass(frozen=True)
 class Beside:
-    """Objects that are set beside a result: a `title` and how to read them."""
+    """Objects that are set beside a result: a `title`, `where` they are and how to read them."""
 
     title: str
+    where: str
     read: Callable[[], Instances]
     result: Result | None = None
 
@@ -97,8 +98,8 @@ def other(path: Path, name: str) -> Beside:
                 raise
         else:
             one = theirs[0] if len(theirs) == 1 else chosen(theirs, name)
-            return Beside(str(path), partial(io.read_instances, one.zarr), one)
-    return Beside(str(path), partial(io.read_instances, path))
+            return Beside(path.name, str(path), partial(io.read_instances, one.zarr), one)
+    return Beside(path.name, str(path), partial(io.read_instances, path))
 
 
 def truth(data: str, result: Result) -> Beside:
@@ -115,7 +116,7 @@ def truth(data: str, result: Result) -> Beside:
         def read() -> Instances:
             return pair.load()[0].instances
 
-    return Beside(f"truth: {data}", read)
+    return Beside(f"truth: {Path(data).name}", data, read)
 
 
 def axes_of(result: Result) -> Mapping[str, Any]:

@@ -140,7 +140,7 @@ def scene(result: Result, beside: Sequence[Beside] = ()) -> Scene:
         sets.append(one.read())
         if sets[-1].shape != objects.shape:
             raise InputError(f"these are objects of an image of {list(sets[-1].shape)} voxels, not "
-                             f"{list(objects.shape)}", one.title, "choose objects of the same image")  # fmt: skip
+                             f"{list(objects.shape)}", one.where, "choose objects of the same image")  # fmt: skip
     images, size, calibrated, along, notes = _image(result, objects.shape)
     if not images and stored:
         size, calibrated = stored[-len(size) :] if len(size) <= len(stored) else size, True
