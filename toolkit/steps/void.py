@@ -51,7 +51,8 @@ def without(found: Instances, parts: Iterable[Box]) -> Instances:
     whole = Box.whole(found.shape)
     for part in parts:
         runs = [found.moved(whole, found.shape, rest) for rest in _around(part, found.shape)]
-        start, length, owner = (np.concatenate([run[k] for run in runs] or [[]]) for k in range(3))
+        none = np.zeros(0, np.int64)
+        start, length, owner = (np.concatenate([none, *(run[k] for run in runs)]) for k in range(3))
         found = Instances.from_runs(found.shape, start, length, owner, found.scores, found.attributes)
     return found
 
