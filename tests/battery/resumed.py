@@ -1,6 +1,6 @@
 """A run that is killed, and what `--resume` makes of it.
 
-`python -m tests.battery.resumed` kills at 40 failpoints and at 60 random moments.
+`python -m tests.battery.resumed [POINTS MOMENTS SEED]` kills at 40 failpoints and at 60 random moments.
 """
 
 from __future__ import annotations
@@ -140,5 +140,5 @@ def kill(kills: Kills, points: int, moments: int, seed: int = 0) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         battery = Kills(Path(scratch))
-        kill(battery, 40, 60)
+        kill(battery, *map(int, sys.argv[1:] or (40, 60)))
         sys.stdout.write(f"0 differing bytes after {sum(battery.died.values())} kills: {dict(battery.died)}\n")

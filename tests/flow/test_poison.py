@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from importlib import invalidate_caches
 from pathlib import Path
 
 import numpy as np
@@ -16,46 +15,25 @@ import tifffile
 
 from tests.battery.resumed import content
 from tests.flow import poisoned
-from tests.models import bright
 from toolkit.cli import main
 from toolkit.values.tiles import Box
 
 pytestmark = [pytest.mark.slow, pytest.mark.linux]
 
-RECIPE = """schema: toolkit.recipe/1
-name: poisoned
-normalise: {kind: percentile, low: 0, high: 100}
-network: {kind: image}
-postprocess: {kind: "poisoned:poisoned", min_size: 1}
-tiling: {window: [32, 32], overlap: 8}
-training: {crop: [32, 32]}
-"""
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs the method on an image of 16 windows in 4 blocks; gives exit code and stderr."""
-    about = tmp_path / "site" / "toolkit_poisoned-0.1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: seg-toolkit-poisoned\nVersion: 0.1\n")
-    (about / "entry_points.txt").write_text("[toolkit.plugins]\npoisoned = toolkit_poisoned\n")
-    shutil.copyfile(poisoned.__file__, tmp_path / "site" / "toolkit_poisoned.py")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    invalidate_caches()
-    monkeypatch.setenv("SEG_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    tifffile.imwrite("a.tif", bright((100, 90), 0, 50))
-    Path("poisoned.yaml").write_text(RECIPE)
+    start = poisoned.install(tmp_path, monkeypatch)
 
     def seg(*words: str, **environment: str) -> tuple[int, str]:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
             capfd.readouterr()
-            code = main(
-                ["run", "--recipe", "poisoned.yaml", "--block", "50", "--no-preview", "--diameter", "off", *words]
-            )
+            code = main([*start, *words])
             return code, capfd.readouterr().err
 
     assert seg("a.tif", "-o", "whole", "--workers", "1")[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 from toolkit.errors import InputError
+from toolkit.gpu.memory import held_by
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
@@ -28,8 +30,12 @@ from toolkit.values.voxels import Voxels
 
 STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
-WRITES = 2**28
-"""Bytes that it takes to measure and write the objects of an image in parts."""
+WRITES, MOST_WRITES = 16, 2**27
+"""Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
+BEYOND = 2
+"""How much more than its voxels a block reads where a pass looks around it. Measured: 1.5 to 3."""
+BESIDE = 1e-7
+"""Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
 CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 
 
@@ -99,14 +105,19 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     pieces, share = sample.bytes * prod(size), voxels / prod(size)
     gathers = any(step.gathers for step in postprocess.passes())
     holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
-    works = sample.kept * voxels * postprocess.works()
-    each = peak() + (0 if gathers else 2 * pieces * share + works + WRITES) / 2**30
+    works = 2 * pieces * share + sample.kept * voxels * postprocess.works()
+    if len(work) > 1 and any(step.around is not None for step in postprocess.passes()):
+        works *= BEYOND
+    writes = min(WRITES * prod(original.shape), MOST_WRITES)
+    each = max(peak(), held() + (writes + (0 if gathers else works)) / 2**30)
     kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * frames * windows * sample.seconds / split,
+        seconds=images
+        * frames
+        * ((windows * sample.window + prod(size) * sample.voxel) / split + prod(original.shape) * BESIDE),
         gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
@@ -126,30 +137,30 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """Of some windows: seconds for each, and for each voxel of the image the share that is kept, and its bytes."""
+    """Of some windows: seconds of the network for each, and for each voxel of the image those of the passes, the share
+    that is kept, and its bytes."""
 
-    seconds: float
+    window: float
+    voxel: float
     kept: float
     bytes: float
 
 
 def _sampled(bench: Bench, windows: Sequence[int], many: bool) -> Sample:
-    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up. The
-    run does not predict them again."""
+    """The first window with all passes, warmed up if there are others; where there are `many`, the middle and the last
+    one, too. The run does not predict them again."""
     session = bench.session
     chosen = sorted({windows[0], windows[len(windows) // 2], windows[-1]} if many else {windows[0]})
     first = bench.ahead(chosen[:1]).kept[chosen[0]]
-    if many:
+    if len(windows) > 1:
         alone(session.model.recipe.postprocess, first, session.backend)
     here = bench.ahead(chosen)
     found = [here.kept[number] for number in chosen]
     began = time.process_time()
     for piece in found:
         alone(session.model.recipe.postprocess, piece, session.backend)
-    seconds = here.pace + (time.process_time() - began) / len(found)
-    size = sum(piece.box.size for piece in found)
-    kept = sum(map(_voxels, found))
-    return Sample(seconds, kept / size, sum(piece.nbytes for piece in found) / size)
+    seconds, size = time.process_time() - began, sum(piece.box.size for piece in found)
+    return Sample(here.pace, seconds / size, sum(map(_voxels, found)) / size, sum(p.nbytes for p in found) / size)
 
 
 def _voxels(piece: Piece) -> int:
@@ -165,6 +176,11 @@ def peak() -> float:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def held() -> float:
+    """Main memory that this process holds now, in GiB."""
+    return held_by(os.getpid()) / 2**30 or peak()
 
 
 def _notes(image: Image) -> tuple[str, ...]:
