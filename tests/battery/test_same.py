@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "threshold": see_through(folder / "threshold"),
         "ppp": by_chance(folder / "ppp", PATCHES, 2),
-        "embedseg": by_chance(folder / "embedseg", EMBEDDED, 3),
+        "embedseg": by_chance(folder / "embedseg", EMBEDDED, 5),
     }
 
 

@@ -20,6 +20,7 @@ from toolkit.pipeline.session import Session
 from toolkit.plugins.specs import PostProcessor
 from toolkit.running.options import Options
 from toolkit.running.run import run
+from toolkit.values.tiles import blocks
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ EMBEDDED = {
 MODELS = {
     "threshold": lambda folder: see_through(folder),
     "ppp": lambda folder: by_chance(folder, PATCHES, 2),
-    "embedseg": lambda folder: by_chance(folder, EMBEDDED, 3),
+    "embedseg": lambda folder: by_chance(folder, EMBEDDED, 5),
 }
 BATCH = 8
 
@@ -80,7 +81,10 @@ def test_a_pass_that_has_no_memory_for_so_large_a_block_gets_smaller_ones(
     wanted, done = ran(bench, tmp_path, "whole")
     assert not done.notes or "memory" not in str(done.notes)
     local, tried = passes.local, []
-    for limit in (0, 20, 26, 30, 60, 90):
+    lattice = bench.session.model.recipe.lattice((100, 90))
+    least = max(side for block in blocks(lattice, 1) for side in block.core.shape)
+    large = max(side for block in blocks(lattice, 50) for side in block.core.shape)
+    for limit in (0, least - 1, least, least + 3, large - 1, large):
 
         def scarce(spec: PostProcessor, kept: Pieces, loose: bool, work: Any, limit: int = limit) -> Any:
             tried.append(work)
@@ -89,7 +93,7 @@ def test_a_pass_that_has_no_memory_for_so_large_a_block_gets_smaller_ones(
             return local(spec, kept, loose, work)
 
         monkeypatch.setattr(passes, "local", scarce)
-        if limit < 26:  # no block is smaller than the core of a window
+        if limit < least:  # no block is smaller than the core of a window
             with pytest.raises(
                 OutOfMemory, match=r"memory does not suffice: block .* or leave it out with --skip-block"
             ):
@@ -97,5 +101,5 @@ def test_a_pass_that_has_no_memory_for_so_large_a_block_gets_smaller_ones(
             continue
         found, done = ran(bench, tmp_path, f"limit {limit}")
         assert found == wanted
-        assert ("memory did not suffice for larger blocks" in str(done.notes)) == (limit < 66)
+        assert ("memory did not suffice for larger blocks" in str(done.notes)) == (limit < large)
     assert tried

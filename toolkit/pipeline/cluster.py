@@ -18,6 +18,8 @@ Versions = Callable[[], dict[str, str]]
 FLIGHT = 2
 """Items in flight for each worker."""
 WAIT = "10s"
+PAUSE, PATIENCE = 2.0, 120.0
+"""Seconds between two looks at who works, and for which somebody may be waited for."""
 _ONE = Lock()
 _made: dict[str, Any] = {}
 
@@ -86,7 +88,7 @@ def _run(
                 return
             item, future = flying.popleft()
             with about(item):
-                found = future.result()
+                found = _result(client, address, future)
             yield found
     except KilledWorker as error:
         with about(item):
@@ -96,6 +98,22 @@ def _run(
     finally:
         for _, future in flying:
             future.cancel()
+
+
+def _result(client: Any, address: str, future: Any) -> Any:
+    """What came of an item. Raises `BlocksFailed` where a cluster has been without workers for some time."""
+    alone = 0.0
+    while True:
+        try:
+            return future.result(timeout=PAUSE)
+        except TimeoutError:
+            if future.done():  # its own
+                raise
+            alone = 0.0 if client.scheduler_info(n_workers=-1)["workers"] else alone + PAUSE
+            if alone > PATIENCE:
+                raise BlocksFailed(
+                    "the cluster has no workers any more", address, "start some, then the run with --resume"
+                ) from None
 
 
 def _there(make: Callable[[], Any], fn: Callable[[Any], Any], item: Any) -> Any:

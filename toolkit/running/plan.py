@@ -32,7 +32,7 @@ STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
 WRITES, MOST_WRITES = 16, 2**27
 """Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
-BEYOND = 2
+BEYOND = 2.5
 """How much more than its voxels a block reads where a pass looks around it. Measured: 1.5 to 3."""
 BESIDE = 1e-7
 """Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
@@ -109,6 +109,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     if len(work) > 1 and any(step.around is not None for step in postprocess.passes()):
         works *= BEYOND
     writes = min(WRITES * prod(original.shape), MOST_WRITES)
+    reduced = max(0.0, holds - (0 if gathers else works))  # a reduce begins when the blocks are done
     each = max(peak(), held() + (writes + (0 if gathers else works)) / 2**30)
     kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
@@ -118,7 +119,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         seconds=images
         * frames
         * ((windows * sample.window + prod(size) * sample.voxel) / split + prod(original.shape) * BESIDE),
-        gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
+        gigabytes=(split if images > 1 else 1) * reduced / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
         notes=(*_notes(here.image), *(f"nothing is looked for in {said(p, lattice, here.shape)}" for p in parts)),
@@ -127,7 +128,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
         stitched=postprocess.stitched(windows, len(work)),
         processes=split,
         each=each,
-        reduced=holds / 2**30,
+        reduced=reduced / 2**30,
         disk=(images * frames * prod(original.shape) * STORED + kept) / 2**30,
         kept=kept / 2**30,
         block=max(n for b in work for n in b.core.shape),

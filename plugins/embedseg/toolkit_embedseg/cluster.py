@@ -112,7 +112,7 @@ class EmbedSegClusters(Gathering):
         return 0 if self._by_blocks else 55
 
     def works(self) -> float:
-        return 100
+        return 40
 
     def passes(self) -> tuple[Pass, ...]:
         """How far embeddings and seeds reach → the instances of each block that are certain, and the rest."""
