@@ -85,6 +85,7 @@ def test_a_block_that_kills_every_worker_is_named_and_left_out(
         assert "block 2 [50:100, 0:66] in pass 1 killed every worker that tried it" in said
         assert "or leave it out with --skip-block 50:100,0:66" in said
         assert "parts of the image are kept for --resume" in said
+    with cluster(AT="block", HOW="killed") as (_, address):  # the workers of the other are dead or come back
         words = [*here, "-o", "out", "--scheduler", address, "--resume", "--skip-block", "50:100,0:66"]
         assert main(words) == 0
 
