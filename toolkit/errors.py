@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 
 class ToolkitError(Exception):
     """What is wrong, where, and what to do about it: one sentence for the user, one exit code for scripts."""
 
     exit_code = 1
+    item: Any = None
+    """What was being worked on, if that is known."""
 
     def __init__(self, what: str, where: object = "", do: str = "") -> None:
         self.what, self.where, self.do = what, str(where), do
@@ -61,9 +65,11 @@ class StorageError(ToolkitError):
 
 
 class BlocksFailed(ToolkitError):
-    """Some blocks failed; nothing was published."""
+    """A block failed as often as it was tried; what is done of the others is kept. `killed`: as where memory runs
+    out."""
 
     exit_code = 8
+    killed = False
 
 
 class PluginError(ToolkitError):
@@ -76,6 +82,28 @@ class Interrupted(ToolkitError):
     """The user stopped the run; it can be resumed."""
 
     exit_code = 130
+
+
+@contextmanager
+def about(item: Any) -> Iterator[None]:
+    """Let errors say what was being worked on, unless they know it better."""
+    try:
+        yield
+    except ToolkitError as error:
+        if error.item is None:
+            error.item = item
+        raise
+    except Exception as error:
+        if not scarce(error):
+            raise
+        lack = OutOfMemory("memory does not suffice", str(item))
+        lack.item = item
+        raise lack from error
+
+
+def scarce(error: BaseException) -> bool:
+    """Whether memory ran out, of whatever kind."""
+    return isinstance(error, MemoryError | OutOfMemory) or type(error).__name__ == "OutOfMemoryError"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

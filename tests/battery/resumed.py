@@ -1,6 +1,6 @@
 """A run that is killed, and what `--resume` makes of it.
 
-`python -m tests.battery.resumed` kills at 40 failpoints and at 60 random moments.
+`python -m tests.battery.resumed [POINTS MOMENTS SEED]` kills at 40 failpoints and at 60 random moments.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Kills:
         self.folder = folder
         self.server = ForkServer("toolkit.io.zarrlabels", "toolkit_ppp.assembly")
         self.died: Counter[str] = Counter()
+        self.scratch: Path | None = None
         tifffile.imwrite(folder / "a.tif", bright((100, 90), 0, 50))
         learnt = {"diameter_px": {"low": 2.0, "median": 7.0, "high": 14.0}}
         models = {
@@ -112,7 +113,8 @@ class Kills:
         total = {"seen": 2 + WINDOWS + 4, "chance": 2 + WINDOWS + 4 + 1 + 4}[model]
         if Journal(work / "done.txt").rows() and (work / "result").exists():
             return 0
-        return total - sum(len(Journal(p).rows()) for p in work.glob("images/*/0/journal"))
+        kept = self.scratch.glob("*.work") if self.scratch else [work]
+        return total - sum(len(Journal(p).rows()) for place in kept for p in place.glob("images/*/0/journal"))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -138,5 +140,5 @@ def kill(kills: Kills, points: int, moments: int, seed: int = 0) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         battery = Kills(Path(scratch))
-        kill(battery, 40, 60)
+        kill(battery, *map(int, sys.argv[1:] or (40, 60)))
         sys.stdout.write(f"0 differing bytes after {sum(battery.died.values())} kills: {dict(battery.died)}\n")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.battery.resumed import Kills, kill
 from toolkit.files.failpoint import VARIABLE
 
+MEMORY = Path("/dev/shm")
+"""A disk of its own."""
 pytestmark = [pytest.mark.slow, pytest.mark.linux]
 
 
@@ -27,6 +31,19 @@ def test_runs_that_were_killed_are_resumed_with_the_same_bytes(kills: Kills) -> 
 
 def test_a_resumed_run_that_is_killed_is_resumed_again(kills: Kills) -> None:
     assert kills.at("chance", "journal.after", 12, again=("part.named", 4))
+
+
+def test_what_is_kept_on_another_disk_is_gone_on_with(kills: Kills) -> None:
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else kills.folder) as disk:
+        kills.scratch = Path(disk)
+        kills.begin("chance")
+        killed = kills.seg("chance", "out", "--overwrite", "--work", disk, **{VARIABLE: "journal.after:21"})
+        assert killed.code < 0
+        assert not (kills.folder / "out.work" / "images").exists()
+        assert kills.parts("chance") == 2 + 16 + 4 + 1 + 4 - 21
+        kills.resumed("chance")
+        assert [*kills.scratch.iterdir()] == []
+        kills.scratch = None
 
 
 @pytest.mark.parametrize("how", ["torn", "rubbish", "empty", "gone", "another file"])

@@ -19,8 +19,9 @@ from toolkit.io import Found, read_instances
 from toolkit.pipeline import sized
 from toolkit.pipeline.elsewhere import Bench, Source
 from toolkit.pipeline.shelf import Shelf
-from toolkit.running.one import SIZE, at_size, key
+from toolkit.running.one import at_size, key
 from toolkit.running.options import Options
+from toolkit.running.shelved import SIZE
 from toolkit.running.workspace import Workspace
 from toolkit.values.image import Image
 from toolkit.values.rescaling import Rescaling

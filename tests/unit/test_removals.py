@@ -31,13 +31,15 @@ SAFE = {
     "shelf.Shelf.tidy: unlink": "inside the marked folder; what led out of it by a link was removed before",
     "workspace.Workspace.publish: rename ×3": "the output, all of which a run wrote, steps into the work folder or "
     "back; the result's rename replaces nothing but an empty folder",
+    "workspace.Workspace.publish: rmtree": "inside the marked folder; rmtree follows no links",
     "workspace.Workspace.publish: unlink": "the journal in the marked folder, once the result has its name",
     "workspace._tidy: unlink": "mark and lock of the marked folder",
     "workspace._tidy: rmdir": "only an empty folder",
     "workspace._restore: rename": "to a name where nothing is, not even a broken link",
     "workspace._clear: rename": "to a random name inside the marked folder",
-    "workspace._prune: unlink": "inside the marked folder; a link goes, not what it points to",
-    "workspace._prune: rmtree": "inside the marked folder; rmtree follows no links",
+    "swept.prune: unlink": "inside the marked folder; a link goes, not what it points to",
+    "swept.prune: rmtree": "inside the marked folder; rmtree follows no links",
+    "scratch._remove: rmtree": "a marked folder of an output's own name, which is held; rmtree follows no links",
     "trespass.marked: write_bytes": "the mark, in a folder that held nothing but a lock and the beginning of a mark",
     # what the network said of an image
     "arrays.write: write_bytes": "the draft that `whole.file` made",

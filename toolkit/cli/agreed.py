@@ -32,7 +32,7 @@ def begin(ahead: Plan, options: Options, wish: Wish, room: float) -> None:
     only a person at a terminal is asked."""
     from toolkit.running.afford import LONG, affordable
 
-    affordable(ahead, room, options.out)
+    affordable(ahead, room, options.out, options.work)
     if ahead.seconds <= LONG:
         return
     screen = console.progress()

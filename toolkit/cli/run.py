@@ -48,6 +48,12 @@ def run(
     scheduler: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Let the workers of a dask cluster do it.")
     ] = None,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep what is done of large images in this folder meanwhile.")
+    ] = None,
+    skip_block: Annotated[
+        list[str] | None, typer.Option(metavar="BOX", help="Look for nothing there, (Z,)Y,X: a block that fails.")
+    ] = None,
     block: Annotated[int | None, typer.Option(min=1, help="Voxels per axis of the pieces that are worked on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
@@ -107,6 +113,8 @@ def run(
         voxel_size=_numbers(voxel_size),
         workers=workers,
         scheduler=scheduler,
+        work=work.absolute() if work else None,
+        skip=tuple(skip_block or ()),
         stage=stage,
         only=_range(only_blocks, stage),
         slurm=slurm,

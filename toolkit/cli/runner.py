@@ -12,8 +12,9 @@ from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import Wish, chosen, default_out, fitted, unlike
 from toolkit.plugins.catalogue import Catalogue
-from toolkit.running.workspace import writable
+from toolkit.running.workspace import Workspace, writable
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.void import OPTION
 from toolkit.steps.within import spans
 from toolkit.values.rescaling import Rescaling
 
@@ -33,11 +34,13 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if wish.also:
         also.known(wish.also)
     if not wish.dry_run and wish.stage is None:
-        writable(out, wish.overwrite)
+        writable(Workspace(out, wish.overwrite, wish.work))
     asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")
     Diameter.parse(asked)
     if wish.roi is not None:
         spans(wish.roi)
+    for part in wish.skip:
+        spans(part, OPTION)
     found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
     typed = wish.changes
     wish, why = fitted(wish, found[0], catalogue)
@@ -62,7 +65,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     options = Options(
         out, wish.axes, wish.voxel_size, count, wish.block, wish.preview, wish.resume, wish.overwrite, wish.strict,
         wish.features, wish.parquet, wish.min_score, asked, wish.roi, str(wish.mask.absolute()) if wish.mask else None,
-        wish.scheduler, wish.show, wish.also, wish.ome_zarr or "0.5",
+        wish.scheduler, wish.show, wish.also, wish.ome_zarr or "0.5", wish.skip, wish.work,
     )  # fmt: skip
     screen = console.progress()
     screen.print(

@@ -37,6 +37,8 @@ class Wish:
     voxel_size: tuple[float, ...] | None = None
     workers: int = 0
     scheduler: str | None = None
+    work: Path | None = None
+    skip: tuple[str, ...] = ()
     stage: str | None = None
     only: range | None = None
     slurm: bool = False
@@ -195,6 +197,7 @@ def repeated(wish: Wish, record: Path) -> Wish:
             diameter=wish.diameter or options.get("diameter", "off"),
             sizes=sizes,
             roi=wish.roi or options.get("roi"),
+            skip=wish.skip or tuple(options.get("skip", ())),
             mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

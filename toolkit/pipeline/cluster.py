@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-from toolkit.errors import BlocksFailed, UsageError
+from toolkit.errors import BlocksFailed, UsageError, about
 from toolkit.pipeline.pool import TRIES
 from toolkit.pipeline.tools import at_hand
 
@@ -18,6 +18,8 @@ Versions = Callable[[], dict[str, str]]
 FLIGHT = 2
 """Items in flight for each worker."""
 WAIT = "10s"
+PAUSE, PATIENCE = 2.0, 120.0
+"""Seconds between two looks at who works, and for which somebody may be waited for."""
 _ONE = Lock()
 _made: dict[str, Any] = {}
 
@@ -85,14 +87,33 @@ def _run(
             if not flying:
                 return
             item, future = flying.popleft()
-            yield future.result()
+            with about(item):
+                found = _result(client, address, future)
+            yield found
     except KilledWorker as error:
-        raise BlocksFailed(f"{item} killed every worker that tried it", address, "use a smaller --block") from error
+        with about(item):
+            raise BlocksFailed(f"{item} killed every worker that tried it", address, "use a smaller --block") from error
     except (CommClosedError, FutureCancelledError, TimeoutError) as error:
         raise BlocksFailed("the scheduler is lost", address, "start it again, then the run with --resume") from error
     finally:
         for _, future in flying:
             future.cancel()
+
+
+def _result(client: Any, address: str, future: Any) -> Any:
+    """What came of an item. Raises `BlocksFailed` where a cluster has been without workers for some time."""
+    alone = 0.0
+    while True:
+        try:
+            return future.result(timeout=PAUSE)
+        except TimeoutError:
+            if future.done():  # its own
+                raise
+            alone = 0.0 if client.scheduler_info(n_workers=-1)["workers"] else alone + PAUSE
+            if alone > PATIENCE:
+                raise BlocksFailed(
+                    "the cluster has no workers any more", address, "start some, then the run with --resume"
+                ) from None
 
 
 def _there(make: Callable[[], Any], fn: Callable[[Any], Any], item: Any) -> Any:

@@ -10,7 +10,7 @@ from toolkit import io
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import plain_yaml
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.engines import Engine, choose
+from toolkit.pipeline.engines import ASKED, Engine, choose
 from toolkit.pipeline.passes import Work, store
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.prepared import Prepared
@@ -60,7 +60,7 @@ class Model:
             raise ModelError("the model has changed since it was chosen", self.reference, "start again")
         recipe = Recipe.parse(plain_yaml.load(self.recipe.encode()), catalogue, loaded.owner)
         loaded, backend = loaded.with_recipe(recipe), Backend(self.device)
-        if choose(self.engine.kind if self.engine.kind != "package" else "auto", loaded, backend) != self.engine:
+        if choose(self.engine.kind if self.engine.kind in ASKED else "auto", loaded, backend) != self.engine:
             raise UsageError("this machine has another engine than the run was begun with", str(self.engine),
                              "use workers of one kind")  # fmt: skip
         return Session(loaded, backend, catalogue, self.engine)

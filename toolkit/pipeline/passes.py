@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256 as digest
 from typing import Any
 
 from toolkit.errors import PluginError
@@ -33,6 +35,7 @@ class Work:
     number: int
     state: Any
     block: Block
+    division: str = ""
 
     @property
     def stage(self) -> str:
@@ -40,9 +43,9 @@ class Work:
 
     @property
     def file(self) -> str:
-        """Name of its fragment, which says where it is: blocks of another size have other names."""
+        """Name of its fragment, which says where it is, and in which `division` of the image."""
         start, stop = ("-".join(map(str, corner)) for corner in (self.block.core.start, self.block.core.stop))
-        return f"{self.stage}.{start}.{stop}"
+        return f"{self.stage}.{self.division}.{start}.{stop}"
 
     def __str__(self) -> str:
         where = ", ".join(f"{a}:{b}" for a, b in zip(self.block.core.start, self.block.core.stop, strict=True))
@@ -100,10 +103,11 @@ def sweep(
     """
     state: Any = None
     fragments: Iterable[Any] = ()
+    parts = division(blocks, pieces)
     for number, step in enumerate(postprocess.passes()):
         saved = f"reduce-{number + 1}"
-        if shelf is not None and step.state is not None and saved in shelf.known(saved):
-            state = shelf.load(saved, step.state)
+        if shelf is not None and step.state is not None and f"{saved}.{parts}" in shelf.known(saved):
+            state = shelf.load(saved, step.state, f"{saved}.{parts}")
             continue
         work, here = work_of(number, state, postprocess, pieces, blocks), partial(local, postprocess, pieces, loose)
         if step.gathers:
@@ -118,7 +122,7 @@ def sweep(
         state = reduced(postprocess, number, fragments, state, pieces.backend)
         if shelf is not None and step.state is not None:
             with _written(postprocess, "state"):
-                shelf.save(saved, state)
+                shelf.save(saved, state, f"{saved}.{parts}")
     if shelf is not None and isinstance(state, Joined) and isinstance(fragments, Again):
         return Scattered(seams.joined(state, pieces.shape, postprocess, "passes"), fragments)
     return ended(postprocess, state, fragments, pieces.shape)
@@ -160,11 +164,18 @@ def work_of(
     number: int, state: Any, postprocess: PostProcessor, pieces: Pieces, blocks: Sequence[Block]
 ) -> Iterator[Work]:
     """What is to be done in a pass."""
+    parts = division(blocks, pieces)
     for block in blocks:
         with seams.calling(postprocess, f"passes, window of the state after reduce {number}"):
             box = block.core if number and postprocess.passes()[number].around else _outer(postprocess, pieces, block)
             part = None if state is None else state.window(box)
-        yield Work(number, part, block)
+        yield Work(number, part, block, parts)
+
+
+def division(blocks: Sequence[Block], pieces: Pieces) -> str:
+    """Names how an image is divided and what is left out of it: fragments and states of two divisions do not mix."""
+    said = [[block.core.start, block.core.stop] for block in blocks], sorted(pieces.void)
+    return digest(json.dumps(said).encode()).hexdigest()[:8]
 
 
 def shelved(

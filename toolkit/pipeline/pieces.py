@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -15,30 +16,17 @@ from toolkit.files import arrays, whole
 from toolkit.gpu.backend import Backend
 from toolkit.gpu.memory import free
 from toolkit.pipeline.heard import tell
+from toolkit.pipeline.origin import Origin
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.stored import FORMS, Stored, file_of, load, store
 from toolkit.plugins.seams import sealed
 from toolkit.plugins.specs import PostProcessor
-from toolkit.values.piece import Piece, joined
+from toolkit.values.piece import Piece, joined, vacant
 from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Box, Lattice
 
 INDEX = "index.json"
 STAGE = "pieces"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What pieces were made of and for: the shape of the image before it was shrunk by `shrink` and rescaled `by`,
-    whether it is of one value, so that there is nothing to see, and the post-processor that kept them, `loose` or
-    not."""
-
-    shape: tuple[int, ...]
-    shrink: tuple[int, ...]
-    postprocess: PostProcessor
-    constant: bool = False
-    loose: bool = False
-    by: tuple[float, ...] = ()
 
 
 class Pieces:
@@ -56,11 +44,14 @@ class Pieces:
         origin: Origin | None = None,
         folder: Path | None = None,
         room: int | None = None,
+        void: Collection[int] = (),
     ) -> None:
+        """`void`: windows that have no piece, and in which there is nothing."""
         self.lattice = lattice
         self.windows = list(lattice.windows())
         self.backend = backend
         self.origin = origin
+        self.void = frozenset(void)
         self._folder = folder
         self._room = free(backend) // 2 if room is None else room
         self._held: dict[int, Piece | Stored] = {}
@@ -101,7 +92,8 @@ class Pieces:
         about = {
             "lattice": [self.lattice.shape, self.lattice.window, self.lattice.overlap],
             "origin": [origin.shape, origin.shrink, origin.constant, origin.loose, origin.by],
-            "stored": [[p.form, p.sha256] for _, p in sorted(self._held.items()) if isinstance(p, Stored)],
+            "void": sorted(self.void),
+            "stored": [[n, p.form, p.sha256] for n, p in sorted(self._held.items()) if isinstance(p, Stored)],
         }
         with writing(self.folder):
             whole.text(self.folder / INDEX, json.dumps(about))
@@ -113,8 +105,8 @@ class Pieces:
         about = json.loads((folder / INDEX).read_text(encoding="utf8"))
         shape, shrink, constant, loose, by = about["origin"]
         origin = Origin(tuple(shape), tuple(shrink), postprocess, constant, loose, tuple(by))
-        found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder)
-        for number, (form, sha256) in enumerate(about["stored"]):
+        found = cls(Lattice(*map(tuple, about["lattice"])), backend, origin, folder, void=about["void"])
+        for number, form, sha256 in about["stored"]:
             found.put(number, Stored(str(folder / file_of(number)), form, sha256))
         return found
 
@@ -126,7 +118,7 @@ class Pieces:
     def take(self, shelf: Shelf) -> list[int]:
         """Take over what is on a shelf, whose digests were compared; gives the numbers of the windows that are not."""
         known = shelf.known(STAGE)
-        for number in range(len(self.windows)):
+        for number in self.missing():
             if (sha256 := known.get(file_of(number))) is not None:
                 path = self.folder / file_of(number)
                 with arrays.opened(path) as (_, about):
@@ -136,8 +128,13 @@ class Pieces:
         return self.missing()
 
     def missing(self) -> list[int]:
-        """The windows of which nothing is kept."""
-        return [number for number in range(len(self.windows)) if number not in self._held]
+        """The windows of which nothing is kept, and should be."""
+        return [n for n in range(len(self.windows)) if n not in self._held and n not in self.void]
+
+    @property
+    def dense(self) -> bool:
+        """Whether they hold heads of all voxels."""
+        return isinstance(self._like, Prediction)
 
     def read(self, outer: Box, core: Box) -> Piece:
         """The pieces in `outer`, joined; `core` is what the block that reads them answers for. Read-only."""
@@ -146,17 +143,25 @@ class Pieces:
         return found
 
     def _joined(self, outer: Box, core: Box) -> Piece:
-        if self._canvas is not None:
+        if self._canvas is not None:  # in which windows that are void are 0
             part = self._canvas.crop(outer)
             return replace(part, core=core, heads={name: head[...] for name, head in part.heads.items()})
         parts = [self._part(number, self.windows[number].core & outer) for number in self.lattice.numbers(outer)]
         return joined(parts, outer, core, self.backend.xp)
 
     def _part(self, number: int, box: Box) -> Piece:
+        if number in self.void:
+            return vacant(self._like, self.windows[number], self.backend.xp).crop(box)
         piece = self._held[number]
         if isinstance(piece, Stored):
             piece = load(piece, box, self._sound, self.backend)
         return piece.crop(box)
+
+    @cached_property
+    def _like(self) -> Piece:
+        """Some piece, for its form."""
+        some = next(number for number in range(len(self.windows)) if number not in self.void)
+        return self._part(some, self.windows[some].core)
 
     def _fits(self, piece: Piece) -> bool:
         if isinstance(piece, Prediction):

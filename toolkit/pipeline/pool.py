@@ -15,13 +15,18 @@ from multiprocessing.connection import Connection, wait
 from threading import Thread
 from typing import Any
 
-from toolkit.errors import BlocksFailed, OutOfMemory
+from toolkit.errors import BlocksFailed, OutOfMemory, about, scarce
+from toolkit.gpu.memory import available, held_by
 from toolkit.pipeline.tools import at_hand
 
 GRACE = 0.5
 """Seconds for which a worker goes on after Ctrl-C."""
 TRIES = 3
 """So often an item is tried whose process dies, or runs out of memory."""
+WATCH = 1.0
+"""Seconds between two looks at how much memory is free."""
+LOW = 2**28
+"""Bytes of free memory below which a process that holds four times as much is ended before the system does so."""
 LEAD = 4
 """Items for each worker that are begun before the first of them is done."""
 
@@ -119,8 +124,10 @@ class Pool:
                 hand.give(fn, item)
 
     def _heard(self) -> Iterator[tuple[Item, Any]]:
-        """Items and `(result,)`, or the error, of the hands that have come to an end."""
-        ready = wait([hand.pipe for hand in self._busy()])
+        """Items and `(result,)`, or the error, of the hands that have come to an end, if any."""
+        ready = wait([hand.pipe for hand in self._busy()], WATCH)
+        if not ready and available() < LOW:
+            yield from self._relieved()
         for n, hand in enumerate(self._hands):
             if hand.pipe not in ready or hand.item is None:
                 continue
@@ -128,11 +135,22 @@ class Pool:
             try:
                 found, error = hand.pipe.recv()
             except (EOFError, OSError):
+                died = BlocksFailed("a worker process died")
+                hand.process.join()
+                died.killed = hand.process.exitcode == -signal.SIGKILL
                 self._replace(n)
-                yield item, BlocksFailed("a worker process died")
+                yield item, died
                 continue
             hand.item = None
             yield item, (found,) if error is None else error
+
+    def _relieved(self) -> Iterator[tuple[Item, Any]]:
+        """Take its item from the hand that holds most memory, if that is much."""
+        held, n = max((held_by(hand.process.pid or 0), n) for n, hand in enumerate(self._hands) if hand.item)
+        item = self._hands[n].item
+        if held > 4 * LOW and item is not None:
+            self._replace(n)
+            yield item, OutOfMemory("memory is nearly used up", str(item.what))
 
     def _replace(self, n: int) -> None:
         self._hands[n].end()
@@ -141,15 +159,16 @@ class Pool:
 
 def _again(item: Item, error: BaseException) -> Item:
     """The item, to be done again; raises the error of one that is of no use to try, or was tried too often."""
-    if isinstance(error, BlocksFailed):
-        if item.tries < TRIES:
-            return item
-        raise BlocksFailed(
-            f"{item.what} failed {TRIES} times: {error}", do="most often memory ran out: use a smaller --block"
-        ) from error
-    if not isinstance(error, MemoryError | OutOfMemory) or item.tries >= TRIES:
+    if (isinstance(error, BlocksFailed) or scarce(error)) and item.tries < TRIES:
+        return item
+    with about(item.what):
+        if isinstance(error, BlocksFailed):
+            failed = BlocksFailed(
+                f"{item.what} failed {TRIES} times: {error}", do="most often memory ran out: use a smaller --block"
+            )
+            failed.killed = error.killed
+            raise failed from error
         raise error
-    return item
 
 
 def _serve(pipe: Connection, make: Callable[[], Any] | None) -> None:

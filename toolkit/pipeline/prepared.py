@@ -19,7 +19,7 @@ class Prepared:
     """What the network sees of an image: `image` and its `scale`, fitted once. `shape` is that of the image itself,
     `by` are the factors that it was rescaled by; none where it was not. `kept` are pieces of windows that were
     predicted `ahead`, by number, and `pace` the CPU seconds for each of the last of them. `shows`: what is to be
-    `noted` of the heads of each window while it is predicted."""
+    `noted` of the heads of each window while it is predicted. `void`: windows that are left out, by number."""
 
     image: Image
     scale: Scale
@@ -29,6 +29,7 @@ class Prepared:
     pace: float = 0.0
     shows: tuple[str, ...] = ()
     noted: dict[int, Prediction] = field(default_factory=dict)
+    void: tuple[int, ...] = ()
 
 
 def prepare(image: Image, recipe: Recipe) -> Image:

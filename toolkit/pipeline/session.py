@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain
 from pathlib import Path
 
-from toolkit.errors import UsageError
+from toolkit.errors import BlocksFailed, UsageError, about
 from toolkit.gpu.absent import served
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline.engines import Engine, choose, placed
 from toolkit.pipeline.noted import NOTED, noted, put
+from toolkit.pipeline.origin import Origin, returned, serves
 from toolkit.pipeline.passes import keep, sweep
-from toolkit.pipeline.pieces import STAGE, Origin, Pieces
+from toolkit.pipeline.pieces import STAGE, Pieces
 from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.prepared import Prepared, prepare
 from toolkit.pipeline.shelf import Shelf, writing
@@ -27,13 +27,12 @@ from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
 from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
-from toolkit.steps.rescale import rescale, restore
-from toolkit.steps.shrink import enlarge, shrunk
+from toolkit.steps.rescale import rescale
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
-from toolkit.values.scattered import Objects, Scattered, whole
+from toolkit.values.scattered import whole
 from toolkit.values.tiles import Lattice, blocks
 
 SHARE = (8, 16)
@@ -47,7 +46,8 @@ class Share:
     numbers: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"windows {self.numbers[0]} to {self.numbers[-1]}"
+        first, last = self.numbers[0], self.numbers[-1]
+        return f"window {first}" if first == last else f"windows {first} to {last}"
 
 
 class Session:
@@ -151,31 +151,35 @@ class Session:
         origin = Origin(prepared.shape, recipe.shrink, recipe.postprocess, prepared.scale.constant, loose, prepared.by)
         if shelf is not None:
             folder, room = shelf.folder, 0
-        found = Pieces(self.lattice(prepared), self.backend, origin, folder, room)
+        found = Pieces(self.lattice(prepared), self.backend, origin, folder, room, prepared.void)
         if origin.constant:
             return found
         if shelf is None:
-            for number, piece in enumerate(self.kept(prepared, range(len(found.windows)), loose)):
+            numbers = found.missing()
+            for number, piece in zip(numbers, self.kept(prepared, numbers, loose), strict=True):
                 found.add(number, piece)
             return found
         with writing(shelf.folder):
             found.folder  # noqa: B018  (made before anybody writes there)
         missing, here = found.take(shelf), partial(self.stored, prepared, shelf.folder)
-        at_hand = tuple(number for number in missing if number in prepared.kept)
+        at_hand = [number for number in missing if number in prepared.kept]
         todo = [number for number in missing if number not in prepared.kept and (only is None or number in only)]
-        size, first = SHARE[self.backend.on_gpu], [Share(at_hand)] if at_hand else []
-        shares = [Share(tuple(todo[a : a + size])) for a in range(0, len(todo), size)]
-        made = chain(map(here, first), run(remote or here, shares))
-        for share, stored in zip([*first, *shares], made, strict=True):
-            for number, one in zip(share.numbers, stored, strict=True):
-                found.put(number, one)
-                shelf.add(STAGE, file_of(number), one.sha256)
+        _put(found, shelf, serial, here, at_hand, max(1, len(at_hand)))
+        try:
+            _put(found, shelf, run, remote or here, todo, SHARE[self.backend.on_gpu])
+        except BlocksFailed as error:
+            if error.item is None or len(error.item.numbers) == 1:
+                raise
+            left = set(found.missing())  # which of the windows is to blame
+            _put(found, shelf, run, remote or here, [number for number in todo if number in left], 1)
         return found
 
     def stored(self, prepared: Prepared, folder: Path, share: Share) -> list[Stored]:
         """`kept` of some windows, as files in `folder`."""
-        found = []
-        for number, piece in zip(share.numbers, self.kept(prepared, share.numbers), strict=True):
+        found, made = [], self.kept(prepared, share.numbers)
+        for number in share.numbers:
+            with about(share if self.backend.on_gpu else Share((number,))):
+                piece = next(made)
             found.append(store(piece, folder, number, self.backend))
             if number in prepared.noted:
                 with writing(folder):
@@ -218,26 +222,12 @@ class Session:
         return changed.postprocess
 
 
-def returned(found: Objects, origin: Origin) -> Objects:
-    """Objects of what the network saw in the image that it was made of."""
-    if isinstance(found, Scattered) and found.shape == origin.shape and not origin.by:
-        return found
-    small = restore(whole(found), origin.by, shrunk(origin.shape, origin.shrink))
-    return enlarge(small, origin.shrink, origin.shape)
-
-
-def serves(origin: Origin, wanted: PostProcessor) -> None:
-    """Raise `UsageError` that names the field unless pieces of this origin serve this post-processor."""
-    made = origin.postprocess
-    if type(wanted) is not type(made):
-        raise UsageError(
-            f"what was kept for post-processor {made.kind} does not serve {wanted.kind}", "postprocess.kind",
-            "predict with that post-processor",
-        )  # fmt: skip
-    tunable = made.tunable()
-    for name in type(made).model_fields:
-        before, after = getattr(made, name), getattr(wanted, name)
-        served = origin.loose and name not in made.shaping and (name not in tunable or tunable[name].holds(after))
-        if before != after and not served:
-            where = f"postprocess.{name}={after}"
-            raise UsageError("what was kept of the prediction does not serve this value", where, "predict anew")
+def _put(
+    found: Pieces, shelf: Shelf, run: Map, make: Callable[[Share], Sequence[Stored]], todo: Sequence[int], size: int
+) -> None:
+    """Have some windows made, so many at once, and put them where the others are."""
+    shares = [Share(tuple(todo[a : a + size])) for a in range(0, len(todo), size)]
+    for share, stored in zip(shares, run(make, shares), strict=True):
+        for number, one in zip(share.numbers, stored, strict=True):
+            found.put(number, one)
+            shelf.add(STAGE, file_of(number), one.sha256)

@@ -62,15 +62,16 @@ class Shelf:
         with writing(self.folder):
             self._journal.add([self.image, stage, file, sha256])
 
-    def save(self, stage: str, value: Any) -> None:
-        """Write a dataclass of arrays, all that there is of a stage."""
+    def save(self, stage: str, value: Any, file: str = "") -> None:
+        """Write a dataclass of arrays as a part of a stage, by default all that there is of it."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.add(stage, stage, arrays.write(self.folder / stage, value))
+            self.add(stage, file or stage, arrays.write(self.folder / (file or stage), value))
 
-    def load(self, stage: str, cls: type[T]) -> T | None:
+    def load(self, stage: str, cls: type[T], file: str = "") -> T | None:
         """What was saved, or None."""
-        return arrays.read(self.folder / stage, cls) if stage in self.known(stage) else None
+        there = (file or stage) in self.known(stage)
+        return arrays.read(self.folder / (file or stage), cls) if there else None
 
     def read(self, stage: str, file: str, cls: type[T]) -> T:
         """A part that is done; raises `StorageError` if it is no longer what it was."""
@@ -93,7 +94,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise StorageError(
             "cannot keep what is done",
             f"{folder} ({error.strerror or error})",
-            f"{amount(shutil.disk_usage(there).free / 2**30)} are free there: free space, or choose another -o",
+            f"{amount(shutil.disk_usage(there).free / 2**30)} are free there: free space, or choose another --work",
         ) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from toolkit.errors import about
 from toolkit.pipeline.pool import Pool
 from toolkit.pipeline.tools import at_hand
 
@@ -15,7 +16,10 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 def serial(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """One item after the other, in this process."""
-    return map(fn, items)
+    for item in items:
+        with about(item):
+            found = fn(item)
+        yield found
 
 
 @contextmanager

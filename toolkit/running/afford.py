@@ -26,9 +26,9 @@ def fewer(ahead: Plan, room: float) -> Plan:
                    gigabytes=once + processes * each)  # fmt: skip
 
 
-def affordable(ahead: Plan, room: float, out: Path) -> None:
+def affordable(ahead: Plan, room: float, out: Path, scratch: Path | None = None) -> None:
     """Raise `OutOfMemory` if the plan takes more memory than there is `room` for, in GiB, and `StorageError` if the
-    disk of `out` has not what its results take."""
+    disk of `out` has not what its results take, or that of `scratch` (default: the same) what is kept until then."""
     if ahead.gigabytes > room:
         if ahead.processes == 1 and ahead.reduced > room / 2:
             raise OutOfMemory(
@@ -44,11 +44,16 @@ def affordable(ahead: Plan, room: float, out: Path) -> None:
             f"about {amount(ahead.gigabytes)}, and {amount(room)} are free",
             f"choose --block {block} or smaller" if ahead.processes == 1 else "choose fewer --workers",
         )
-    there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    _stored(ahead.disk - (ahead.kept if scratch else 0), out, "the results take more than the disk has", "-o")
+    if scratch:
+        _stored(ahead.kept, scratch, "what is kept of an image until it is done takes more than the disk has", "--work")
+
+
+def _stored(wanted: float, where: Path, what: str, option: str) -> None:
+    there = next(p for p in (where.absolute(), *where.absolute().parents) if p.exists())
     free = shutil.disk_usage(there).free / 2**30
-    if ahead.disk > free:
+    if wanted > free:
         raise StorageError(
-            "the results take more than the disk has",
-            f"about {amount(ahead.disk)}, and {amount(free)} are free at {there}",
-            "free space or choose another -o",
-        )
+            what, f"about {amount(wanted)}, and {amount(free)} are free at {there}",
+            f"free space or choose another {option}",
+        )  # fmt: skip

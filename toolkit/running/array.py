@@ -8,17 +8,20 @@ from dataclasses import replace
 
 from toolkit.errors import UsageError
 from toolkit.io import Found
-from toolkit.pipeline.elsewhere import Bench
-from toolkit.pipeline.passes import Work, reduced, shelved, work_of
+from toolkit.pipeline.elsewhere import Bench, Source
+from toolkit.pipeline.passes import Work, division, reduced, shelved, work_of
 from toolkit.pipeline.pieces import STAGE
+from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.shelf import JOURNAL, Shelf
-from toolkit.running.one import SCALE, SIZE, at_size, divided, key, source
+from toolkit.running.one import at_size, key, source
 from toolkit.running.options import Options
 from toolkit.running.plan import Plan
 from toolkit.running.run import fingerprint
+from toolkit.running.shelved import SCALE, SIZE, divided
 from toolkit.running.workspace import begun, opened
 from toolkit.steps.normalise import Scale
+from toolkit.steps.void import hulls, numbers
 from toolkit.values.rescaling import Rescaling
 
 JOBS = 16
@@ -47,37 +50,44 @@ def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, onl
         raise UsageError("an array makes one image", f"{len(found)} inputs", "name one")
     same, where = fingerprint(found, session, options), source(found[0], options)
     if stage == SCALE:
-        with opened(options.out, same, options.resume, options.overwrite) as space:
+        with opened(options.out, same, options.resume, options.overwrite, options.work) as space:
             image = where.read()
             sized = at_size(space, found[0], bench, where, image, options)
             shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]))
             shelf.save(SIZE, sized)
-            here = bench.prepared(replace(where, by=sized.by), None, image)
-            shelf.save(SCALE, here.scale)
-            session.pieces(here, shelf=shelf, only=range(0))
+            shelf.save(SCALE, bench.prepared(replace(where, by=sized.by), None, image).scale)
+            session.pieces(_seen(bench, replace(where, by=sized.by), options), shelf=shelf, only=range(0))
         return 1
     mine = JOURNAL if only is None else f"{JOURNAL}.{stage}.{only.start}-{only.stop}"
-    space = begun(options.out, same)
+    space = begun(options.out, same, options.work)
     shelf = Shelf(space.shelf(key(found[0])) / "0", key(found[0]), mine)
     seen, scale = shelf.load(SIZE, Rescaling), shelf.load(SCALE, Scale)
     if seen is None or scale is None:
         raise UsageError("the run was not begun", options.out, f"run it with --stage {SCALE} first")
-    here, postprocess = bench.prepared(replace(where, by=seen.by), scale), session.model.recipe.postprocess
+    here, postprocess = _seen(bench, replace(where, by=seen.by), options, scale), session.model.recipe.postprocess
     kept = session.pieces(here, shelf=shelf, only=only if stage == STAGE else range(0))
     if stage == STAGE:
         return len(kept.windows)
     if left := len(kept.missing()):
         raise UsageError(f"{left} windows are missing", options.out, f"run it with --stage {STAGE} for all of them")
     work, number = divided(kept.lattice, options.block, postprocess), int(stage.partition("-")[2]) - 1
-    before = f"reduce-{number}"
-    state = shelf.load(before, postprocess.passes()[number - 1].state or Work) if number else None
+    before, parts = f"reduce-{number}", division(work, kept)
+    kind = postprocess.passes()[number - 1].state or Work
+    state = shelf.load(before, kind, f"{before}.{parts}") if number else None
     if number and state is None:
         raise UsageError("the pass before is not reduced", options.out, f"run it with --stage {before}")
     todo = [w for w in work_of(number, state, postprocess, kept, work) if only is None or w.block.index in only]
     fragments = shelved(postprocess, kept, number, todo, len(todo), shelf)
     if stage.startswith("reduce"):
-        shelf.save(stage, reduced(postprocess, number, fragments, state, session.backend))
+        shelf.save(stage, reduced(postprocess, number, fragments, state, session.backend), f"{stage}.{parts}")
     return len(work)
+
+
+def _seen(bench: Bench, where: Source, options: Options, scale: Scale | None = None) -> Prepared:
+    """What the network sees of an image, and what is left out of that."""
+    here = bench.prepared(where, scale)
+    lattice = bench.session.lattice(here)
+    return replace(here, void=numbers(hulls(options.skip, lattice, here.shape, here.image.name), lattice))
 
 
 def script(words: Sequence[str], session: Session, ahead: Plan) -> str:

@@ -4,54 +4,36 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.exchange import also
 from toolkit.io import Found
-from toolkit.pipeline.cluster import cluster
-from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.elsewhere import Bench, Model, Source
 from toolkit.pipeline.heard import tell
-from toolkit.pipeline.passes import sweep
-from toolkit.pipeline.pieces import Pieces
-from toolkit.pipeline.prepared import Prepared
-from toolkit.pipeline.session import Session, returned
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
-from toolkit.pipeline.workers import Map, serial, workers
-from toolkit.plugins.specs import PostProcessor
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
-from toolkit.running.record import stamp, versions
+from toolkit.running.record import stamp
 from toolkit.running.seen import nothing
+from toolkit.running.shelved import SCALE, SIZE, Making
 from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.void import hulls, numbers, said
 from toolkit.values.frames import stack
 from toolkit.values.image import Image
 from toolkit.values.rescaling import Rescaling
 from toolkit.values.scattered import Objects, whole
-from toolkit.values.tiles import Block, Lattice, blocks
 
 LONGEST = 220
 """Bytes of a name to which endings are added; file systems take 255."""
-FEW = 8
-"""What is done of an image of no more windows is not worth keeping."""
-MANY = 48
-"""So many windows are worth processes of their own, which take seconds to begin."""
-BLOCK = {2: 2048, 3: 256}
-"""Voxels per axis of a block."""
-SCALE = "scale"
-SIZE = "size"
-"""Stages of a shelf."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +54,8 @@ class Done:
     """Whether objects were joined between windows or blocks by how far they are the same there."""
     size: dict[str, Any] = field(default_factory=dict)
     """The `Rescaling`."""
+    skipped: tuple[str, ...] = ()
+    """Boxes of the image in which nothing was looked for."""
     error: str | None = None
     code: int = 0
     """Exit code of the error."""
@@ -105,13 +89,16 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             shelf.tidy()
             here = bench.prepared(at, scale or shelf.load(SCALE, Scale), original)
             scale = here.scale if session.model.recipe.normalise.together else None
-            objects, lost, kept = _objects(session, model, at, here, sized, options, processes, shelf)
-            vanished += lost
+            lattice = session.lattice(here)
+            void = hulls(options.skip, lattice, original.shape, original.name)
+            here = replace(here, void=numbers(void, lattice))
+            made = Making(session, model, at, here, sized, void, options, processes, shelf, space.folder).made()
+            vanished += made.vanished
             if options.show:
                 tell("thoughts")
-                thought.append(thoughts(session, here, kept, whole(objects), options.show))
+                thought.append(thoughts(session, here, made.kept, whole(made.objects), options.show))
             tell("measure")
-            part = wanted(objects, original, options.min_score, options.roi, options.mask)
+            part = wanted(made.objects, original, options.min_score, options.roi, options.mask)
             parts.append(part[0])
             tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
         instances, table = (
@@ -136,8 +123,8 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):
         notes = (*notes, nothing(here.image, frames[0].channels, sized))
-    postprocess = session.model.recipe.postprocess
-    work = divided(kept.lattice, options.block, postprocess)
+    skipped = tuple(said(part, lattice, here.shape) for part in void)
+    notes = (*notes, *filter(None, [made.note]), *(f"nothing was looked for in {part}" for part in skipped))
     return Done(
         stem=found.stem,
         input=str(found.path.absolute()),
@@ -149,65 +136,10 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         files=tuple(str(f.relative_to(folder)) for f in files),
         notes=notes,
         seen=here.image.seen,
-        stitched=postprocess.stitched(len(kept.windows), len(work)),
+        stitched=session.model.recipe.postprocess.stitched(len(made.kept.windows), made.blocks),
         size=asdict(sized),
+        skipped=skipped,
     )
-
-
-def _objects(
-    session: Session,
-    model: Model,
-    where: Source,
-    here: Prepared,
-    sized: Rescaling,
-    options: Options,
-    processes: int,
-    shelf: Shelf,
-) -> tuple[Objects, int, Pieces]:
-    """The objects, how many vanish at the resolution of the image, and what they were made of."""
-    lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
-    work, windows = divided(lattice, options.block, postprocess), sum(1 for _ in lattice.windows())
-    if here.scale.constant or (len(work) == 1 and windows <= FEW):
-        kept = session.pieces(here)
-        found: Objects = session.found(kept, postprocess)
-    else:
-        for stage, value in ((SIZE, sized), (SCALE, here.scale)):
-            if stage not in shelf.known(stage):
-                shelf.save(stage, value)
-        across = options.scheduler or (processes > 1 and (len(work) > 1 or windows >= MANY))
-        kept, found = _shelved(session, model, where, here, options, processes if across else 1, shelf, work)
-    assert kept.origin is not None, "a session makes pieces with their origin"
-    objects = returned(found, kept.origin)
-    return objects, len(found) - len(objects), kept
-
-
-def _shelved(
-    session: Session,
-    model: Model,
-    where: Source,
-    here: Prepared,
-    options: Options,
-    processes: int,
-    shelf: Shelf,
-    work: Sequence[Block],
-) -> tuple[Pieces, Objects]:
-    """The pieces of one image on its shelf, and the objects in what the network saw."""
-    with ExitStack() as stack:
-        run: Map = serial
-        remotes: dict[str, Any] = {}
-        if options.scheduler or processes > 1:
-            make = partial(Bench.of, model)
-            elsewhere = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
-            run = stack.enter_context(elsewhere)
-            remotes = {
-                "pieces": partial(pieces_elsewhere, where, here.scale, str(shelf.folder)),
-                "blocks": partial(block_elsewhere, str(shelf.folder)),
-            }
-        kept = session.pieces(here, shelf=shelf, run=run, remote=remotes.get("pieces"))
-        kept.save()
-        return kept, sweep(
-            session.model.recipe.postprocess, kept, work, shelf=shelf, run=run, remote=remotes.get("blocks")
-        )
 
 
 def at_size(space: Workspace, found: Found, bench: Bench, where: Source, image: Image, options: Options) -> Rescaling:
@@ -217,12 +149,6 @@ def at_size(space: Workspace, found: Found, bench: Bench, where: Source, image: 
     if before not in (None, sized):
         space.forget(key(found))
     return sized
-
-
-def divided(lattice: Lattice, block: int | None, postprocess: PostProcessor) -> list[Block]:
-    """The blocks of an image: if the user does not say how large, as large as memory holds easily, where blocks change
-    nothing."""
-    return blocks(lattice, block or (BLOCK[len(lattice.shape)] if postprocess.exact else None))
 
 
 def key(found: Found) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT = ("axes", "voxel_size", "workers", "block", "preview", "features", "parquet", "min_score", "diameter", "roi",
-        "mask", "show", "also", "ome_zarr")  # fmt: skip
+        "mask", "show", "also", "ome_zarr", "skip")  # fmt: skip
 """Options that the record of a run keeps, so that it can be repeated."""
 DECIDING = {"axes": "--axes", "voxel_size": "--voxel-size", "strict": "--strict", "features": "--features",
             "parquet": "--parquet", "min_score": "--min-score", "diameter": "--diameter", "roi": "--roi",
@@ -45,6 +45,10 @@ class Options:
     """Files for other programs, of `exchange.also.ENDINGS`."""
     ome_zarr: str = "0.5"
     """Version of OME-Zarr."""
+    skip: tuple[str, ...] = ()
+    """Boxes of the one image in which nothing is looked for, as `steps.within.spans` takes them."""
+    work: Path | None = None
+    """A folder of another disk, where parts of unfinished images are kept."""
 
     @property
     def parted(self) -> bool:

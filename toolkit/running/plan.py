@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,14 +11,17 @@ from math import prod
 from pathlib import Path
 
 from toolkit.errors import InputError
+from toolkit.gpu.memory import held_by
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
 from toolkit.plugins import seams
-from toolkit.running.one import FEW, MANY, divided, source
+from toolkit.running.one import source
 from toolkit.running.options import Options
 from toolkit.running.seen import described
+from toolkit.running.shelved import FEW, MANY, divided
 from toolkit.steps.sizes import Diameter
+from toolkit.steps.void import hulls, numbers, said
 from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
 from toolkit.values.piece import Piece
@@ -26,8 +30,12 @@ from toolkit.values.voxels import Voxels
 
 STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
-WRITES = 2**28
-"""Bytes that it takes to measure and write the objects of an image in parts."""
+WRITES, MOST_WRITES = 16, 2**27
+"""Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
+BEYOND = 2.5
+"""How much more than its voxels a block reads where a pass looks around it. Measured: 1.5 to 3."""
+BESIDE = 1e-7
+"""Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
 CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 
 
@@ -35,7 +43,7 @@ CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size
 class Plan:
     """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes`, of
     which one more takes `each` and what all blocks are reduced to takes `reduced`; `disk` those of the results and of
-    what is kept until then; `block` is the longest side of a block in voxels."""
+    what is kept until then, `kept`; `block` is the longest side of a block in voxels."""
 
     images: int
     blocks: int
@@ -55,6 +63,7 @@ class Plan:
     each: float = 0.0
     reduced: float = 0.0
     disk: float = 0.0
+    kept: float = 0.0
     block: int = 1
     ndim: int = 2
 
@@ -83,8 +92,11 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]
     lattice, postprocess = session.lattice(here), session.model.recipe.postprocess
     work = divided(lattice, options.block, postprocess)
-    windows = sum(1 for _ in lattice.windows())
-    sample = _sampled(bench, windows, images * frames * windows >= MANY)
+    parts = hulls(options.skip, lattice, here.shape, here.image.name)
+    void = set(numbers(parts, lattice))
+    todo = [number for number in range(sum(1 for _ in lattice.windows())) if number not in void]
+    windows = len(todo)
+    sample = _sampled(bench, todo, images * frames * windows >= MANY)
     halo = seams.halo(postprocess, here.image.ndim)
     voxels = max(b.core.grow(halo, here.image.shape).size for b in work)
     split = min(options.workers, max(images, len(work) if len(work) > 1 else windows // MANY))
@@ -93,25 +105,32 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
     pieces, share = sample.bytes * prod(size), voxels / prod(size)
     gathers = any(step.gathers for step in postprocess.passes())
     holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
-    works = sample.kept * voxels * postprocess.works()
-    each = peak() + (0 if gathers else 2 * pieces * share + works + WRITES) / 2**30
-    shelved = windows > FEW or len(work) > 1
+    works = 2 * pieces * share + sample.kept * voxels * postprocess.works()
+    if len(work) > 1 and any(step.around is not None for step in postprocess.passes()):
+        works *= BEYOND
+    writes = min(WRITES * prod(original.shape), MOST_WRITES)
+    reduced = max(0.0, holds - (0 if gathers else works))  # a reduce begins when the blocks are done
+    each = max(peak(), held() + (writes + (0 if gathers else works)) / 2**30)
+    kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images * frames * windows * sample.seconds / split,
-        gigabytes=(split if images > 1 else 1) * holds / 2**30 + split * each,
+        seconds=images
+        * frames
+        * ((windows * sample.window + prod(size) * sample.voxel) / split + prod(original.shape) * BESIDE),
+        gigabytes=(split if images > 1 else 1) * reduced / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
-        notes=_notes(here.image),
+        notes=(*_notes(here.image), *(f"nothing is looked for in {said(p, lattice, here.shape)}" for p in parts)),
         path=one.path,
         sized=sized,
         stitched=postprocess.stitched(windows, len(work)),
         processes=split,
         each=each,
-        reduced=holds / 2**30,
-        disk=(images * frames * prod(original.shape) * STORED + shelved * split * pieces) / 2**30,
+        reduced=reduced / 2**30,
+        disk=(images * frames * prod(original.shape) * STORED + kept) / 2**30,
+        kept=kept / 2**30,
         block=max(n for b in work for n in b.core.shape),
         ndim=here.image.ndim,
     )
@@ -119,29 +138,30 @@ def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """Of some windows: seconds for each, and for each voxel of the image the share that is kept, and its bytes."""
+    """Of some windows: seconds of the network for each, and for each voxel of the image those of the passes, the share
+    that is kept, and its bytes."""
 
-    seconds: float
+    window: float
+    voxel: float
     kept: float
     bytes: float
 
 
-def _sampled(bench: Bench, windows: int, many: bool) -> Sample:
-    """The first window with all passes; where there are `many`, the middle and the last one, too, and warmed up. The
-    run does not predict them again."""
-    session, numbers = bench.session, sorted({0, windows // 2, windows - 1} if many else {0})
-    first = bench.ahead(numbers[:1]).kept[0]
-    if many:
+def _sampled(bench: Bench, windows: Sequence[int], many: bool) -> Sample:
+    """The first window with all passes, warmed up if there are others; where there are `many`, the middle and the last
+    one, too. The run does not predict them again."""
+    session = bench.session
+    chosen = sorted({windows[0], windows[len(windows) // 2], windows[-1]} if many else {windows[0]})
+    first = bench.ahead(chosen[:1]).kept[chosen[0]]
+    if len(windows) > 1:
         alone(session.model.recipe.postprocess, first, session.backend)
-    here = bench.ahead(numbers)
-    found = [here.kept[number] for number in numbers]
+    here = bench.ahead(chosen)
+    found = [here.kept[number] for number in chosen]
     began = time.process_time()
     for piece in found:
         alone(session.model.recipe.postprocess, piece, session.backend)
-    seconds = here.pace + (time.process_time() - began) / len(found)
-    size = sum(piece.box.size for piece in found)
-    kept = sum(map(_voxels, found))
-    return Sample(seconds, kept / size, sum(piece.nbytes for piece in found) / size)
+    seconds, size = time.process_time() - began, sum(piece.box.size for piece in found)
+    return Sample(here.pace, seconds / size, sum(map(_voxels, found)) / size, sum(p.nbytes for p in found) / size)
 
 
 def _voxels(piece: Piece) -> int:
@@ -157,6 +177,11 @@ def peak() -> float:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def held() -> float:
+    """Main memory that this process holds now, in GiB."""
+    return held_by(os.getpid()) / 2**30 or peak()
 
 
 def _notes(image: Image) -> tuple[str, ...]:

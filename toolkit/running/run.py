@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from toolkit.errors import InputError, Interrupted, PluginError, ToolkitError
+from toolkit.errors import InputError, Interrupted, PluginError, ToolkitError, UsageError
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model
 from toolkit.pipeline.session import Session
@@ -18,6 +18,7 @@ from toolkit.running.one import Done, key, one_image
 from toolkit.running.options import Options
 from toolkit.running.record import record, stamp, versions
 from toolkit.running.workspace import Workspace, opened
+from toolkit.steps.void import OPTION
 
 PREVIEWS = 50
 """Of so many images, the first, a picture is written."""
@@ -53,12 +54,17 @@ def run(
     raised and nothing is written. Pictures are of the first `PREVIEWS` images. With `resume`, images that were finished
     by a run that was stopped are kept.
     """
+    if options.skip and len(found) > 1:
+        raise UsageError("parts are left out of one image", f"{len(found)} inputs, {OPTION}", "name one")
     session, package = bench.session, bench.session.model
     model = Model.of(package, session.backend, allow, session.engine)
     began = time.time()
     found = [replace(one, preview=number < PREVIEWS) for number, one in enumerate(found)]
-    with opened(options.out, fingerprint(found, session, options), options.resume, options.overwrite) as space:
-        before = space.done()
+    with opened(
+        options.out, fingerprint(found, session, options), options.resume, options.overwrite, options.work
+    ) as space:
+        skip = list(options.skip)
+        before = {name: row for name, row in space.done().items() if row.pop("skip", []) == skip}
         todo = [f for f in found if key(f) not in before]
         results = {name: Done(**{k: v for k, v in row.items() if k != "key"}) for name, row in before.items()}
         across = len(todo) > 1 and options.workers > 1 and not options.scheduler
@@ -70,16 +76,16 @@ def run(
             job = partial(one_image, model, options, space, 1 if across else options.workers)
             for one, done in zip(todo, over_images(job, todo), strict=True):
                 if done.error is None:
-                    space.finish(key(one), asdict(done))
-                space.forget(key(one))
+                    space.finish(key(one), asdict(done) | {"skip": skip})
+                    space.forget(key(one))
                 results[key(one)] = done
                 tell(done)
-        outcome = tuple(results[key(f)] for f in found)
-        if all(d.error for d in outcome):
-            raise Outcome(outcome, {}).failure(
-                f"no image could be segmented ({len(found)} tried)" if len(found) > 1 else str(outcome[0].error),
-                outcome[0].error if len(found) > 1 else "",
-            )
+            outcome = tuple(results[key(f)] for f in found)
+            if all(d.error for d in outcome):
+                raise Outcome(outcome, {}).failure(
+                    f"no image could be segmented ({len(found)} tried)" if len(found) > 1 else str(outcome[0].error),
+                    outcome[0].error if len(found) > 1 else "",
+                )
         written = record(package, model, options.kept(), [asdict(d) for d in outcome])
         written |= {"seconds": round(time.time() - began, 3)}
         space.publish(written)

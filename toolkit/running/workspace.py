@@ -2,7 +2,7 @@
 
 `OUT.work` holds a mark that only runs write, the journal, `result`, and for a moment `former`, the output that is
 replaced. What is not marked is somebody's own and is never touched. Wherever a process dies, the next one finds either
-`OUT`, or `former` and puts it back.
+`OUT`, or `former` and puts it back. What is kept of unfinished images lies there too, or in a marked folder elsewhere.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError, StorageError, UsageError
+from toolkit.errors import StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.failpoint import failpoint
-from toolkit.files.journal import Journal, row_of, signed
+from toolkit.files.journal import Journal, signed
 from toolkit.files.lock import LOCK, held
 from toolkit.pipeline.shelf import JOURNAL
+from toolkit.running.same import alike
+from toolkit.running.scratch import chosen, place, remember, usable
+from toolkit.running.smaller import SMALLER
+from toolkit.running.swept import prune, there
 from toolkit.running.trespass import MARK, RECORD, marked, only_marked, only_written
 
 DONE = "done.txt"
@@ -34,10 +38,12 @@ IMAGES = "images"
 
 @dataclass(frozen=True)
 class Workspace:
-    """`out` is where the result appears; `work` is where it is made, in `folder` on the same disk."""
+    """`out` is where the result appears; `work` is where it is made, in `folder` on the same disk. Parts of unfinished
+    images are `kept` there, or in a folder of `scratch`."""
 
     out: Path
     overwrite: bool = False
+    scratch: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -51,13 +57,18 @@ class Workspace:
     def former(self) -> Path:
         return self.folder / FORMER
 
+    @property
+    def kept(self) -> Path:
+        """The folder of what is done of unfinished images."""
+        return self.folder if self.scratch is None else place(self.scratch, self.out)
+
     def shelf(self, key: str) -> Path:
         """The folder of what is done of an unfinished image."""
-        return self.folder / IMAGES / sha256(key.encode()).hexdigest()[:32]
+        return self.kept / IMAGES / sha256(key.encode()).hexdigest()[:32]
 
     def parts(self) -> int:
         """How many parts of unfinished images are kept."""
-        return sum(len(Journal(path).rows()) for path in self.folder.glob(f"{IMAGES}/*/*/{JOURNAL}*"))
+        return sum(len(Journal(path).rows()) for path in self.kept.glob(f"{IMAGES}/*/*/{JOURNAL}*"))
 
     def forget(self, key: str) -> None:
         """Remove what is kept of an image: it is finished, or cannot be."""
@@ -67,7 +78,7 @@ class Workspace:
     def done(self) -> dict[str, dict[str, Any]]:
         """What was finished before, by key, as far as its files are still there, and there themselves, not as links."""
         rows = {row["key"]: row for row in Journal(self.folder / DONE).rows()}
-        return {key: row for key, row in rows.items() if all(_there(self.work / f, self.work) for f in row["files"])}
+        return {key: row for key, row in rows.items() if all(there(self.work / f, self.work) for f in row["files"])}
 
     def finish(self, key: str, row: dict[str, Any]) -> None:
         """Record that all of `row["files"]`, paths below `work`, are on disk."""
@@ -85,7 +96,7 @@ class Workspace:
         with _writing(self.folder):
             whole.text(self.work / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
             failpoint("publish.before")
-            writable(self.out, self.overwrite)
+            writable(self)
             if self.out.exists():
                 self.out.rename(self.former)
                 failpoint("publish.aside")
@@ -98,55 +109,73 @@ class Workspace:
             whole.sync(self.out.parent)
             failpoint("publish.after")
             (self.folder / DONE).unlink(missing_ok=True)
+            shutil.rmtree(self.kept / IMAGES, ignore_errors=True)
 
 
-def writable(out: Path, overwrite: bool) -> None:
-    """Raise `UsageError` if a run may not write `out` or work beside it, `StorageError` if its path is none.
+def writable(space: Workspace) -> None:
+    """Raise `UsageError` if a run may not write its `out` or work beside it, `StorageError` if its path is none.
 
     With `overwrite`, the output of a run is replaced if the run wrote every file in it.
     """
+    out = space.out
     if out.name in ("", ".."):
         raise UsageError("this is no name of a new folder", out, "choose another -o")
     with _writing(out):
         if out.is_symlink():
             raise UsageError("the output is a link", out, "choose another -o, or the folder that it points to")
         if out.exists():
-            if not overwrite:
+            if not space.overwrite:
                 raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
             only_written(out)
-        only_marked(Workspace(out).folder)
+        only_marked(space.folder)
+    if space.scratch is not None:
+        with _writing(space.scratch, "--work"):
+            usable(space.scratch, (out, space.folder))
+            only_marked(space.kept)
 
 
 @contextmanager
-def opened(out: Path, fingerprint: dict[str, Any], resume: bool, overwrite: bool) -> Iterator[Workspace]:
-    """A workspace for `out`, held by this process alone.
+def opened(
+    out: Path, fingerprint: dict[str, Any], resume: bool, overwrite: bool, scratch: Path | None = None
+) -> Iterator[Workspace]:
+    """A workspace for `out`, held by this process alone; a run that is resumed keeps its `scratch`.
 
     Raises `UsageError` if `out` exists without `overwrite`, if not all in it is of a run, if `OUT.work` is somebody's
     own, or if a run that was begun with another `fingerprint` is to be resumed; `StorageError` if it cannot be written
     or another process holds it. If the work ends in an error and nothing was finished, nothing stays behind.
     """
-    space = Workspace(out, overwrite)
-    writable(out, overwrite)
+    space = Workspace(out, overwrite, scratch)
+    writable(space)
     fingerprint = json.loads(json.dumps(fingerprint, default=str))
     with ExitStack() as stack:
         with _writing(space.folder):
             space.folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(space.folder))
             marked(space.folder)
+            going_on = resume and (space.folder / FINGERPRINT).is_file()
+            space = replace(space, scratch=chosen(space.folder, out, scratch, going_on))
+        with _writing(space.kept, "--work"):
+            if space.scratch is not None:
+                space.kept.mkdir(exist_ok=True)
+                stack.enter_context(held(space.kept))
+                marked(space.kept)
+        with _writing(space.folder):
             stack.callback(_tidy, space)
             _restore(space)
-            writable(out, overwrite)  # another run may have ended while this one came to hold the folder
-            _begin(space, fingerprint, resume)
+            writable(space)  # another run may have ended while this one came to hold the folder
+            _begin(space, fingerprint, going_on)
         yield space
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, option: str = "-o") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageError(
-            "cannot write the output", f"{folder} ({error.strerror or error})", "free space, or choose another -o"
+            "cannot write the output",
+            f"{folder} ({error.strerror or error})",
+            f"free space, or choose another {option}",
         ) from error
 
 
@@ -155,10 +184,11 @@ def _tidy(space: Workspace) -> None:
     if (space.folder / DONE).exists() or space.parts() or (space.former.exists() and space.work.exists()):
         return
     with suppress(OSError):
-        _clear(space, {space.folder / LOCK, space.folder / MARK})
-        for name in (MARK, LOCK):
-            (space.folder / name).unlink(missing_ok=True)
-        space.folder.rmdir()
+        _clear(space, set())
+        for folder in dict.fromkeys((space.kept, space.folder)):
+            for name in (MARK, LOCK):
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _restore(space: Workspace) -> None:
@@ -173,73 +203,41 @@ def _restore(space: Workspace) -> None:
 
 def _begin(space: Workspace, fingerprint: dict[str, Any], resume: bool) -> None:
     path = space.folder / FINGERPRINT
-    kept = {space.folder / LOCK, space.folder / MARK}
-    if resume and path.is_file():
-        _alike(path, fingerprint)
+    kept = set()
+    if resume:
+        alike(path, fingerprint)
         Journal(space.folder / DONE).mend()
         done = space.done()
-        kept |= {path, space.folder / DONE, *(space.work / f for row in done.values() for f in row["files"])}
-        kept |= {p for p in space.folder.glob(f"{IMAGES}/*/*") if _there(p, space.folder)}
+        kept = {path, space.folder / DONE, space.folder / SMALLER}
+        kept |= {space.work / name for row in done.values() for name in row["files"]}
+        kept |= {p for p in space.kept.glob(f"{IMAGES}/*/*") if there(p, space.kept)}
         kept -= {p for key in done for p in space.shelf(key).glob("*")}
     _clear(space, kept)
+    remember(space.folder, space.scratch)
     space.work.mkdir(exist_ok=True)
     whole.text(path, signed(fingerprint))
 
 
-def begun(out: Path, fingerprint: dict[str, Any]) -> Workspace:
+def begun(out: Path, fingerprint: dict[str, Any], scratch: Path | None = None) -> Workspace:
     """The workspace of a run that was begun and is not finished, which nobody holds; raises `UsageError` if there is
-    none, or if it was begun with another `fingerprint`."""
+    none, or if it was begun with another `fingerprint` or `scratch`."""
     space = Workspace(out)
     path = space.folder / FINGERPRINT
     if not only_marked(space.folder) or not path.is_file():
         raise UsageError("no run was begun here", out, "begin it with --stage scale")
-    _alike(path, json.loads(json.dumps(fingerprint, default=str)))
-    return space
-
-
-def _alike(path: Path, now: dict[str, Any]) -> None:
-    """Raise `UsageError` unless the run whose fingerprint is at `path` was begun with what is there now."""
-    before = row_of(path.read_bytes())
-    if before is None:
-        raise InputError("what is known of the run to resume is damaged", path, "run it anew without --resume")
-    if changed := sorted(_changed(before, now)):
-        raise UsageError("the run to resume was begun with something else", ", ".join(changed),
-                         "run it as before, or anew without --resume")  # fmt: skip
-
-
-def _there(path: Path, folder: Path) -> bool:
-    """Whether a path below `folder` exists and leads nowhere else by a link."""
-    return path.exists() and path.resolve() == folder.resolve() / path.relative_to(folder)
-
-
-def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    """Dotted names of what differs."""
-    if not (isinstance(before, dict) and isinstance(now, dict)):
-        yield from [name] * (before != now)
-        return
-    for key in {*before, *now}:
-        yield from _changed(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    alike(path, json.loads(json.dumps(fingerprint, default=str)))
+    return replace(space, scratch=chosen(space.folder, out, scratch, True))
 
 
 def _clear(space: Workspace, kept: set[Path]) -> None:
-    """Remove all but `kept` from the work folder."""
+    """Remove all but locks, marks and `kept` from the folders of a run."""
+    folders = dict.fromkeys((space.folder, space.kept))
+    kept = kept | {folder / name for folder in folders for name in (LOCK, MARK)}
     if space.former.exists():
         # Under its name the former output is complete, or not there.
         space.former.rename(space.folder / whole.draft())
-    _prune(space.folder, kept, {parent for path in kept for parent in path.parents})
-
-
-def _prune(folder: Path, kept: set[Path], above: set[Path]) -> None:
-    """Remove what is not kept and not above it, such as the half-written files of a killed process."""
-    for entry in folder.iterdir():
-        if entry in kept:
-            continue
-        if entry.is_symlink() or not entry.is_dir():
-            entry.unlink()
-        elif entry in above:
-            _prune(entry, kept, above)
-        else:
-            shutil.rmtree(entry)
+    for folder in folders:
+        prune(folder, kept, {parent for path in kept for parent in path.parents})
 
 
 def _sync(path: Path) -> None:

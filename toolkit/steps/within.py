@@ -21,28 +21,29 @@ CUT = " cut"
 SPAN = re.compile(r"(\d{0,18}):(\d{0,18})")
 
 
-def spans(text: str) -> tuple[tuple[int, int | None], ...]:
+def spans(text: str, option: str = "--roi") -> tuple[tuple[int, int | None], ...]:
     """`0:512,100:300` as first and one past the last voxel along `(Z)Y,X`, None for the end. Raises `UsageError`."""
     found = []
     for part in text.replace(" ", "").split(","):
         match = SPAN.fullmatch(part)
         first, last = (int(match[1] or 0), int(match[2]) if match[2] else None) if match else (0, 0)
         if last is not None and last <= first:
-            raise UsageError("a box is first:last along each axis, (Z,)Y,X", f"--roi {text}", "such as 0:512,100:300")
+            raise UsageError("a box is first:last along each axis, (Z,)Y,X", f"{option} {text}",
+                             "such as 0:512,100:300")  # fmt: skip
         found.append((first, last))
     return tuple(found)
 
 
-def box(text: str, shape: Sequence[int], name: str) -> Box:
+def box(text: str, shape: Sequence[int], name: str, option: str = "--roi") -> Box:
     """The box that is meant in an image of `shape`, as far as it lies in it. Raises `InputError` if it does not."""
-    wanted = spans(text)
+    wanted = spans(text, option)
     if len(wanted) != len(shape):
-        raise InputError(f"the box has {len(wanted)} axes and the image has {len(shape)}", f"{name}, --roi {text}",
+        raise InputError(f"the box has {len(wanted)} axes and the image has {len(shape)}", f"{name}, {option} {text}",
                          "name first:last for each axis, (Z,)Y,X")  # fmt: skip
     stop = tuple(n if b is None else b for (_, b), n in zip(wanted, shape, strict=True))
     inside = Box(tuple(a for a, _ in wanted), stop) & Box.whole(shape)
     if not inside.size:
-        raise InputError("the box lies outside of the image", f"{name}, {list(shape)} voxels, --roi {text}",
+        raise InputError("the box lies outside of the image", f"{name}, {list(shape)} voxels, {option} {text}",
                          "name a part of it")  # fmt: skip
     return inside
 

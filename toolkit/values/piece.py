@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from toolkit.errors import PluginError
 from toolkit.values import voxels
 from toolkit.values.fragment import Fragment
 from toolkit.values.prediction import Prediction
-from toolkit.values.tiles import Box
+from toolkit.values.tiles import Box, Window
 from toolkit.values.voxels import Voxels
 
 Piece = Prediction | Voxels | Fragment
@@ -25,6 +28,20 @@ def form(piece: Piece) -> dict[str, Any]:
     if isinstance(piece, Fragment):
         return {name: (str(v.dtype), v.shape[1:]) for name, v in piece.instances.attributes.items()}
     return voxels.form(piece)
+
+
+def vacant(like: Piece, window: Window, xp: Any) -> Piece:
+    """The piece of a window in which there is nothing, of the form of another window's: heads of it are 0."""
+    core = window.core
+    if isinstance(like, Prediction):
+        heads = {name: xp.zeros((len(head), *core.shape), xp.float32) for name, head in like.heads.items()}
+        return replace(like, heads=heads, box=core, core=core)
+    if isinstance(like, Fragment):
+        outer = window.outer & Box.whole(like.shape)
+        none = like.instances.select(np.zeros(len(like.instances), bool))
+        return replace(like, instances=replace(none, shape=outer.shape), outer=outer, core=core)
+    values = {name: value[:0] for name, value in like.values.items()}
+    return replace(like, box=core, core=core, start=like.start[:0], length=like.length[:0], values=values)
 
 
 def joined(parts: Sequence[Piece], outer: Box, core: Box, xp: Any) -> Piece:

@@ -112,8 +112,7 @@ class EmbedSegClusters(Gathering):
         return 0 if self._by_blocks else 55
 
     def works(self) -> float:
-        """A block of a volume reads some four times its voxels."""
-        return 4 * 55
+        return 40
 
     def passes(self) -> tuple[Pass, ...]:
         """How far embeddings and seeds reach → the instances of each block that are certain, and the rest."""

@@ -71,8 +71,13 @@ class PatchPerPix(Options, PostProcessor):
         return kept.cut(piece, self)
 
     def holds(self) -> float:
-        """Score, rank and place of a patch, and its members as bits."""
-        return 24 + self.voxels / 8
+        """Score, rank and place of a patch, and its members as bits, several times while they are put in order.
+        Measured on balls: 127 to 168 for 5×5×5."""
+        return 24 + self.voxels
+
+    def works(self) -> float:
+        """Measured on balls: 350 to 550 for 5×5×5."""
+        return 4 * self.voxels
 
     def deduced(self, survey: Survey) -> Deduced:
         return {"patch": fitting(survey)} if survey.objects else {}

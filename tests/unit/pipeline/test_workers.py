@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import BlocksFailed, InputError
+from toolkit.errors import BlocksFailed, InputError, OutOfMemory
 from toolkit.gpu.cores import cores
+from toolkit.gpu.memory import held_by
+from toolkit.pipeline import pool
 from toolkit.pipeline.pool import LEAD
 from toolkit.pipeline.workers import processes, serial, workers
 
@@ -84,6 +86,39 @@ def test_an_item_that_fails_is_done_again_the_last_time_alone_and_no_other_is(tm
         assert found[3] == (3, 0)
         assert [count for n, (count, _) in enumerate(found) if n != 3] == [1] * 11
         assert [n for n, _ in run(partial(late, 0.01), range(4))] == [0, 1, 2, 3], "the pool goes on"
+
+
+def greedy(folder: Path, number: int) -> int:
+    """Number 1 waits for somebody to end it, once."""
+    if number == 1 and not (folder / "process").exists():
+        (folder / "process").write_text(str(os.getpid()))
+        time.sleep(60)
+    return number
+
+
+def test_the_worker_that_holds_most_is_ended_before_memory_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = tmp_path / "process"
+    monkeypatch.setattr(pool, "WATCH", 0.05)
+    monkeypatch.setattr(pool, "available", lambda: 0)
+    monkeypatch.setattr(
+        pool, "held_by", lambda pid: 2**40 if process.exists() and process.read_text() == str(pid) else 0
+    )
+    began = time.monotonic()
+    with processes(2) as run:
+        assert list(run(partial(greedy, tmp_path), range(4))) == [0, 1, 2, 3]
+    assert time.monotonic() - began < 50
+    monkeypatch.setattr(pool, "held_by", lambda pid: 2**40)
+    with processes(2) as run, pytest.raises(OutOfMemory, match=r"nearly used up: (0|500)") as caught:
+        list(run(partial(late, 60), [0, 500]))
+    assert caught.value.item in (0, 500)
+
+
+@pytest.mark.linux
+def test_what_a_process_holds_is_known() -> None:
+    assert 2**20 < held_by(os.getpid()) < 2**40
+    assert held_by(2**30) == 0
 
 
 def counted(folder: Path, number: int) -> int:

@@ -48,6 +48,19 @@ def test_a_plan_beyond_memory_or_disk_is_refused_with_what_would_fit(tmp_path: P
         affordable(ahead(disk=1e9), 8.0, tmp_path)
 
 
+def test_what_is_kept_meanwhile_is_asked_of_the_disk_where_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch := tmp_path / "scratch").mkdir()
+    free = {scratch: 5 * 2**30, tmp_path: 2 * 2**30}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    affordable(ahead(disk=6.0, kept=4.0), 8.0, tmp_path, scratch)
+    with pytest.raises(StorageError, match=r"about 6.0 GB, and 2.0 GB are free at .*; free space or choose another -o"):
+        affordable(ahead(disk=6.0, kept=4.0), 8.0, tmp_path)
+    with pytest.raises(StorageError, match=r"kept of an image .*: about 6.0 GB, and 5.0 GB .* another --work"):
+        affordable(ahead(disk=8.0, kept=6.0), 8.0, tmp_path, scratch)
+
+
 def test_what_is_small_is_said_in_the_unit_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
     with pytest.raises(StorageError, match=r"about 8 MB, and 3 MB are free at"):

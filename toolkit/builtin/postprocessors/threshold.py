@@ -35,6 +35,13 @@ class Threshold(FromForeground):
         part = parts(voxels, voxels["foreground"][:, 0])
         return united([part], self.min_size, STEPS).whole([part])
 
+    def holds(self) -> float:
+        """Runs of components, measured on balls."""
+        return 5
+
+    def works(self) -> float:
+        return 12
+
     def passes(self) -> tuple[Pass, ...]:
         """Components of each block, joined over faces."""
 
