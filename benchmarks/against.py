@@ -19,11 +19,12 @@ from math import prod
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SEG = [sys.executable, "-m", "toolkit.cli"]
 TILE = 512
 """Larger images are made of tiles of this size."""
 CHILD = """
 import json, resource, subprocess, sys
-done = subprocess.run([sys.executable, "-m", "toolkit.cli", *sys.argv[1:]], capture_output=True, text=True)
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20, done.stderr[-2000:]]))
 """
@@ -52,7 +53,7 @@ def main() -> None:
             for number in range(said.rounds):
                 for name, root in (("before", before), ("now", ROOT)):
                     out = str(Path(scratch) / f"{name}-{number}")
-                    cpu, memory = timed(root, [part.format(image=image, out=out) for part in command])
+                    cpu, memory = spent(root, [*SEG, *(part.format(image=image, out=out) for part in command)])
                     held = best.setdefault(name, [cpu, memory])
                     best[name] = [min(held[0], cpu), max(held[1], memory)]
                     sys.stdout.write(f"{name}: {cpu:.2f} s CPU, {memory:.2f} GiB\n")
@@ -83,10 +84,11 @@ def make(path: str, shape: tuple[int, ...], seed: int = 0) -> None:
     tifffile.imwrite(path, tiled[tuple(slice(0, n) for n in shape)])
 
 
-def timed(root: Path, command: list[str]) -> tuple[float, float]:
-    """CPU seconds of a command and its children, and GiB of the largest of them."""
+def spent(root: Path, command: list[str]) -> tuple[float, float]:
+    """CPU seconds of a command, with the code in `root`, and its children, and GiB of the largest of them."""
     paths = [root, *sorted(p for p in (root / "plugins").iterdir() if p.is_dir())]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever installs it has its bytecode
     child = [sys.executable, "-c", CHILD, *command]
     done = subprocess.run(child, cwd=root, env=environment, capture_output=True, text=True, check=True)
     code, cpu, memory, said = json.loads(done.stdout)

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -69,13 +70,11 @@ class Catalogue:
     def plugins(self) -> tuple[Plugin, ...]:
         """All plugins that may be loaded, by name; reads metadata only."""
         found = []
-        for entry in entry_points(group=GROUP):
-            dist = entry.dist
-            name, version = (dist.name, dist.version) if dist else ("?", "?")
+        for entry, distribution, version in _entries(tuple((path, _changed(path)) for path in sys.path)):
             if entry.name == BUILTIN or (
                 (self._allow is None or entry.name in self._allow) and entry.name not in self._block
             ):
-                found.append(Plugin(entry.name, str(name), str(version), entry))
+                found.append(Plugin(entry.name, distribution, version, entry))
             else:
                 self._left_out.add(entry.name)
         return tuple(sorted(found, key=lambda p: (p.name, p.distribution)))
@@ -173,6 +172,23 @@ class Catalogue:
         """The name of a plugin, or its distribution's where two plugins have one name."""
         alone = sum(p.name == plugin.name for p in self.plugins) == 1 or plugin.entry.value == MODULE
         return plugin.name if alone else plugin.distribution
+
+
+@lru_cache(1)
+def _entries(places: tuple[tuple[str, int], ...]) -> tuple[tuple[EntryPoint, str, str], ...]:
+    """The entry points of all plugins, with name and version of their distributions, in these places, which say when
+    they were changed: a process that asks again, for its record or for a worker, reads nothing twice."""
+    return tuple(
+        (entry, str(entry.dist.name), str(entry.dist.version)) if entry.dist else (entry, "?", "?")
+        for entry in entry_points(group=GROUP)
+    )
+
+
+def _changed(place: str) -> int:
+    try:
+        return Path(place or ".").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @contextmanager

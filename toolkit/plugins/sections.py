@@ -22,7 +22,7 @@ VALUES: dict[Validate, str] = {"S": "S@0.50", "detection": "AP_det"}
 class Section(BaseModel):
     """A part of a recipe that belongs to the core."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Input(Section):

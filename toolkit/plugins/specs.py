@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Spec(BaseModel):
     """Base of the four families. A concrete class fixes its name: `kind: Literal["unet"] = "unet"`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str
     title: ClassVar[str] = ""

@@ -26,7 +26,7 @@ class Normalise(BaseModel):
     `range`: v / largest value of an integer dtype. `none`: v.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["percentile", "mean_std", "range", "none"] = "percentile"
     low: Annotated[float, Field(ge=0, lt=100)] = 1.0

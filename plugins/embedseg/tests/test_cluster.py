@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toolkit_embedseg import few
 from toolkit_embedseg.cluster import EmbedSegClusters
 
 from tests.golden import published
@@ -138,3 +139,21 @@ def test_a_proposal_is_accepted_if_more_than_half_of_it_is_free(last: int, expec
     spec = EmbedSegClusters(grid=grid, claim="overwrite")
     found = spec.assemble(whole({**heads, "seediness": seediness}), Backend())
     assert [found.voxels(k).tolist() for k in range(len(found))] == expected
+
+
+@pytest.mark.parametrize("claim", ["overwrite", "remove"])
+@pytest.mark.parametrize("shape", [(40, 57), (8, 20, 17)])
+def test_compiled_code_gives_what_few_pixels_get_without_it(
+    claim: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = random_heads(np.random.default_rng(3), shape, 64)
+    spec = EmbedSegClusters(grid=64, seed=0.6, foreground=0.3, min_size=4, claim=claim, seeds="greedy")
+    piece = spec.keep(whole(heads), Backend())
+    found = {}
+    for pixels, work in ((0, 0), (few.PIXELS, few.WORK), (few.PIXELS, 20 * few.PROPOSAL)):
+        monkeypatch.setattr(few, "PIXELS", pixels)
+        monkeypatch.setattr(few, "WORK", work)
+        found[pixels, work] = spec.settle(piece, Backend()).digest
+    assert len(spec.settle(piece, Backend())) > 5
+    assert len({*found.values()}) == 1
+    assert len(found) == 3

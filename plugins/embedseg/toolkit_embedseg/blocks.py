@@ -132,8 +132,9 @@ def clustered(piece: Voxels, state: Leaning, how: How, backend: Backend) -> Clus
     if piece.core == Box.whole(piece.shape):
         found = how.settle(piece, backend)
         return Clustered(found, _open(piece, np.zeros(len(piece), bool), np.zeros(len(piece), bool)))
+    from toolkit_embedseg.cells import spread
     from toolkit_embedseg.certain import certain
-    from toolkit_embedseg.greedy import spread, surest
+    from toolkit_embedseg.greedy import surest
 
     low, high = state.region(piece.core)
     piece = piece.select(_within(piece, how, low, high))

@@ -12,7 +12,7 @@ from toolkit_ppp import panes
 from toolkit_ppp.bits import unpack
 from toolkit_ppp.consensus import windows
 from toolkit_ppp.layout import Triple, triple
-from toolkit_ppp.link import Nodes, find_neighbours, link
+from toolkit_ppp.link import Nodes, find_neighbours, lines, link
 from toolkit_ppp.options import Options
 from toolkit_ppp.pane import load, split
 from toolkit_ppp.panes import TILE, Panes
@@ -60,7 +60,7 @@ def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, option
         shift = triple(tuple(m - o for m, o in zip(margin, pane.start, strict=True)))
         link(
             pane.start, pane.stop, shift, pane.voters, windows(pane.voters), nodes,
-            options.paff_count == "in_range", options.self_pairs,
+            lines(nodes.members, triple(selection.patch)), options.paff_count == "in_range", options.self_pairs,
         )  # fmt: skip
         return undirected(centres, nodes)
 

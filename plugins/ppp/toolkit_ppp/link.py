@@ -13,6 +13,8 @@ from toolkit_ppp.layout import Triple
 from toolkit_ppp.voters import Voters
 
 Ints = NDArray[np.int64]
+COUNT = 16
+"""Bits that hold a number of voxels of a patch."""
 
 
 class Nodes(NamedTuple):
@@ -31,6 +33,23 @@ class Nodes(NamedTuple):
     reach: Triple
     total: Ints
     pairs: Ints
+
+
+class Lines(NamedTuple):
+    """The members of the nodes' patches as runs `begin … end` along the rows of the patches: those of row r of node i
+    are `first[i·rows + r] … first[i·rows + r + 1]`."""
+
+    first: Ints
+    begin: NDArray[np.int32]
+    end: NDArray[np.int32]
+
+
+def lines(members: NDArray[np.uint8], patch: Triple) -> Lines:
+    """The runs of members `(n, C)`."""
+    steps = np.diff(np.pad(members.reshape(-1, patch[2]).view(np.int8), ((0, 0), (1, 1))), axis=1)
+    row, begin = np.nonzero(steps > 0)
+    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(row, minlength=len(steps)))])
+    return Lines(first, begin.astype(np.int32), np.nonzero(steps < 0)[1].astype(np.int32))
 
 
 @jit
@@ -55,8 +74,9 @@ def find_neighbours(
 
 @jit
 def link(
-    start: Triple, stop: Triple, shift: Triple, by: Voters, tile: Windows, to: Nodes, in_range: bool, self_pairs: bool
-) -> None:
+    start: Triple, stop: Triple, shift: Triple, by: Voters, tile: Windows, to: Nodes, held_in: Lines, in_range: bool,
+    self_pairs: bool,
+) -> None:  # fmt: skip
     """Add to `to.total` and `to.pairs` the pairs that are owned by the pixels `start … stop`.
 
     `shift` leads from the frame of the voters to that of the nodes. `in_range` counts pairs without a consensus too.
@@ -64,6 +84,7 @@ def link(
     near = np.empty(len(to.where), np.int32)
     holding = np.empty(len(to.where), np.int32)
     reached = np.empty(len(to.where), np.int32)
+    before = np.empty(by.patch[0] * (2 * by.patch[1] - 1) * 2 * by.patch[2], np.int64)
     sums = np.empty(len(to.where), np.int64)
     pairs = np.empty(len(to.where), np.int64)
     for z in range(start[0], stop[0]):
@@ -85,11 +106,10 @@ def link(
                         continue
                     here = slice((x - low) * by.width, (x - low + 1) * by.width)
                     window, observed = tile.sums[here], tile.seen[here]
+                    _summed(window, observed, by.patch, by.strides, before)
                     linked = 0
                     for j in candidates:
-                        sums[linked], pairs[linked] = _with_node(
-                            pixel, j, to, by.patch, by.strides, in_range, window, observed
-                        )
+                        sums[linked], pairs[linked] = _with_node(pixel, j, to, held_in, by.patch, in_range, before)
                         if pairs[linked] > 0:
                             reached[linked] = j
                             linked += 1
@@ -139,36 +159,47 @@ def _any_member(first: Triple, width: int, near: NDArray[np.int32], to: Nodes, p
 
 
 @jit
+def _summed(
+    window: NDArray[np.int32], observed: NDArray[np.uint16], patch: Triple, strides: Triple, sums: NDArray[np.int64]
+) -> None:
+    """Write the sums of the affinities of a pixel with its successors before each offset of a row, row after row from
+    the first negative offset on; their number stands in the last `COUNT` bits."""
+    for dz in range(patch[0]):
+        for dy in range(0 if dz == 0 else 1 - patch[1], patch[1]):
+            at = (dz * (2 * patch[1] - 1) + dy + patch[1] - 1) * 2 * patch[2]
+            position = dz * strides[0] + dy * strides[1]
+            total = np.int64(0)
+            for dx in range(1 - patch[2], patch[2]):
+                sums[at] = total
+                at += 1
+                if position + dx > 0 and observed[position + dx] > 0:
+                    total += (np.int64(window[position + dx]) << COUNT) + 1
+            sums[at] = total
+
+
+@jit
 def _with_node(
-    pixel: Triple,
-    node: int,
-    to: Nodes,
-    patch: Triple,
-    strides: Triple,
-    in_range: bool,
-    window: NDArray[np.int32],
-    observed: NDArray[np.uint16],
+    pixel: Triple, node: int, to: Nodes, lines: Lines, patch: Triple, in_range: bool, sums: NDArray[np.int64]
 ) -> tuple[np.int64, np.int64]:
     """Sum of the affinities of the pixel with its successors in the node's patch, and their number."""
-    total, count = np.int64(0), np.int64(0)
+    found, every = np.int64(0), np.int64(0)
     # Offset from the pixel to the first voxel of the patch.
     oz = to.where[node, 0] - patch[0] // 2 - pixel[0]
     oy = to.where[node, 1] - patch[1] // 2 - pixel[1]
     ox = to.where[node, 2] - patch[2] // 2 - pixel[2]
     for dz in range(max(0, oz), min(to.reach[0] + 1, oz + patch[0])):
         for dy in range(max(0 if dz == 0 else 1 - patch[1], oy), min(to.reach[1] + 1, oy + patch[1])):
-            begin = max(1 if dz == 0 and dy == 0 else 1 - patch[2], ox)
-            row = ((dz - oz) * patch[1] + dy - oy) * patch[2] - ox
-            position = dz * strides[0] + dy * strides[1]
-            inside = dz < patch[0] and dy < patch[1]
-            for dx in range(begin, min(to.reach[2] + 1, ox + patch[2])):
-                if to.members[node, row + dx] > 0:
-                    seen = inside and dx < patch[2] and observed[position + dx] > 0
-                    if seen:
-                        total += window[position + dx]
-                    if seen or in_range:
-                        count += 1
-    return total, count
+            row = (node * patch[0] + dz - oz) * patch[1] + dy - oy
+            at = (dz * (2 * patch[1] - 1) + dy + patch[1] - 1) * 2 * patch[2] + patch[2] - 1
+            for k in range(lines.first[row], lines.first[row + 1]):
+                low, high = ox + lines.begin[k], ox + lines.end[k]
+                if in_range:
+                    nearest = 1 if dz == 0 and dy == 0 else 1 - patch[2]
+                    every += max(0, min(high, to.reach[2] + 1) - max(low, nearest))
+                low, high = max(low, 1 - patch[2]), min(high, patch[2])
+                if low < high and dz < patch[0] and dy < patch[1]:
+                    found += sums[at + high] - sums[at + low]
+    return found >> COUNT, every if in_range else found & ((1 << COUNT) - 1)
 
 
 @jit

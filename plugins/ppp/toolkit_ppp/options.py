@@ -24,7 +24,7 @@ class Options(BaseModel):
     Equation numbers are those of the PatchPerPix paper (Mais, Hirsch, Kainmueller).
     """
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     patch: tuple[Extent, ...] = (25, 25)
     """Shape of a patch in voxels, `(Z)YX`; every extent is odd (paper, 2)."""

@@ -37,24 +37,20 @@ class Voters(NamedTuple):
 def expand(codes: NDArray[np.int16], chosen: NDArray[np.int64], decided: bool, to: Voters) -> None:
     """Lay out the patches `chosen`; the arrays come as zeros. `decided`: Z_aff counts decided pixels only."""
     for k in range(len(chosen)):
-        c = 0
+        c, end = np.uint64(0), 0
         for a in range(to.patch[0]):
             for b in range(to.patch[1]):
                 at = a * to.strides[0] + b * to.strides[1]
-                place = k * to.width + at
-                for _ in range(to.patch[2]):
+                place = np.uint64(k * to.width + at)
+                # Without branches: what comes next in a patch is anybody's guess.
+                for x in range(np.uint64(to.patch[2])):
                     code = codes[chosen[k], c]
-                    if code > 0:
-                        to.signed[place] = code - 1
-                        to.classes[place] = 1
-                        to.levels[place] = 2
-                        to.ends[k] = at + 1
-                    elif code >= -256 and (code < 0 or not decided):
-                        if code < 0:
-                            to.signed[place] = code + 1
-                            to.classes[place] = -1
-                        to.levels[place] = 1
-                        to.ends[k] = at + 1
-                    at += 1
-                    place += 1
-                    c += 1
+                    above, below = code > 0, (code >= -256) & (code < 0)
+                    counted = above | below | ((code == 0) & (not decided))
+                    to.signed[place] = code - 1 if above else (code + 1 if below else 0)
+                    to.classes[place] = np.int8(above) - np.int8(below)
+                    to.levels[place] = np.uint8(above) + np.uint8(counted)
+                    end = at + 1 + np.int64(x) if counted else end
+                    place += np.uint64(1)
+                    c += np.uint64(1)
+        to.ends[k] = end

@@ -91,14 +91,15 @@ def _range(search: Any) -> list[Any]:
 
 
 def _fields(item: Any) -> dict[str, dict[str, Any]]:
+    from toolkit.plugins.described import described
     from toolkit.plugins.search import Search
 
-    tunable = item.tunable()
+    tunable, about = item.tunable(), described(item)
     return {
         name: {
             "type": _type(field),
             "default": None if field.is_required() else field.get_default(call_default_factory=True),
-            "about": " ".join((field.description or "").split()),
+            "about": " ".join(about.get(name, "").split()),
             "bounds": [str(mark) for mark in field.metadata if not isinstance(mark, Search)],
             "tunable": name in tunable,
             "range": _range(tunable[name]) if name in tunable else None,
