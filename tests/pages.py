@@ -178,9 +178,12 @@ class Reader:
 
 
 def shortened(line: str) -> str:
-    """The same in seconds: a training of minutes is one of two steps; it begins with what is shipped, so that what
-    follows finds something. A method of the page's own has learnt nothing then, and is exported all the same."""
+    """The same in seconds: a training of minutes is one of two steps, a search one of three trials; a training begins
+    with what is shipped, so that what follows finds something. A method of the page's own has learnt nothing then, and
+    is exported all the same."""
     short = re.sub(r"--minutes \d+", "--steps 2", line)
+    if "seg tune" in short and "--trials" not in short:
+        short += " --trials 3"
     if "seg export" in short:
         short += " --force"
     if "seg train" in short and "--steps" not in short:

@@ -43,7 +43,9 @@ class Kills:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.server = ForkServer("toolkit.io.zarrlabels", "toolkit_ppp.assembly")
+        self.server = ForkServer(
+            "toolkit.io.zarrlabels", "toolkit_ppp.assembly", "toolkit.builtin.networks.unet_module"
+        )
         self.died: Counter[str] = Counter()
         self.scratch: Path | None = None
         tifffile.imwrite(folder / "a.tif", bright((100, 90), 0, 50))

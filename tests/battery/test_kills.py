@@ -15,9 +15,16 @@ from tests.battery.writing import WRITERS, begun, made, stocked, tree
 
 KILLS = 3
 IMPORTED = (
-    *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "monai.networks.nets", "toolkit.check"),
+    *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
     *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
-    *("toolkit.cli.view", "toolkit.view.embedded"),
+    *("toolkit.cli.view", "toolkit.view.embedded", "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript"),
+    *(
+        "torch.onnx._internal.exporter._core",
+        "onnx.reference",
+        "optuna",
+        "numba",
+        "toolkit.builtin.networks.unet_module",
+    ),
 )
 pytestmark = pytest.mark.slow
 

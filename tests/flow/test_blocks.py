@@ -49,13 +49,12 @@ def test_any_blocks_get_the_same_network_output_bit_for_bit() -> None:
 def test_any_blocks_and_workers_give_the_same_instances(tmp_path: Path) -> None:
     inputs = [str(path) for path in images()]
     found = {}
-    for workers in (1, 2):
-        for block in (None, 128, 256):
-            out = tmp_path / f"{workers}-{block}"
-            size = [] if block is None else ["--block", str(block)]
-            arguments = ["--plugin", "embedseg", "--workers", str(workers), *size, "--no-preview", "-o", str(out)]
-            assert main(["run", *inputs, *arguments]) == 0
-            found[workers, block] = {p.name: p.read_bytes() for p in sorted(out.rglob("*.labels.tif"))}
+    for workers, block in ((1, None), (2, None), (1, 128), (2, 256)):
+        out = tmp_path / f"{workers}-{block}"
+        size = [] if block is None else ["--block", str(block)]
+        arguments = ["--plugin", "embedseg", "--workers", str(workers), *size, "--no-preview", "-o", str(out)]
+        assert main(["run", *inputs, *arguments]) == 0
+        found[workers, block] = {p.name: p.read_bytes() for p in sorted(out.rglob("*.labels.tif"))}
     first = found[1, None]
     assert len(first) == COUNT
     assert all(labels == first for labels in found.values())
