@@ -37,7 +37,7 @@ class Voters(NamedTuple):
 def expand(codes: NDArray[np.int16], chosen: NDArray[np.int64], decided: bool, to: Voters) -> None:
     """Lay out the patches `chosen`; the arrays come as zeros. `decided`: Z_aff counts decided pixels only."""
     for k in range(len(chosen)):
-        c, end = np.uint64(0), 0
+        c, end = np.uint64(0), np.int64(0)
         for a in range(to.patch[0]):
             for b in range(to.patch[1]):
                 at = a * to.strides[0] + b * to.strides[1]
@@ -50,7 +50,7 @@ def expand(codes: NDArray[np.int16], chosen: NDArray[np.int64], decided: bool, t
                     to.signed[place] = code - 1 if above else (code + 1 if below else 0)
                     to.classes[place] = np.int8(above) - np.int8(below)
                     to.levels[place] = np.uint8(above) + np.uint8(counted)
-                    end = at + 1 + np.int64(x) if counted else end
+                    end = np.int64(at) + np.int64(1) + np.int64(x) if counted else end
                     place += np.uint64(1)
                     c += np.uint64(1)
         to.ends[k] = end

@@ -46,32 +46,6 @@ def test_every_map_and_unit_counts() -> None:
     assert size(maps=(4, 8), units=0) < size(maps=(4, 8), units=2)
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-@pytest.mark.parametrize("units", [0, 1, 2])
-@pytest.mark.parametrize(("maps", "steps"), [((4, 6, 8), ((1, 2), (2, 2))), ((4, 4), ((1, 1, 1),)), ((2, 4, 8, 8), (
-    (1, 2, 2), (2, 2, 2), (1, 1, 1)))])  # fmt: skip
-def test_it_is_the_network_of_monai_bit_for_bit(
-    maps: tuple[int, ...], steps: tuple[tuple[int, ...], ...], units: int, norm: str
-) -> None:
-    from monai.networks.nets import UNet as Theirs
-
-    ndim = len(steps[0])
-    torch.manual_seed(1)
-    theirs = Theirs(ndim, 2, maps[0], maps, steps, num_res_units=units, norm=norm, dropout=0.2)
-    torch.manual_seed(1)
-    ours = UNet(maps=maps, strides=steps, units=units, norm=norm, dropout=0.2).build(2, (Head("a", 1),), ndim).body
-    mine, other = ours.state_dict(), theirs.state_dict()
-    assert list(mine) == list(other)
-    assert all(torch.equal(mine[name], other[name]) for name in other)
-    image = torch.rand(2, 2, *(16,) * ndim)
-    for training in (True, False):
-        found = []
-        for network in (ours.train(training), theirs.train(training)):
-            torch.manual_seed(2)
-            found.append(network(image))
-        assert torch.equal(*found)
-
-
 @settings(max_examples=60, deadline=None)
 @given(image=labels())
 def test_the_boundary_is_what_erosion_takes_from_each_object(image: np.ndarray) -> None:

@@ -18,7 +18,7 @@ Step = Annotated[int, Field(ge=1, le=8)]
 
 
 class UNet(Network):
-    """U-Net with residual units (Kerfoot et al. 2019), wired as MONAI's, and one 1×1 convolution for all heads."""
+    """U-Net with residual units (Kerfoot et al. 2019), as MONAI builds it, and one 1×1 convolution for all heads."""
 
     kind: Literal["unet"] = "unet"
     maps: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(16, 32, 64, 128), min_length=2)
@@ -60,7 +60,7 @@ class UNet(Network):
         return UNetModule(heads=heads, **self._arguments(channels, ndim))
 
     def alone(self, channels: int, heads: tuple[Head, ...], ndim: int) -> Alone:
-        return Alone((BEGIN, MODULE), "UNetModule", self._arguments(channels, ndim))
+        return Alone((BEGIN, MODULE), "UNetModule", self._arguments(channels, ndim), ("monai",))
 
     def _arguments(self, channels: int, ndim: int) -> dict[str, Any]:
         return {"channels": channels, "ndim": ndim, "maps": self.maps, "strides": self.steps(ndim),
