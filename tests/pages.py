@@ -65,7 +65,7 @@ def files(folder: Path) -> None:
     tifffile.imwrite(folder / "fibres.tif", fibres.image.read()[0])
     tifffile.imwrite(folder / "volume.tif", blobs((12, 64, 64), seed=4).image.read()[0], metadata={"axes": "ZYX"})
     form = OmeFormat("0.5")
-    write_image(form.root(folder / "big.ome.zarr"), Image.from_array(bright((96, 100), 0, 20)), None, [(1, 1)], form)
+    write_image(form.root(folder / "big.ome.zarr"), Image.from_array(bright((56, 60), 0, 9)), None, [(1, 1)], form)
     see_through(folder / "seen")
     words = ["export", "seen", "-o", "nuclei.zip", "--author", "A", "--image", "nuclei.tif"]
     subprocess.run([sys.executable, "-m", "toolkit.cli", *words], cwd=folder, check=True, capture_output=True)

@@ -44,7 +44,13 @@ class Kills:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = ForkServer(
-            "toolkit.io.zarrlabels", "toolkit_ppp.assembly", "toolkit.builtin.networks.unet_module"
+            "toolkit.io.zarrlabels",
+            "toolkit_ppp.assembly",
+            "toolkit.builtin.networks.unet_module",
+            "toolkit.cli.run",
+            "mwatershed",
+            "numba.typed",
+            "scipy.sparse",
         )
         self.died: Counter[str] = Counter()
         self.scratch: Path | None = None
@@ -58,9 +64,11 @@ class Kills:
             name: ["run", "a.tif", "--model", str(model), "--block", "64", "--no-preview", "--device", "cpu"]
             for name, model in models.items()
         }
-        self.whole = {}
+        self.whole, self.seconds = {}, {}
         for name in models:
-            assert self.seg(name, f"whole-{name}").code == 0
+            done = self.seg(name, f"whole-{name}")
+            assert done.code == 0, done.err
+            self.seconds[name] = done.seconds
             self.whole[name] = content(folder / f"whole-{name}")
 
     def seg(
@@ -136,7 +144,8 @@ def kill(kills: Kills, points: int, moments: int, seed: int = 0) -> None:
         most = 25 if point.startswith(("part", "journal")) else 2
         done += kills.at(model, point, draw.randint(1, most) if done % 3 else 1)
     for n in range(moments):
-        kills.after(("chance", "seen")[n % 2], draw.uniform(0.05, 2.5))
+        model = ("chance", "seen")[n % 2]
+        kills.after(model, draw.uniform(0.03, 0.95) * kills.seconds[model])
 
 
 if __name__ == "__main__":

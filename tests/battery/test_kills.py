@@ -18,13 +18,8 @@ IMPORTED = (
     *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
     *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
     *("toolkit.cli.view", "toolkit.view.embedded", "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript"),
-    *(
-        "torch.onnx._internal.exporter._core",
-        "onnx.reference",
-        "optuna",
-        "numba",
-        "toolkit.builtin.networks.unet_module",
-    ),
+    *("torch.export", "torch.onnx._internal.exporter._core", "networkx", "onnx.reference", "optuna", "numba"),
+    "toolkit.builtin.networks.unet_module",
 )
 pytestmark = pytest.mark.slow
 

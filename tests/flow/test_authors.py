@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +16,7 @@ import pytest
 import tifffile
 
 from tests import samples
+from tests.battery.forkserver import ForkServer
 from toolkit.cli import main
 from toolkit.testing.scaffold import Kind
 from toolkit.testing.scenes import blobs
@@ -35,20 +36,28 @@ def built(project: Path, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def stranger(folder: Path, *wheels: Path) -> Run:
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    made = ForkServer("onnxruntime", "numba", "toolkit.builtin.networks.unet_module", "toolkit.training.training",
+                      "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript")  # fmt: skip
+    yield made
+    made.close()
+
+
+def stranger(server: ForkServer, folder: Path, *wheels: Path) -> Run:
     """`seg` for somebody who has installed these wheels, and nothing else beside the toolkit."""
     site = folder / "site"
+    site.mkdir(exist_ok=True)
     if wheels:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
         subprocess.run([*pip, *map(str, wheels)], check=True, cwd=folder, capture_output=True)
-    places = os.pathsep.join([str(site), *filter(None, sys.path)])
-    environment = os.environ | {"PYTHONPATH": places, "SEG_HOME": str(folder / "home")}
+    places = os.pathsep.join(filter(None, sys.path))
 
     def run(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-P", "-m", "toolkit.cli", *arguments], cwd=folder, env=environment,
-                              capture_output=True, text=True, check=False)  # fmt: skip
-        assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
-        return done.stdout + done.stderr
+        done = server(*arguments, folder=folder, path=site, timeout=600, PYTHONPATH=places,
+                      SEG_HOME=str(folder / "home"))  # fmt: skip
+        assert done.code == code, done.out[-2000:] + done.err[-2000:]
+        return done.out + done.err
 
     return run
 
@@ -108,22 +117,22 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", get_args(Kind))
-def test_a_new_plugin_is_green_at_once(kind: str, tmp_path: Path) -> None:
-    stranger(tmp_path)("plugins", "new", "fresh", "--kind", kind)
+def test_a_new_plugin_is_green_at_once(kind: str, server: ForkServer, tmp_path: Path) -> None:
+    stranger(server, tmp_path)("plugins", "new", "fresh", "--kind", kind)
     (tmp_path / "dist").mkdir()
     wheel = built(tmp_path / "fresh", tmp_path / "dist")
-    assert "checks ok" in stranger(tmp_path)("plugins", "check", "--wheel", str(wheel))
+    assert "checks ok" in stranger(server, tmp_path)("plugins", "check", "--wheel", str(wheel))
 
 
 @pytest.mark.slow
-def test_an_author_comes_from_nothing_to_a_model_that_runs_elsewhere(tmp_path: Path) -> None:
-    nobody = stranger(tmp_path)
+def test_an_author_comes_from_nothing_to_a_model_that_runs_elsewhere(server: ForkServer, tmp_path: Path) -> None:
+    nobody = stranger(server, tmp_path)
     nobody("plugins", "new", "deep")
     module = tmp_path / "deep" / "toolkit_deep" / "__init__.py"
     module.write_text(module.read_text().replace("= 6.0", "= 5.0"))  # the author has an idea
     (tmp_path / "dist").mkdir()
     wheel = built(tmp_path / "deep", tmp_path / "dist")
-    author = stranger(tmp_path, wheel)
+    author = stranger(server, tmp_path, wheel)
     assert "checks ok" in author("plugins", "check", "deep")
     samples.nuclei(tmp_path / "data", train=4, val=2, shape=(80, 88))
     changes = [part for change in SMALL for part in ("--set", change)]
@@ -134,12 +143,12 @@ def test_an_author_comes_from_nothing_to_a_model_that_runs_elsewhere(tmp_path: P
     assert first["images"][0]["objects"] > 0
     author("export", "run", "-o", "deep.zip", "--author", "the author", "--licence", "CC0-1.0")
     (tmp_path / "elsewhere").mkdir()
-    other = stranger(tmp_path / "elsewhere", wheel)
+    other = stranger(server, tmp_path / "elsewhere", wheel)
     other("run", str(cells), "--model", str(tmp_path / "deep.zip"), "-o", "two")
     one, two = (tifffile.imread(tmp_path / out / "cells.labels.tif") for out in ("one", "elsewhere/two"))
     assert np.array_equal(one, two)
     (tmp_path / "without").mkdir()
-    said = stranger(tmp_path / "without")("run", str(cells), "--model", str(tmp_path / "deep.zip"), code=4)
+    said = stranger(server, tmp_path / "without")("run", str(cells), "--model", str(tmp_path / "deep.zip"), code=4)
     assert "the model needs a plugin that is not installed" in said
     assert "pip install seg-toolkit-deep" in said
 
@@ -151,11 +160,11 @@ def _document(said: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_is_green_and_runs_from_its_wheel(example: Path, tmp_path: Path) -> None:
+def test_an_example_is_green_and_runs_from_its_wheel(example: Path, server: ForkServer, tmp_path: Path) -> None:
     name = example.name
     (tmp_path / "dist").mkdir()
     wheel = built(example, tmp_path / "dist")
-    user = stranger(tmp_path, wheel)
+    user = stranger(server, tmp_path, wheel)
     assert "checks ok" in user("plugins", "check", "--wheel", str(wheel))
     cells = image(tmp_path)
     if name != "otsu":
@@ -174,7 +183,7 @@ def test_an_example_is_green_and_runs_from_its_wheel(example: Path, tmp_path: Pa
         assert one.max() > 0
         assert np.array_equal(one, two)
         (tmp_path / "without").mkdir()
-        said = stranger(tmp_path / "without")("run", str(cells), "--model", str(tmp_path / "depth.zip"), code=4)
+        said = stranger(server, tmp_path / "without")("run", str(cells), "--model", str(tmp_path / "depth.zip"), code=4)
         assert "pip install seg-toolkit-depth" in said
 
 

@@ -16,6 +16,13 @@ from toolkit.registry.package import file_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
+EACH = """
+import json, sys
+from toolkit.cli import main
+for words in json.loads(sys.argv[1]):
+    assert main(words) == 0, words
+"""
+"""Commands, in one process."""
 
 
 def unpack(file: Path, folder: Path) -> list[Path]:
@@ -95,12 +102,15 @@ def test_what_pip_installs_segments_an_image(how: str, built: dict[str, list[Pat
     image = min((ROOT / "tests" / "golden" / "dsb2018" / "images").iterdir(), key=lambda path: path.stat().st_size)
     shipping = {path.parents[2] for path in (ROOT / "plugins").glob("*/toolkit_*/recipes/*.safetensors")}
     assert {project.name for project in shipping} == {"cpv", "embedseg", "ppp"}
+    runs = [["run", str(image), "--plugin", project.name, "-o", project.name, "--device", "cpu", "--workers", "1",
+             "--no-preview"] for project in shipping]  # fmt: skip
+    searches = [["models", "search", "--help"], ["models", "search", "nucleus"]]
+    said = run("-c", EACH, json.dumps([*runs, *searches]))
     for project in shipping:
-        record = json.loads(run("-m", "toolkit.cli", "run", str(image), "--plugin", project.name, "-o", project.name,
-                                "--device", "cpu", "--workers", "1", "--no-preview", "--json"))  # fmt: skip
+        record = json.loads((tmp_path / project.name / "run.json").read_text(encoding="utf8"))
         assert record["images"][0]["objects"] > 3
-    assert "bioimage.io" in run("-m", "toolkit.cli", "models", "search", "--help")
-    assert "affable-shark" in run("-m", "toolkit.cli", "models", "search", "nucleus")
+    assert "bioimage.io" in said
+    assert "affable-shark" in said
 
 
 def test_each_shipped_model_has_recipe_and_card() -> None:

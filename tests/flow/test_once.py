@@ -59,9 +59,11 @@ def nuclei(path: Path, side: int, seed: int = 0, by: int = 1) -> None:
     tifffile.imwrite(path, np.kron(scene, np.ones((by, by), scene.dtype)))
 
 
-@pytest.mark.parametrize("diameter", ["auto", pytest.param("off", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("side", [512, pytest.param(1024, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("side", "workers", "diameter"), [
+    (512, 1, "auto"), (512, 2, "auto"),
+    *(pytest.param(*each, marks=pytest.mark.slow) for each in (
+        (512, 1, "off"), (512, 2, "off"), (1024, 1, "off"), (1024, 2, "auto"))),
+])  # fmt: skip
 def test_ppp_predicts_25_windows_once_each(tmp_path: Path, side: int, workers: int, diameter: str) -> None:
     nuclei(tmp_path / "a.tif", side)
     window, overlap = side // 4, side // 16
