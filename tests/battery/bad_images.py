@@ -237,6 +237,8 @@ def _values() -> dict[str, Case]:
         "float16": Case(_file(_tiff(SCENE.astype(np.float16))), OBJECTS),
         "negative": Case(_file(_tiff(SCENE.astype(np.int32) - 5000)), OBJECTS),
         "big-endian": Case(_file(_tiff((SCENE.astype(np.uint16) * 200).astype(">u2"), byteorder=">")), OBJECTS),
+        "int64": Case(_file(_tiff(SCENE.astype(np.int64))), OBJECTS),
+        "uint64": Case(_file(_tiff(SCENE.astype(np.uint64))), OBJECTS),
         "complex": Case(_file(_tiff(SCENE.astype(np.complex64))), said="not supported"),
         "one voxel": Case(_file(_tiff(one)), np.zeros((1, 1), np.int64)),
         "one row": Case(_file(_tiff(thin)), objects(thin)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,40 @@ def test_tables_and_page_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*arguments, "--html", str(tmp_path / "link.html")]) == 2
     assert "a link is not written over" in capsys.readouterr().err
     assert (tmp_path / "r.html").read_text() == "mine"
+
+
+def test_only_what_an_evaluation_made_is_written_over_and_nothing_before_that_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted, _, true = folders(tmp_path)
+    page, document, tables = tmp_path / "r.html", tmp_path / "r.json", tmp_path / "csv"
+    arguments = ["evaluate", predicted, true, "--metric", "S", "--samples", "20", "--html", str(page)]
+    arguments += ["--output", str(document), "--csv", str(tables)]
+    for _ in range(2):
+        assert main(arguments) == 0
+    before = document.read_bytes()
+    for path in (page, document, tables / "images.csv"):
+        own = path.read_bytes()
+        path.write_bytes(b"mine")
+        assert main([*arguments, "--metric", "F1"]) == 2
+        assert path.read_bytes() == b"mine"
+        assert path == document or document.read_bytes() == before
+        path.write_bytes(own)
+    (tables / "run.json").touch()
+    assert main(arguments) == 2
+    assert "this is the result of a run" in capsys.readouterr().err
+    first = next(p for p in sorted(Path(true).iterdir()) if p.is_file())
+    kept = first.read_bytes()
+    assert main([*arguments[:-6], "--html", str(first)]) == 2
+    assert first.read_bytes() == kept
+
+
+@pytest.mark.linux
+def test_what_is_no_file_and_no_folder_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, _, _ = folders(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["evaluate", predicted, str(tmp_path / "pipe")]) == 5
+    assert "this is no file and no folder" in capsys.readouterr().err
 
 
 def test_two_workers_print_what_one_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

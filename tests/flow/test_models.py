@@ -10,6 +10,7 @@ import tifffile
 
 from tests import packages
 from toolkit.cli import main
+from toolkit.registry.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,8 @@ def test_a_model_is_added_shown_tested_used_and_removed(seg: Seg, tmp_path: Path
     assert seg("run i.tif --model tiny --no-preview")[0] == 0
     assert len(np.unique(tifffile.imread(tmp_path / "i.seg" / "i.labels.tif"))) == 2
     assert seg.json("models update tiny --score S@0.50=0.9")["scores"] == {"S@0.50": 0.9}
+    assert seg.refused("models update tiny --score S@0.50=nan")[0] == 2
+    Store().note("tiny", scores={"x": float("nan")})  # as an older version took it
     assert "tiny@1.2" in seg("models list")[1]
     assert seg("models remove tiny")[1] == "removed tiny@1.2\n"
     assert [g["sha256"] for g in seg.json("models gc")] == [added["sha256"]]

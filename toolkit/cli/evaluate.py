@@ -12,6 +12,9 @@ from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.files import whole
 
+MARK = '{\n "summary"'
+"""How the JSON of an evaluation begins."""
+
 
 def evaluate(
     context: typer.Context,
@@ -52,8 +55,16 @@ def evaluate(
     from toolkit.evaluation.named import find_metrics
     from toolkit.pipeline.workers import workers as pool
 
-    for path in filter(None, (output, html)):
-        whole.replaceable(path)
+    if output:
+        whole.ours(output, MARK)
+    if html:
+        from toolkit.report.page import MADE
+
+        whole.ours(html, MADE)
+    if csv:
+        from toolkit.evaluation.spreadsheet import writable
+
+        writable(csv)
     metrics = find_metrics(metric or (), catalogue(context))
     pairs = pairing.pairs(predicted, truth, pred_axes, truth_axes, partly)
     rivals = pairing.pairs(against, truth, pred_axes, truth_axes, partly) if against else []

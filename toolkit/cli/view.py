@@ -43,7 +43,9 @@ def view(
     if beside is not None and truth is not None:
         raise UsageError("two sets of objects are shown at most", "--with and --truth", "leave one of them out")
     if page is not None:
-        whole.replaceable(page)
+        from toolkit.view.page import MADE
+
+        whole.ours(page, MADE)
     from toolkit.view.found import chosen, other, results
     from toolkit.view.found import truth as true_objects
     from toolkit.view.scene import scene

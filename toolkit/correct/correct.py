@@ -66,6 +66,7 @@ def correct(
                          "--right NAME")  # fmt: skip
     history = History(folder)
     with history.writing():
+        stood = marks.read(folder, known)
         marks.add(folder, wanted, known)
         said = marks.read(folder, known)
         touched = [i for i in result.images if i.name in files or any(m.image == i.name for m in said)]
@@ -76,6 +77,9 @@ def correct(
             for image in touched
             if not names or image.name in names
         )  # fmt: skip
+        bad = {one.image for one in found if one.error is not None}
+        if bad and len(said) > len(stood):  # what is refused must not stand in the way of what is said next
+            marks.write(folder, [mark for mark in said if mark.image not in bad or mark in stood])
     return Outcome(number if any(one.changes for one in found) else None, found)
 
 

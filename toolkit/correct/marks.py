@@ -42,9 +42,13 @@ def read(folder: Path, images: Iterable[str]) -> tuple[Mark, ...]:
     if not path.is_file():
         return ()
     try:
-        rows = list(csv.DictReader(io.StringIO(bounded.read(path).decode("utf8"), newline="")))
+        # Spreadsheets put a mark before the first column.
+        table = csv.DictReader(io.StringIO(bounded.read(path).decode("utf-8-sig"), newline=""))
+        rows = list(table)
     except (ValueError, OSError, csv.Error) as error:
         raise InputError("this table cannot be read", path, " ".join(str(error).split())[:120]) from error
+    if not {*COLUMNS} <= {*(table.fieldnames or COLUMNS)}:
+        raise InputError("the table does not begin with the columns image and what", path, "begin: image,what")
     known, found = tuple(images), []
     for line, row in enumerate(rows, 2):
         image, what = row.get("image"), row.get("what")
@@ -74,10 +78,15 @@ def add(folder: Path, marks: Sequence[Mark], images: Iterable[str]) -> None:
     known = read(folder, images)
     every = dict.fromkeys((*known, *marks))
     if len(every) > len(known):
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([COLUMNS, *((mark.image, mark.what) for mark in every)])
-        whole.text(folder / RIGHT, text.getvalue())
+        write(folder, every)
+
+
+def write(folder: Path, every: Iterable[Mark]) -> None:
+    """The table of a folder, anew."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([COLUMNS, *((mark.image, mark.what) for mark in every)])
+    whole.text(folder / RIGHT, text.getvalue())
 
 
 def _checked(mark: Mark, where: str) -> Mark:

@@ -117,6 +117,8 @@ def _files(path: Path) -> dict[str, Path]:
         raise InputError("no such file or folder", path, "check the path")
     if _is_one(path):
         return {_stem(path): path}
+    if not path.is_dir():
+        raise InputError("this is no file and no folder", path, "name a label file or a folder of them")
     found: dict[str, Path] = {}
     for file in sorted(_walk(path)):
         name = (file.parent.relative_to(path) / _stem(file)).as_posix()

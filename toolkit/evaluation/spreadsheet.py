@@ -16,20 +16,30 @@ from toolkit.files.plain_text import cell
 
 IMAGES = ("image", "true objects", "predicted objects")
 OBJECTS = ("image", "side", "id", "fate", "matched id", "iou", "voxels")
+TABLES = {"images.csv": IMAGES, "objects.csv": OBJECTS}
+
+
+def writable(folder: Path) -> None:
+    """Raise `UsageError` if a file in the folder is no such table, for the user named no file, or if the folder is the
+    result of a run."""
+    if (folder / "run.json").exists():
+        raise UsageError("this is the result of a run, which holds nothing else", folder, "choose another --csv")
+    for name, start in TABLES.items():
+        path = folder / name
+        whole.replaceable(path)
+        if path.exists() and not path.read_bytes().startswith(",".join(start).encode()):
+            raise UsageError("no evaluation wrote this, so none writes over it", path, "choose another --csv")
 
 
 def write_tables(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Write `images.csv` and `objects.csv` into `folder`.
 
-    Raises `StorageError` if that fails, `UsageError` if a file there is no such table: the user named no file.
+    Raises `StorageError` if that fails, `UsageError` as `writable` does.
     """
-    images, objects = folder / "images.csv", folder / "objects.csv"
+    images, objects = (folder / name for name in TABLES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, start in ((images, IMAGES), (objects, OBJECTS)):
-            whole.replaceable(path)
-            if path.exists() and not path.read_bytes().startswith(",".join(start).encode()):
-                raise UsageError("no evaluation wrote this, so none writes over it", path, "choose another --csv")
+        writable(folder)
         _write(images, _image_rows(evaluation))
         _write(objects, _object_rows(evaluation))
     except OSError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from toolkit.errors import StorageError, UsageError
 
+NEAR = 4096
+"""Bytes of a file that say what made it."""
 _DRAFT = re.compile(r"\.seg-[0-9a-f]{16}\.partial")
 
 
@@ -26,6 +28,19 @@ def replaceable(path: Path) -> None:
         raise UsageError("a link is not written over", path, "move it away, or name the file that it points to")
     if path.exists() and not path.is_file():
         raise UsageError("this is no file, so it is not written over", path, "move it away, or choose another")
+
+
+def ours(path: Path, mark: str) -> None:
+    """Refuse like `replaceable`, and where a file stands that does not say near its beginning, by `mark`, that such a
+    command made it; an empty one is nobody's."""
+    replaceable(path)
+    if path.exists():
+        with path.open("rb") as there:
+            begin = there.read(NEAR)
+        if begin and mark.encode() not in begin:
+            raise UsageError(
+                "this was made by something else, so it is not written over", path, "move it away, or choose another"
+            )
 
 
 @contextmanager

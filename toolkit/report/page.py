@@ -14,6 +14,8 @@ from toolkit.report import gallery, plots, tables
 from toolkit.report.markup import Markup, tag
 from toolkit.report.numbers import count
 
+MADE = "seg-toolkit, seg evaluate"
+"""What says in a page that we made it."""
 POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 """The browser itself refuses whatever the page might fetch or run, and any style but the page's own."""
 
@@ -51,6 +53,7 @@ def page(found: Evaluation, pairs: Sequence[Pair], predicted: str, truth: str) -
     digest = b64encode(sha256(style.encode()).digest()).decode()
     head = [
         tag("meta", charset="utf-8"),
+        tag("meta", name="generator", content=MADE),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),

@@ -35,6 +35,8 @@ def _digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
+MADE = "seg-toolkit, seg view"
+"""What says in a page that we made it."""
 STYLE, SCRIPT = _part("style.css"), _joined()
 POLICY = (
     f"default-src 'none'; script-src {_digest(SCRIPT)}; style-src {_digest(STYLE)}; connect-src 'self'; "
@@ -53,6 +55,7 @@ def page(scene: Scene, data: Mapping[str, bytes] | None = None) -> str:
     about = {**scene.about(), "embedded": data is not None}
     head = [
         tag("meta", charset="utf-8"),
+        tag("meta", name="generator", content=MADE),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),

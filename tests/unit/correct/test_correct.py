@@ -144,6 +144,29 @@ def test_an_image_that_is_gone_is_named(made: Path, tmp_path: Path) -> None:
     assert "the image of this result is gone" in str(one.error)
 
 
+def test_a_mark_that_is_refused_leaves_the_table_as_it_was(out: Path) -> None:
+    correct(opened(out), right=["b:1"])
+    table = opened(out).corrections / "right.csv"
+    before = table.read_bytes()
+    for bad in ("a:0:5", "a:9999", "b:0:5"):
+        (one,) = correct(opened(out), right=[bad]).failed
+        assert one.image == bad[0]
+        assert table.read_bytes() == before
+    assert not correct(opened(out), right=["a:1", "c:0:20,0:20"]).failed
+
+
+def test_a_table_of_marks_is_read_as_spreadsheets_write_it_and_refused_without_its_header(out: Path) -> None:
+    table = opened(out).corrections / "right.csv"
+    table.parent.mkdir()
+    table.write_bytes(b"\xef\xbb\xbfimage,what\r\na,whole\r\n")
+    (one,) = correct(opened(out)).images
+    assert one.changes is not None
+    assert one.changes.whole
+    table.write_text("a,whole\n")
+    with pytest.raises(InputError, match="does not begin with the columns image and what"):
+        correct(opened(out))
+
+
 def test_what_is_wrong_with_the_folder_is_said(out: Path) -> None:
     with pytest.raises(UsageError, match="there are no corrections"):
         correct(opened(out))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shutil
 import threading
 import zlib
 from base64 import b64decode
@@ -270,6 +271,14 @@ def test_a_result_is_found_by_its_folder_its_zarr_and_without_a_record(tmp_path:
     assert (len(scene(bare).pictures), scene(bare).notes) == (1, ()), "its copy of the image is shown"
 
 
+def test_an_image_whose_objects_are_damaged_is_not_passed_over(tmp_path: Path) -> None:
+    out, _ = result(tmp_path, discs((60, 70), 6, 1))
+    shutil.rmtree(out / "cells.zarr" / "instances")
+    (one,) = results(out)
+    with pytest.raises(InputError, match="cells"):
+        scene(one)
+
+
 def test_truth_and_another_run_are_set_beside_a_result(tmp_path: Path) -> None:
     objects = discs((60, 70), 6, 1)
     out, _ = result(tmp_path, objects)
@@ -372,8 +381,13 @@ def test_the_command_writes_a_page_and_replaces_no_folder(tmp_path: Path) -> Non
     out, _ = result(tmp_path, discs((60, 70), 6, 1))
     assert main(["view", str(out), "-o", str(tmp_path / "a.html")]) == 0
     assert (tmp_path / "a.html").read_text().startswith("<!DOCTYPE html>")
+    assert main(["view", str(out), "-o", str(tmp_path / "a.html")]) == 0, "a page of ours is replaced"
     (tmp_path / "folder").mkdir()
     assert main(["view", str(out), "-o", str(tmp_path / "folder")]) == 2
+    for path in (out / "run.json", tmp_path / "cells.tif"):
+        before = path.read_bytes()
+        assert main(["view", str(out), "-o", str(path)]) == 2
+        assert path.read_bytes() == before
     assert main(["view", str(out), "--with", str(out), "--truth", str(out)]) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from typing import Annotated
 
 import typer
@@ -36,6 +37,9 @@ def _score(text: str) -> tuple[str, float]:
 
     metric, _, value = text.rpartition("=")
     try:
-        return metric, float(value)
-    except ValueError as error:
-        raise UsageError("this is not a score", text, "write METRIC=VALUE, such as S@0.50=0.88") from error
+        number = float(value)
+    except ValueError:
+        number = nan
+    if not metric or not isfinite(number):
+        raise UsageError("this is not a score", text, "write METRIC=VALUE, such as S@0.50=0.88")
+    return metric, number
