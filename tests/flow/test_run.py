@@ -160,6 +160,34 @@ def test_a_record_repeats_its_run_from_anywhere(model, here: Path, tmp_path: Pat
     assert first["recipe"]["postprocess"]["min_size"] == 30
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("axes", ["Y", "X"]), ("block", 2.5), ("block", 0), ("roi", 5), ("voxel_size", ["a", "b"]), ("voxel_size", [-1.0]),
+     ("features", ["nonsense"]), ("ome_zarr", "9"), ("min_score", "x"), ("mask", {}), ("skip", "1:2")],
+)  # fmt: skip
+def test_options_of_a_record_that_cannot_be_are_a_sentence(model, here: Path, seg, name: str, value: object) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    assert seg("a.tif", "--model", model, "-o", "one", "--no-preview").code == 0
+    record = json.loads((here / "one" / "run.json").read_text())
+    record["options"][name] = value
+    (here / "bent.json").write_text(json.dumps(record))
+    said = seg("--from", "bent.json", "-o", "two")
+    assert (said.code, said.error) == (
+        5,
+        "error: this is no record of a run: bent.json; name the run.json of an output folder",
+    )
+
+
+def test_another_image_under_the_name_of_a_record_is_said(model, here: Path, seg) -> None:
+    write(here / "a.tif", bright((40, 40)))
+    assert seg("a.tif", "--model", model, "-o", "one", "--no-preview").code == 0
+    assert "not the same bytes" not in seg("--from", "one/run.json", "-o", "two").err
+    write(here / "a.tif", bright((40, 40), 1))
+    said = seg("--from", "one/run.json", "-o", "three")
+    assert said.code == 0
+    assert "not the same bytes as in the run that is repeated: a" in said.err
+
+
 def test_a_record_of_another_model_is_not_repeated_in_silence(model, here: Path, seg) -> None:
     write(here / "a.tif", bright((40, 40)))
     shutil.copytree(model, here / "mine")

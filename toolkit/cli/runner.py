@@ -121,6 +121,9 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     with bars(len(found), screen) as advance:
         outcome = run(found, bench, options, advance, allow)
     good = [d for d in outcome.done if not d.error]
+    if others := [d.stem for d in good if wish.digests.get(d.input, "") not in ("", d.sha256)]:
+        few = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        screen.print(f"note   not the same bytes as in the run that is repeated: {few}", markup=False)
     for note, stems in _once(good, ahead).items():
         where = f"{stems[0]} and {len(stems) - 1} more" if len(stems) > 1 else stems[0]
         screen.print(f"note   {where}: {note}", markup=False)

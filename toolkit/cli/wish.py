@@ -67,6 +67,8 @@ class Wish:
     """The whole recipe of a record that is repeated."""
     sha256: str | None = None
     """The weights of that record."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """What its images were, by path."""
 
 
 def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage, str]:
@@ -170,11 +172,12 @@ def unlike(wish: Wish, found: Sequence[Found]) -> str:
 
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
+    from toolkit.running.told import Told
+
     try:
         data = bounded.read_json(record, 2**29)
-        model, options = data["model"], data["options"]
+        model, told = data["model"], Told.model_validate(data["options"])
         inputs = tuple(image["input"] for image in data["images"])
-        size = options["voxel_size"]
         same = wish.model is None and wish.diameter is None
         sizes = {one["input"]: _rescaling(one["size"]) for one in data["images"] if same and one.get("size")}
         return replace(
@@ -184,21 +187,22 @@ def repeated(wish: Wish, record: Path) -> Wish:
             model=wish.model or model["reference"],
             sha256=None if wish.model else model["sha256"],
             recipe=data["recipe"],
-            axes=wish.axes or options["axes"],
-            voxel_size=wish.voxel_size or (tuple(size) if size else None),
-            block=wish.block or options["block"],
-            preview=wish.preview and options["preview"],
-            features=wish.features or tuple(options.get("features", ())),
-            show=wish.show or tuple(options.get("show", ())),
-            also=wish.also or tuple(options.get("also", ())),
-            ome_zarr=wish.ome_zarr or options.get("ome_zarr"),
-            parquet=wish.parquet or bool(options.get("parquet")),
-            min_score=wish.min_score or float(options.get("min_score", 0.0)),
-            diameter=wish.diameter or options.get("diameter", "off"),
+            axes=wish.axes or told.axes,
+            voxel_size=wish.voxel_size or tuple(told.voxel_size or ()) or None,
+            block=wish.block or told.block,
+            preview=wish.preview and told.preview,
+            features=wish.features or tuple(told.features),
+            show=wish.show or tuple(told.show),
+            also=wish.also or tuple(told.also),
+            ome_zarr=wish.ome_zarr or told.ome_zarr,
+            parquet=wish.parquet or told.parquet,
+            min_score=wish.min_score or told.min_score,
+            diameter=wish.diameter or told.diameter,
             sizes=sizes,
-            roi=wish.roi or options.get("roi"),
-            skip=wish.skip or tuple(options.get("skip", ())),
-            mask=wish.mask or (Path(options["mask"]) if options.get("mask") else None),
+            roi=wish.roi or told.roi,
+            skip=wish.skip or tuple(told.skip),
+            mask=wish.mask or (Path(told.mask) if told.mask else None),
+            digests={one["input"]: str(one.get("sha256") or "") for one in data["images"]},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("this is no record of a run", record, "name the run.json of an output folder") from error

@@ -204,7 +204,7 @@ def _entries(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> lis
     for row in rows:
         about: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
         own = tuple(alias for *key, alias in aliases if tuple(key) == row[:2])
-        measured = {metric: value for *key, metric, value in scores if tuple(key) == row[:2]}
+        measured = {metric: value for *key, metric, value in scores if tuple(key) == row[:2] and value is not None}
         found.append(Entry(**about, aliases=own, scores=measured))
     return found
 

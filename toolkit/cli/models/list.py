@@ -26,8 +26,7 @@ def list_models(context: typer.Context, as_json: console.Json = False) -> None:
         return
     table = console.table("model", "aliases", "licence", "scores", "notes")
     for entry in entries:
-        known = ((metric, "–" if value is None else f"{value:.3f}") for metric, value in entry.scores.items())
-        scores = ", ".join(f"{metric} {value}" for metric, value in known)
+        scores = ", ".join(f"{metric} {value:.3f}" for metric, value in entry.scores.items())
         table.add_row(entry.reference, ", ".join(entry.aliases), entry.licence, scores, entry.notes)
     recipes = plugins.collect("recipes")
     for name in shipped:
