@@ -19,7 +19,8 @@ from toolkit.values.instances import Instances
 
 @dataclass(frozen=True)
 class Result:
-    """One image of a result: its `name`, where its files are, and how its image is read."""
+    """One image of a result: its `name`, where its files are, and how its image is read. `sha256`: of the bytes that
+    were segmented, where that is known."""
 
     name: str
     zarr: Path
@@ -27,6 +28,7 @@ class Result:
     axes: str | None = None
     voxel_size: tuple[float, ...] | None = None
     recipe: str = ""
+    sha256: str = ""
 
     @property
     def folder(self) -> Path:
@@ -63,7 +65,7 @@ def _recorded(out: Path) -> list[Result]:
         return []
     recipe, axes, size = str(record.recipe.get("name", "")), record.options.axes, record.options.voxel_size or None
     return [
-        Result(name.removesuffix(".zarr"), out / name, Path(one.input), axes, size, recipe)
+        Result(name.removesuffix(".zarr"), out / name, Path(one.input), axes, size, recipe, one.sha256)
         for one in record.images for name in one.zarrs if (out / name).exists()
     ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import InputError
+from toolkit.registry.package import file_digest
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.values.thought import Marks
@@ -23,6 +24,8 @@ from toolkit.view.pyramid import Pyramid, deep
 from toolkit.view.table import Table, matched, table
 
 TILE = 256
+READ = 2**32
+"""Bytes of an image that are read to see whether it is the one that was segmented."""
 INK = {"points": ("#ffcc00", ""), "ellipses": ("#33ddff", ""), "lines": ("#33ff88", "#ff5533")}
 """Colours of marks, and of those that speak against."""
 INKS = ("#ffb000", "#33ccff", "#ff55aa", "#77ff33", "#bb88ff", "#ff7744", "#33ffcc", "#ffffff")
@@ -190,6 +193,8 @@ def _image(
     along, notes = {2: "", 3: "z", 4: "t·z"}[len(shape)], list[str]()
     for path, about in _places(result, notes):
         try:
+            if path != result.zarr:
+                _same(path, result.sha256)
             levels, first = pyramid(path, **about())
             if levels.shape != deep(shape):
                 raise InputError("the image has another shape than its objects", path, "run it anew")
@@ -201,6 +206,12 @@ def _image(
         notes = [note.replace("the image is not shown", "a copy of the image is shown") for note in notes]
         return [Picture(levels, found)], first.voxel_size, first.calibrated, along, _said(notes)
     return [], (1.0,) * min(3, len(shape)), False, along, _said(notes)
+
+
+def _same(path: Path, sha256: str) -> None:
+    """Raise `InputError` if the file is another one than that of the digest; a very large one is not read for it."""
+    if sha256 and path.is_file() and path.stat().st_size <= READ and file_digest(path) != sha256:
+        raise InputError("it is another image than the one that was segmented", path, "run it anew")
 
 
 def _places(result: Result, notes: list[str]) -> Iterator[tuple[Path, Callable[[], Mapping[str, Any]]]]:

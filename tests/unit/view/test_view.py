@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from tests.unit.view.looked_at import discs, result
 from toolkit import view
 from toolkit.cli import main
 from toolkit.errors import InputError, UsageError
+from toolkit.registry.package import file_digest
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
 from toolkit.view.answers import Answers, answer
@@ -245,6 +247,14 @@ def test_of_an_image_that_is_gone_or_has_changed_the_copy_is_shown_with_a_note(t
     assert "another shape" in scene(results(out)[0]).notes[0]
     moved.replace(image)
     assert not scene(results(out)[0]).notes
+    record = json.loads((out / "run.json").read_text())
+    record["images"][0]["sha256"] = file_digest(image)
+    (out / "run.json").write_text(json.dumps(record))
+    assert not scene(results(out)[0]).notes
+    tifffile.imwrite(image, voxels[:, ::-1], metadata={"axes": "CYX"}, ome=True)
+    seen = scene(results(out)[0])
+    assert "a copy of the image is shown: it is another image than the one" in seen.notes[0]
+    assert np.array_equal(seen.pictures[0].pyramid.read(Cut(0, 0, (1, 1), (0, 0), (60, 70))), voxels)
 
 
 def test_without_image_and_copy_the_objects_are_shown_with_a_note(
