@@ -100,8 +100,6 @@ SAFE = {
     "recipe.RecipeTests._saved: write_text": "into the temporary folder of a test",
     "device._compiled: write_text": "into a temporary folder",
     "seeded.same_for_any_seed: write_text": "into a temporary folder",
-    "seeded._tried: open": "into the temporary folder of the process that asks",
-    "seeded._answer: write_text": "into the temporary folder of the process that asks",
     # a new plugin
     "scaffold._written: write_text": "into the new folder that `whole.folder` made",
 }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
-from importlib import import_module, invalidate_caches
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,9 +27,6 @@ from toolkit.values.truth import Truth
 
 Given = Mapping[str, NDArray[Any]]
 SEEDS = ("1", "2")
-SLOW = ("hypothesis", "numba", "pytest", "scipy.ndimage", "skimage.measure", "skimage.segmentation", "torch")
-"""What is imported once for all tasks, where the process that asks has needed it."""
-_children: dict[tuple[int, str], subprocess.Popen[str]] = {}
 CURE = ", and remember nothing of other windows"
 
 
@@ -43,9 +38,7 @@ def same_for_any_seed(spec: Spec, given: Given) -> None:
         raise SkipTest(f"{kind.__qualname__} cannot be imported from {kind.__module__} by another process")
     here = made(spec, given)
     with TemporaryDirectory() as folder:
-        task = {"module": kind.__module__, "name": kind.__qualname__, "fields": spec.model_dump(mode="json"),
-                "path": [path for path in sys.path if path], "here": str(Path.cwd()),
-                "environment": dict(os.environ)}  # fmt: skip
+        task = {"module": kind.__module__, "name": kind.__qualname__, "fields": spec.model_dump(mode="json")}
         (Path(folder) / "task.json").write_text(json.dumps(task), encoding="utf8")
         np.savez(Path(folder) / "given.npz", **dict[str, Any](given))
         there = _elsewhere(folder)
@@ -73,43 +66,17 @@ def made(spec: Spec, given: Given, backwards: bool = False) -> str:
 
 
 def _elsewhere(folder: str) -> Sequence[str]:
-    children = [_child(seed) for seed in SEEDS]
-    for child, seed in zip(children, SEEDS, strict=True):
-        assert child.stdin is not None
-        child.stdin.write(json.dumps([folder, seed]) + "\n")
-        child.stdin.flush()
-    return [_said(child, Path(folder), seed) for child, seed in zip(children, SEEDS, strict=True)]
-
-
-def _child(seed: str) -> subprocess.Popen[str]:
-    """A process with this seed, which waits for folders of tasks until this one ends."""
-    # A fork of this process must not read what its parent is told.
-    key = (os.getpid(), seed)
-    if key not in _children or _children[key].poll() is not None:
+    # -P: what lies in the working folder must not be imported instead of what is installed.
+    command = [sys.executable, "-P", "-m", __name__, folder]
+    children = []
+    for seed in SEEDS:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": seed}
-        # -P: what lies in the working folder must not be imported instead of what is installed.
-        command = [sys.executable, "-P", "-m", __name__, *(name for name in SLOW if name in sys.modules)]
         pipe = subprocess.PIPE
-        _children[key] = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
-    return _children[key]
-
-
-def _said(child: subprocess.Popen[str], folder: Path, seed: str) -> str:
-    assert child.stdout is not None
-    code = child.stdout.readline().strip()
-    if not code:
-        child.wait()
-    said = folder / f"{seed}.said"
-    lines = said.read_text(encoding="utf8", errors="replace").strip().splitlines() if said.exists() else []
-    assert code == "0", f"it fails in a process of its own: {lines[-1] if lines else f'exit status {code}'}"
-    return (folder / f"{seed}.answer").read_text(encoding="utf8")
-
-
-@atexit.register
-def _end() -> None:
-    for (owner, _), child in _children.items():
-        if owner == os.getpid():
-            child.communicate()
+        children.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
+    answers = [child.communicate() for child in children]
+    for child, (_, said) in zip(children, answers, strict=True):
+        assert child.returncode == 0, f"it fails in a process of its own: {said.strip().splitlines()[-1]}"
+    return [answer.strip().splitlines()[-1] for answer, _ in answers]
 
 
 def _found(module: str, name: str) -> Any:
@@ -122,52 +89,12 @@ def _found(module: str, name: str) -> Any:
     return found
 
 
-def _serve() -> None:
-    """Answer until nobody asks any more: an exit status for each task, whose folder gets the answer."""
-    for name in sys.argv[1:]:
-        import_module(name)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        folder, seed = json.loads(line)
-        code = _forked(Path(folder), seed) if sys.platform == "linux" else _tried(Path(folder), seed)
-        answers.write(f"{code}\n")
-        answers.flush()
-        if sys.platform != "linux":
-            return
-
-
-def _forked(folder: Path, seed: str) -> int:
-    """Each task is the first one: what a spec remembers ends with it."""
-    child = os.fork()
-    if not child:
-        os._exit(_tried(folder, seed))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def _tried(folder: Path, seed: str) -> int:
-    with (folder / f"{seed}.said").open("w", encoding="utf8") as said:
-        for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
-    try:
-        _answer(folder, seed)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-def _answer(folder: Path, seed: str) -> None:
+def _answer(folder: Path) -> None:
     task = json.loads((folder / "task.json").read_text(encoding="utf8"))
-    os.environ.clear()
-    os.environ.update(task["environment"], PYTHONHASHSEED=seed)
-    os.chdir(task["here"])
-    sys.path[:] = task["path"]
-    invalidate_caches()
     spec = _found(task["module"], task["name"]).model_validate(task["fields"])
     with np.load(folder / "given.npz") as arrays:
-        (folder / f"{seed}.answer").write_text(made(spec, dict(arrays), backwards=True), encoding="utf8")
+        sys.stdout.write(f"\n{made(spec, dict(arrays), backwards=True)}\n")
 
 
 if __name__ == "__main__":
-    _serve()
+    _answer(Path(sys.argv[1]))
