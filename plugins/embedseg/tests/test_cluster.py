@@ -14,6 +14,15 @@ from toolkit.api import Backend, Box, Instances, Prediction
 from toolkit.testing import Lattice, assemble, blocks
 
 
+@pytest.fixture(scope="module", autouse=True, params=["few pixels", "compiled"])
+def way(request: pytest.FixtureRequest):
+    """Both ways of the processor, whatever the size."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "compiled":
+            patch.setattr(few, "PIXELS", 0)
+        yield
+
+
 def literal(spec: EmbedSegClusters, heads: dict[str, np.ndarray]) -> Instances:
     """The paper's words, one seed at a time over all pixels."""
     seediness = heads["seediness"][0]
