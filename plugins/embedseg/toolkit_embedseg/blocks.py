@@ -132,8 +132,9 @@ def clustered(piece: Voxels, state: Leaning, how: How, backend: Backend) -> Clus
     if piece.core == Box.whole(piece.shape):
         found = how.settle(piece, backend)
         return Clustered(found, _open(piece, np.zeros(len(piece), bool), np.zeros(len(piece), bool)))
-    from toolkit_embedseg.cells import spread
+    from toolkit_embedseg.cells import coordinates
     from toolkit_embedseg.certain import certain
+    from toolkit_embedseg.few import spread
     from toolkit_embedseg.greedy import surest
 
     low, high = state.region(piece.core)
@@ -141,7 +142,13 @@ def clustered(piece: Voxels, state: Leaning, how: How, backend: Backend) -> Clus
     origin = np.maximum(np.floor(low), 0).astype(np.int64)
     extent = np.minimum(np.ceil(high), piece.shape).astype(np.int64) - origin
     voxel, offset, inverse, step, _ = spread(
-        piece.start, piece.length, piece["offset"], piece["inverse"], np.array(how.units(len(low))), piece.shape
+        piece.start,
+        piece.length,
+        piece["offset"],
+        piece["inverse"],
+        np.array(how.units(len(low))),
+        piece.shape,
+        coordinates,
     )
     voxel[:, 3 - len(origin) :] -= origin.astype(np.int32)
     sure = _within(piece, how, low + state.radius, high - state.radius)

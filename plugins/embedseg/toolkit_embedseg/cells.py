@@ -12,23 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.api import jit
-from toolkit_embedseg.few import CELL, LN2, deep
-
-
-def spread(
-    start: NDArray[np.int64],
-    length: NDArray[np.int64],
-    offset: NDArray[np.float32],
-    inverse: NDArray[np.float32],
-    step: NDArray[np.float64],
-    shape: tuple[int, ...],
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
-    """Coordinates, offset and inverse of the pixels `(P, 3)`, step and extent of the image `(3,)`: of any image as of a
-    volume."""
-    steps, extent = np.array([1.0] * (3 - len(step)) + list(step)), np.array([1] * (3 - len(shape)) + list(shape))
-    voxel = np.empty((len(offset), 3), np.int32)
-    _coordinates(start, length, extent, voxel)
-    return voxel, deep(offset), deep(inverse), steps, extent
+from toolkit_embedseg.few import CELL, LN2
 
 
 def binned(voxel: Any, offset: Any, step: Any, cells: Any) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -39,8 +23,8 @@ def binned(voxel: Any, offset: Any, step: Any, cells: Any) -> tuple[NDArray[np.i
 
 
 @jit
-def _coordinates(start: Any, length: Any, extent: Any, voxel: Any) -> None:
-    """Fill `voxel` `(P, 3)` with the coordinates of the pixels of the runs."""
+def coordinates(start: Any, length: Any, extent: Any, voxel: Any) -> None:
+    """As in `few`, without arrays of its own."""
     at = 0
     for r in range(len(start)):
         row, x = divmod(start[r], extent[2])

@@ -28,7 +28,7 @@ def certain(
 
     A seed that is doubtful, or near a doubtful pixel, makes all pixels doubtful that it would take: nothing is
     concluded from it. What is labelled is labelled so in the whole image, too, whatever its size. Arrays are as
-    `cells.spread` makes them. Gives the label of each pixel or −1, the seed of each label, the seeds among `mine`
+    `few.spread` makes them. Gives the label of each pixel or −1, the seed of each label, the seeds among `mine`
     that remain open, and the pixels that these may take.
     """
     cells = -(-extent // CELL)

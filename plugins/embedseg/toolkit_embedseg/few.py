@@ -5,6 +5,7 @@ Step by step and bit by bit what `cells.grow` does. Everything has three axes; i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,17 @@ CELL = 8
 LN2 = float(np.log(2.0))
 PIXELS, WORK = 2**20, 2**22
 """Beyond so many pixels, and after so many looks at one, compiled code takes less time."""
+Fill = Callable[[Any, Any, Any, Any], None]
 LOOK, PROPOSAL = 512, 1024
 """Seeds that are looked at at once, and looks at a pixel that a proposal costs beside those at its own."""
+
+
+def coordinates(start: Any, length: Any, extent: Any, voxel: Any) -> None:
+    """Fill `voxel` `(P, 3)` with the coordinates of the pixels of the runs."""
+    left = np.repeat(start - (np.cumsum(length) - length), length)
+    left += np.arange(len(left))
+    for axis in (2, 1, 0):
+        left, voxel[:, axis] = np.divmod(left, extent[axis])
 
 
 def spread(
@@ -25,17 +35,17 @@ def spread(
     inverse: NDArray[np.float32],
     step: NDArray[np.float64],
     shape: tuple[int, ...],
+    fill: Fill,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
-    """As `cells.spread`."""
+    """Coordinates, offset and inverse of the pixels `(P, 3)`, step and extent of the image `(3,)`: of any image as of a
+    volume. `fill`: `coordinates`, of many pixels those of `cells`."""
     steps, extent = np.array([1.0] * (3 - len(step)) + list(step)), np.array([1] * (3 - len(shape)) + list(shape))
-    voxel, left = np.empty((len(offset), 3), np.int32), np.repeat(start - (np.cumsum(length) - length), length)
-    left += np.arange(len(left))
-    for axis in (2, 1, 0):
-        left, voxel[:, axis] = np.divmod(left, extent[axis])
-    return voxel, deep(offset), deep(inverse), steps, extent
+    voxel = np.empty((len(offset), 3), np.int32)
+    fill(start, length, extent, voxel)
+    return voxel, _deep(offset), _deep(inverse), steps, extent
 
 
-def deep(array: NDArray[Any]) -> NDArray[Any]:
+def _deep(array: NDArray[Any]) -> NDArray[Any]:
     """`(P, D)` with leading axes of zeros up to D = 3."""
     return np.ascontiguousarray(np.pad(array, ((0, 0), (3 - array.shape[1], 0))))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.api import Backend
 from toolkit_embedseg import few
+from toolkit_embedseg.few import Fill
 
 THREADS = 256
 """As in `greedy.cu`."""
@@ -66,17 +67,19 @@ def cluster(
     label, chosen = np.full(len(offset), -1, np.int32), np.empty(len(seeds), np.int64)
     taken, done, count = np.zeros(len(offset), np.bool_), 0, 0
     plain = not backend.on_gpu and len(offset) <= few.PIXELS
+    fill: Fill = few.coordinates
+    if not plain:
+        from toolkit_embedseg.cells import coordinates
+
+        fill = coordinates
+    voxel, offset, inverse, step, extent = few.spread(start, length, offset, inverse, step, shape, fill)
+    given = voxel, offset, inverse, step, -(-extent // few.CELL)
     if plain:
-        voxel, offset, inverse, step, extent = few.spread(start, length, offset, inverse, step, shape)
-        given = voxel, offset, inverse, step, -(-extent // few.CELL)
         done, count = few.begin(*given, seeds, rule.min_size, rule.overwrite, taken, label, chosen)
         if done == len(seeds):
             return label, chosen[:count]
     from toolkit_embedseg import cells
 
-    if not plain:
-        voxel, offset, inverse, step, extent = cells.spread(start, length, offset, inverse, step, shape)
-        given = voxel, offset, inverse, step, -(-extent // few.CELL)
     first, member = cells.binned(voxel, offset, step, given[-1])
     if backend.on_gpu:
         return _grown(*given, member, first, seeds, rule, backend)
