@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -11,8 +11,6 @@ from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
 from toolkit.cli.show import Changes
 from toolkit.errors import InputError, UsageError, nearest
-
-FEATURES = ("shape", "intensity")
 
 
 def run(
@@ -149,10 +147,12 @@ def _range(text: str | None, stage: str | None) -> range | None:
 
 
 def _features(text: str | None) -> tuple[str, ...]:
-    names = _named(text)
+    from toolkit.running.recorded import Feature
+
+    names, known = _named(text), get_args(Feature)
     for name in names:
-        if name not in FEATURES:
-            raise UsageError("no such features", f"--features {name}", nearest(name, FEATURES))
+        if name not in known:
+            raise UsageError("no such features", f"--features {name}", nearest(name, known))
     return names
 
 

@@ -172,7 +172,7 @@ def unlike(wish: Wish, found: Sequence[Found]) -> str:
 
 def repeated(wish: Wish, record: Path) -> Wish:
     """The wish of an earlier run; what is typed now goes before it."""
-    from toolkit.running.told import Told
+    from toolkit.running.recorded import Told
 
     try:
         data = bounded.read_json(record, 2**29)
@@ -188,19 +188,19 @@ def repeated(wish: Wish, record: Path) -> Wish:
             sha256=None if wish.model else model["sha256"],
             recipe=data["recipe"],
             axes=wish.axes or told.axes,
-            voxel_size=wish.voxel_size or tuple(told.voxel_size or ()) or None,
+            voxel_size=wish.voxel_size or told.voxel_size or None,
             block=wish.block or told.block,
             preview=wish.preview and told.preview,
-            features=wish.features or tuple(told.features),
-            show=wish.show or tuple(told.show),
-            also=wish.also or tuple(told.also),
+            features=wish.features or told.features,
+            show=wish.show or told.show,
+            also=wish.also or told.also,
             ome_zarr=wish.ome_zarr or told.ome_zarr,
             parquet=wish.parquet or told.parquet,
-            min_score=wish.min_score or told.min_score,
+            min_score=wish.min_score or told.min_score or 0.0,
             diameter=wish.diameter or told.diameter,
             sizes=sizes,
             roi=wish.roi or told.roi,
-            skip=wish.skip or tuple(told.skip),
+            skip=wish.skip or told.skip,
             mask=wish.mask or (Path(told.mask) if told.mask else None),
             digests={one["input"]: str(one.get("sha256") or "") for one in data["images"]},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PositiveInt
 
@@ -12,6 +12,8 @@ from toolkit.files import bounded
 from toolkit.io.units import LEAST, MOST
 from toolkit.running.trespass import RECORD
 
+Feature = Literal["shape", "intensity"]
+"""What may be measured beside the size."""
 LARGER = 1e3
 """No image is seen at a size that differs by more."""
 
@@ -60,6 +62,20 @@ class Options(BaseModel):
     min_score: Annotated[float, Field(ge=0)] | None = None
     roi: str | None = None
     mask: str | None = None
+
+
+class Told(Options):
+    """All that repeats the run, but what belongs to a machine: somebody else may have written it."""
+
+    block: PositiveInt | None = None
+    preview: bool = True
+    features: tuple[Feature, ...] = ()
+    parquet: bool = False
+    diameter: str = "off"
+    show: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    ome_zarr: Literal["0.4", "0.5"] = "0.5"
+    skip: tuple[str, ...] = ()
 
 
 class Recorded(BaseModel):
