@@ -66,9 +66,7 @@ def correct(
                          "--right NAME")  # fmt: skip
     history = History(folder)
     with history.writing():
-        stood = marks.read(folder, known)
-        marks.add(folder, wanted, known)
-        said = marks.read(folder, known)
+        stood, said = marks.add(folder, wanted, known)
         touched = [i for i in result.images if i.name in files or any(m.image == i.name for m in said)]
         number = max((row["merge"] for row in history.rows if "merge" in row), default=0) + 1
         found = tuple(

@@ -73,12 +73,14 @@ def parse(text: str, images: Sequence[str]) -> Mark:
     raise UsageError(f"this result has no image {text.partition(':')[0]!r}", f"--right {text}", nearest(text, images))
 
 
-def add(folder: Path, marks: Sequence[Mark], images: Iterable[str]) -> None:
-    """Write more marks into the table of a folder; what it says already is not said twice."""
+def add(folder: Path, marks: Sequence[Mark], images: Iterable[str]) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
+    """Write more marks into the table of a folder; what it says already is not said twice. Gives those that stood there
+    and those that stand there now."""
     known = read(folder, images)
-    every = dict.fromkeys((*known, *marks))
+    every = tuple(dict.fromkeys((*known, *marks)))
     if len(every) > len(known):
         write(folder, every)
+    return known, every
 
 
 def write(folder: Path, every: Iterable[Mark]) -> None:
