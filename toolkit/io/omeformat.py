@@ -52,10 +52,11 @@ class OmeFormat:
             more["shards"] = tuple(shard)
         if not new:
             more["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
-        # By its name: of two types of as many bits, as C has them, zarr knows one.
         codec: Any = ZstdCodec(level=3, checksum=True) if new else numcodecs.Zstd(level=3, checksum=True)
+        # By its name: C has two types of as many bits, of which zarr knows one.
+        kind = np.dtype(np.dtype(dtype).str)
         return group.create_array(
-            name, shape=tuple(shape), dtype=np.dtype(np.dtype(dtype).str), chunks=tuple(chunks), compressors=[codec],
+            name, shape=tuple(shape), dtype=kind, chunks=tuple(chunks), compressors=[codec],
             config={"write_empty_chunks": True}, **more,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from toolkit_ppp.voters import Voters
 
 Ints = NDArray[np.int64]
 COUNT = 16
-"""Bits that hold a number of voxels of a patch."""
+"""Bits that hold a number of voxels of a patch, which has at most `options.MAX_VOXELS`."""
 
 
 class Nodes(NamedTuple):
