@@ -31,15 +31,15 @@ def _table(data: str, cells: Sequence[str], records: Path, values: Sequence[str]
             kinds.setdefault(cell.rpartition("-")[0], []).append(json.loads(path.read_text(encoding="utf8")))
         else:
             missing.append(cell)
+    if not kinds:
+        return f"{data} was not run yet.\n"
     lines = [f"| corrected | {' | '.join(values)} | trainings |", "|---|" + "---|" * (len(values) + 1)]
-    told = f"{data}\n\n"
-    if known := [record for found in kinds.values() for record in found]:
-        lines.append(_row("nothing", [known[0]["before"]], values))
-        lines += [_row(kind.replace("-", " "), [r["after"] for r in found], values) for kind, found in kinds.items()]
-        budget, threads = known[0]["budget"], known[0]["threads"]
-        images, how = len(known[0]["before"]["images"]), "one thread" if threads == 1 else f"{threads} threads"
-        told = f"{data}, {images} images of `test`; {budget} of {how} each:\n\n"
-    told += "\n".join(lines) + "\n"
+    known = next(iter(kinds.values()))[0]
+    lines.append(_row("nothing", [known["before"]], values))
+    lines += [_row(kind.replace("-", " "), [r["after"] for r in found], values) for kind, found in kinds.items()]
+    images, threads = len(known["before"]["images"]), known["threads"]
+    how = "one thread" if threads == 1 else f"{threads} threads"
+    told = f"{data}, {images} images of `test`; {known['budget']} of {how} each:\n\n" + "\n".join(lines) + "\n"
     if missing:
         told += f"\nNot run yet ({len(missing)} of {len(cells)}): {', '.join(missing)}.\n"
     return told

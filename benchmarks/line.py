@@ -1,9 +1,11 @@
-"""The command line of this environment, for scripts that make tables."""
+"""The command line of this environment, and its clock, for scripts that make tables."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 
 def seg(*arguments: str) -> str:
@@ -13,3 +15,10 @@ def seg(*arguments: str) -> str:
     if done.returncode:
         sys.exit(f"seg {' '.join(arguments)}: exit code {done.returncode}")
     return done.stdout
+
+
+def timed(work: Callable[[], object]) -> float:
+    """CPU seconds of this process."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before

@@ -10,11 +10,10 @@ what it needs, heads activated where it asks.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from line import timed
 
 from toolkit.gpu.memory import keep_freed
 from toolkit.pipeline.modules import layout, lean
@@ -59,13 +58,6 @@ def row(name: str, side: int, rounds: int) -> str:
     spent = [[timed(work) for work in works] for _ in range(rounds + 1)][1:]
     own, ours, kept = (min(one[i] for one in spent) / (side * side / 1e6) for i in range(3))
     return f"| `{name}` | {own:.2f} | {ours:.2f} | {ours / own:.2f} | {kept:.2f} | {kept / own:.2f} |"
-
-
-def timed(work: Callable[[], object]) -> float:
-    """CPU seconds of this process."""
-    before = time.process_time()
-    work()
-    return time.process_time() - before
 
 
 if __name__ == "__main__":

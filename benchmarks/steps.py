@@ -11,13 +11,13 @@ it meanwhile.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from line import timed
 
 from toolkit import io
 from toolkit.gpu.backend import Backend, short
@@ -85,13 +85,6 @@ def loop(model: ModelPackage) -> Callable[[tuple[Batch, ...]], None]:
         updates.step()
 
     return step
-
-
-def timed(work: Callable[[], object]) -> float:
-    """CPU seconds of this process."""
-    before = time.process_time()
-    work()
-    return time.process_time() - before
 
 
 if __name__ == "__main__":
