@@ -31,7 +31,7 @@ def fewer(steps: int, batch: int, share: float = 1.0) -> int:
 
 def apart(steps: int, times: int) -> int:
     """Steps between validations of a phase of `steps` steps that has up to `times`, the last one at its end."""
-    return max(LEAST, steps // max(1, times))
+    return max(LEAST, -(-steps // max(1, times)))
 
 
 def affordable(seconds: float, pace: float, image: float, times: int, most: int) -> tuple[int, int]:
