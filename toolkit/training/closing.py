@@ -15,6 +15,7 @@ from toolkit.training.checkpoint import Progress
 from toolkit.training.minutes import BATCH
 from toolkit.training.run import Run
 from toolkit.tune import Tell, kept, measure, tune
+from toolkit.tune.rehearsed import rehearse
 from toolkit.tune.tuned import change
 
 TRIALS = 60
@@ -73,7 +74,8 @@ def close(
     in its recipe; fields that were set when the run was begun stay. None of a training that only prepares another.
     Where a training that began with all weights of a model has made it worse, the run holds that model in the end.
 
-    It takes a quarter of the seconds of the training at most, but one setting is always scored.
+    It takes a quarter of the seconds of the training at most, but one setting is always scored; where some images show
+    that there is no time for a second one, nothing is kept for it.
     """
     if progress.best < 0:
         return None
@@ -87,8 +89,11 @@ def close(
     model = model.with_recipe(model.recipe.changed(start, catalogue, model.owner))
     declared = type(model.recipe.postprocess).tunable()
     free = sorted(declared.keys() - {*held}, key=lambda name: (not declared[name].drifts, [*declared].index(name)))
-    began, watch = clock(), Watch(clock, max(LEAST, PART * progress.seconds), tell)
-    found = tune(model, data, catalogue, metric=VALUES[model.recipe.training.validate_], trials=TRIALS, backend=backend,
+    metric, seconds = VALUES[model.recipe.training.validate_], max(LEAST, PART * progress.seconds)
+    began, watch = clock(), Watch(clock, seconds, tell)
+    cost = rehearse(model, data, metric, backend, clock)
+    trials = TRIALS if clock() - began + cost.first + cost.other <= seconds else 1
+    found = tune(model, data, catalogue, metric=metric, trials=trials, backend=backend,
                  space={name: declared[name] for name in free}, tell=watch.tell, late=watch.late)  # fmt: skip
     after = found.recipe.plain()["postprocess"]
     changes = tuple(change(name, value) for name, value in after.items() if value != before[name])

@@ -91,7 +91,7 @@ def tune(
 
     `trials` settings at most are tried, and none once it is `late`, but always that of the recipe. The network runs
     once for each image; what is kept of it lies in a temporary folder, which is removed. Objects are those of a run,
-    exactly. Then it is measured whether the best one may run in 16 bits.
+    exactly. Then it is measured whether the best one may run in 16 bits, unless there was time for one setting alone.
     """
     began = time.monotonic()
     measured, name = find_value(metric, catalogue)
@@ -103,7 +103,7 @@ def tune(
     done: dict[Any, tuple[list[Counts], float | None]] = {}
     order: list[Trial] = []
     with TemporaryDirectory(prefix="seg-tune-") as folder, ExitStack() as stack:
-        work = Work(folder, data, Model.of(model, backend or Backend(), allow), metric)
+        work = Work(folder, data, Model.of(model, backend or Backend(), allow), metric, trials > 1)
         run = stack.enter_context(workers(processes, partial(Judge, work)))
         for at, _ in enumerate(run(predict, range(images))):
             tell("predict", at + 1, images, None)
@@ -134,7 +134,8 @@ def tune(
         found = interval(np.subtract(*drawn))
         gain = None if found is None else (found[0], found[1])
     changed = model.recipe.changed([change(n, v) for n, v in best.items()], catalogue, model.owner)
-    bits = precision(model.with_recipe(changed), data, catalogue, backend or Backend())
+    hurried = late is not None and trials == 1
+    bits = None if hurried else precision(model.with_recipe(changed), data, catalogue, backend or Backend())
     if bits is not None:
         changed = changed.changed([f"tiling.precision={bits.chosen}"], catalogue, model.owner)
     return Tuned(
@@ -160,7 +161,7 @@ def measure(model: ModelPackage, data: str, catalogue: Catalogue, metric: str, b
     plain = model.recipe.postprocess.model_dump(mode="json")
     counts: list[Counts] = []
     with TemporaryDirectory(prefix="seg-tune-") as folder:
-        judge = Judge(Work(folder, data, Model.of(model, backend), metric))
+        judge = Judge(Work(folder, data, Model.of(model, backend), metric, False))
         for index in range(len(_annotated(data))):
             judge.predict(index)
             counts.append(judge.count((plain, index)))

@@ -22,13 +22,14 @@ from toolkit.values.truth import Truth
 
 @dataclass(frozen=True)
 class Work:
-    """A folder of loose pieces of the images of `data` (`DIR:SPLIT`) by `model`, named so that any process finds them,
-    and the metric that judges what is made of them."""
+    """A folder of pieces of the images of `data` (`DIR:SPLIT`) by `model`, named so that any process finds them, and
+    the metric that judges what is made of them: by any settings if they are `loose`, else by that of the model."""
 
     folder: str
     data: str
     model: Model
     metric: str
+    loose: bool = True
 
 
 class Judge:
@@ -54,7 +55,7 @@ class Judge:
         """Run the network on image `index` and keep what it says; returns the shape of the image."""
         prepared = self.session.prepare(self.data.image(self.data.items[index]))
         # In files at once: every process may be asked for every image.
-        self.session.pieces(prepared, folder=self._folder(index), loose=True, room=0).save()
+        self.session.pieces(prepared, folder=self._folder(index), loose=self._work.loose, room=0).save()
         return prepared.shape
 
     def objects(self, postprocess: PostProcessor, index: int) -> Instances:

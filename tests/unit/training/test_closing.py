@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from tests.unit.training.test_validate import touching
 from toolkit.evaluation.named import find_value
 from toolkit.gpu.backend import Backend
 from toolkit.io import open_dataset
+from toolkit.pipeline.pieces import Pieces
+from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.segment import segment
+from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package, resolve
@@ -26,6 +30,7 @@ from toolkit.training.checkpoint import Progress
 from toolkit.training.closing import Score, Watch, close
 from toolkit.training.phases import Timetable
 from toolkit.training.run import Run
+from toolkit.tune.rehearsed import Cost
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
 
@@ -139,6 +144,28 @@ def test_a_quarter_of_the_time_is_enough_and_one_setting_is_always_scored(tmp_pa
     assert slow.seconds <= 25
     assert quick.settings > slow.settings
     assert late.settings == 1
+
+
+def test_where_there_is_time_for_one_setting_nothing_is_kept_for_others(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bool] = []
+    pieces = Session.pieces
+
+    def seen(self: Session, prepared: Prepared, *, loose: bool = False, **more: Any) -> Pieces:
+        kept.append(loose)
+        return pieces(self, prepared, loose=loose, **more)
+
+    monkeypatch.setattr(Session, "pieces", seen)
+    for other, settings in ((9.0, 1), (4.0, 60)):  # of 25 seconds, the first one takes 20
+        kept.clear()
+        monkeypatch.setattr(closing, "rehearse", lambda *_, other=other: Cost(20.0, other))
+        place = run(tmp_path / str(settings))
+        score = close(place, done(setting={"foreground": 0.7}), data, CATALOGUE, Backend(), clock=lambda: 0.0)
+        assert score is not None
+        assert (score.value, score.settings == 1) == (1.0, settings == 1)
+        assert kept[:2] == [settings > 1] * 2
+        assert obtained(place.folder, data) == 1.0
 
 
 def test_a_watch_knows_how_long_a_setting_takes() -> None:

@@ -7,8 +7,9 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,8 +30,9 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.search import Search
 from toolkit.registry import package, resolve
-from toolkit.tune import choose, kept, tunable, tune
+from toolkit.tune import choose, kept, rehearsed, tunable, tune
 from toolkit.tune.cached import Judge, Work
+from toolkit.tune.rehearsed import Cost, rehearse
 from toolkit.tune.search import SAMPLERS, Budget, Values, place, search, value
 
 SPACE = {"a": Search(0.1, 0.9), "b": Search(1, 200, log=True, step=1), "c": Search(0, 30, step=5)}
@@ -227,6 +229,29 @@ def test_objects_of_a_kept_prediction_are_those_of_a_run(run: Path, tmp_path: Pa
         expected = segment(images.image(item), model, device="cpu")
         assert judge.objects(model.recipe.postprocess, index) == expected
         assert len(expected) == 0 if item.name == "i0" else len(expected) > 3
+
+
+def test_what_a_tuning_takes_is_estimated_by_some_of_its_images(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, model, seen = dataset(tmp_path / "data", 8), resolve.load(str(run), Catalogue()), []
+    now = [0.0]
+
+    def takes(seconds: float, name: str) -> Callable[..., None]:
+        def called(self: Judge, what: Any) -> None:
+            now[0] += seconds
+            seen.append((name, what if name == "predict" else what[1]))
+
+        return called
+
+    monkeypatch.setattr(Judge, "predict", takes(2.0, "predict"))
+    monkeypatch.setattr(Judge, "count", takes(0.5, "count"))
+    images = len(io.open_dataset(str(data)).items)
+    assert rehearse(model, str(data), "S@0.50", Backend(), lambda: now[0]) == Cost()
+    assert seen == []
+    monkeypatch.setattr(rehearsed, "PART", 4)
+    assert rehearse(model, str(data), "S@0.50", Backend(), lambda: now[0]) == Cost(2.5 * images, 0.5 * images)
+    assert [index for _, index in seen] == [2, 2, 6, 6]
 
 
 def test_processes_find_what_one_finds_and_nothing_stays_behind(
