@@ -51,15 +51,16 @@ def correct(
 
     `names`: these images alone, also where the same was merged and taken back before. `right` adds marks
     (`marks.parse`), `every` marks each image that has an edited file as right as a whole. Objects that were drawn in
-    several pieces are refused, kept or split, as `pieces` says. An image that cannot be merged is listed, the others
-    are done. Raises `UsageError` where there is nothing to merge, `InputError` where the folder is not as it should be.
+    several pieces are refused, kept or split, as `pieces` says. An image that cannot be merged is listed, as is a file
+    that corrects none, the others are done. Raises `UsageError` where there is nothing to merge, `InputError` where the
+    table of marks is not as it should be.
     """
     folder, known = result.corrections, [image.name for image in result.images]
     for name in names:
         result.image(name)
     wanted = [marks.parse(text, known) for text in right]
-    files = edited.files(folder, result.images) if folder.is_dir() else {}
-    wanted += [Mark(name, WHOLE) for name in files if every and (not names or name in names)]
+    files = edited.files(result)
+    wanted += [Mark(name, WHOLE) for name in files if every and name in (names or known)]
     if not files and not wanted and not (folder / marks.RIGHT).is_file():
         raise UsageError("there are no corrections", folder,
                          f"save edited labels there under the name of their image, such as {known[0]}.tif, or say "
@@ -75,6 +76,11 @@ def correct(
             for image in touched
             if not names or image.name in names
         )  # fmt: skip
+        found += tuple(
+            Merged(name, error=why)
+            for name, why in files.items()
+            if isinstance(why, InputError) and name not in known and not names
+        )
         bad = {one.image for one in found if one.error is not None}
         if bad and len(said) > len(stood):  # what is refused must not stand in the way of what is said next
             marks.write(folder, [mark for mark in said if mark.image not in bad or mark in stood])
@@ -85,13 +91,15 @@ def _one(
     history: History,
     number: int,
     image: Segmented,
-    file: Path | None,
+    file: Path | InputError | None,
     said: Sequence[Mark],
     pieces: Pieces,
     by: str,
     again: bool,
 ) -> Merged:
     try:
+        if isinstance(file, InputError):
+            raise file
         about: Row = {"image": image.name, "by": by, "input": str(image.input), "image_sha256": image.sha256}
         about |= {"file": file and [file.name, _digest(file)], "marks": [mark.what for mark in said]}
         before = history.last(image.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.check.labels import SUBSTANTIAL
-from toolkit.correct.result import Segmented
+from toolkit.correct.result import Result, Segmented
 from toolkit.errors import InputError, nearest
 from toolkit.io.contours import contours_stem, is_contours
 from toolkit.io.paths import is_image
@@ -34,13 +33,12 @@ class Edited:
     unknown: NDArray[np.bool_] | None
 
 
-def files(folder: Path, images: Sequence[Segmented]) -> dict[str, Path]:
-    """The edited files in a folder of corrections by the name of their image.
-
-    Raises `InputError` for two files of one image and for one whose image is not in the result.
-    """
-    known, found = {image.name for image in images}, dict[str, Path]()
-    for below in sorted({Path(image.name).parent for image in images}):
+def files(result: Result) -> dict[str, Path | InputError]:
+    """The edited file of each image by its name; or, for two files of an image, and under its own name for a file of
+    none, why nothing is corrected by it."""
+    folder, known = result.corrections, {image.name for image in result.images}
+    found = dict[str, Path | InputError]()
+    for below in sorted({Path(name).parent for name in known}):
         for path in sorted((folder / below).iterdir()) if (folder / below).is_dir() else ():
             outlines = path.is_file() and is_contours(path)
             if path.name.startswith(".") or not (outlines or is_image(path)):
@@ -48,10 +46,18 @@ def files(folder: Path, images: Sequence[Segmented]) -> dict[str, Path]:
             stem = unicodedata.normalize("NFC", contours_stem(path)) if outlines else io.stem(path)
             name = (below / stem).as_posix()
             if name not in known:
-                raise InputError("this corrects no image of the result", path, nearest(name, known))
-            if name in found:
-                raise InputError("two files correct one image", f"{found[name]} and {path}", "keep one of them")
-            found[name] = path
+                own = path.relative_to(folder.parent).as_posix()
+                found[own] = InputError("this corrects no image of the result", path, nearest(name, known))
+            elif isinstance(before := found.setdefault(name, path), Path) and before != path:
+                found[name] = InputError("two files correct one image", f"{before} and {path}", "keep one of them")
+    return found
+
+
+def file(result: Result, image: Segmented) -> Path | None:
+    """The edited file of an image, if there is one. Raises `InputError` if there are two."""
+    found = files(result).get(image.name)
+    if isinstance(found, InputError):
+        raise found
     return found
 
 

@@ -29,12 +29,12 @@ def shown(result: Result, image: Segmented) -> list[Layer]:
     """The layers of an image; objects as they were edited last, where somebody has edited them."""
     frames = image.frames()
     found = [_image(image, frames)]
-    files = edited.files(result.corrections, result.images) if result.corrections.is_dir() else {}
+    file = edited.file(result, image)
     objects, size = image.objects(), _scale(image, frames[0])
-    if image.name in files:
+    if file is not None:
         series = len(frames) > 1
         axes = "T" * series + "ZYX"[series - len(image.shape) :]
-        labels: NDArray[Any] = io.read_truth(files[image.name], f"L{axes}").layers
+        labels: NDArray[Any] = io.read_truth(file, f"L{axes}").layers
         features: list[dict[str, Any]] = [{} for _ in labels]
     else:
         labels, features = objects.layers().astype(np.int32), _features(objects, table(image))

@@ -131,6 +131,30 @@ def test_a_bad_edit_is_a_sentence_and_the_others_are_merged(
     assert "Traceback" not in told.err
 
 
+def test_a_file_of_no_image_and_two_of_one_are_named_and_the_others_are_merged(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = save(out, "z", found(out, "a"))
+    assert main(["correct", str(out)]) == 5
+    assert f"error: this corrects no image of the result: {strange}; " in capsys.readouterr().err
+    assert main(["correct", str(out), "--json"]) == 5
+    (one,) = json.loads(capsys.readouterr().out)["images"]
+    assert one["image"] == "images.seg.corrections/z.tif"
+    save(out, "a", without(found(out, "a")))
+    for name in ("b", "b.labels"):
+        save(out, name, without(found(out, "b")))
+    assert main(["correct", str(out), "--whole", "--right", "c:1"]) == 5
+    told = capsys.readouterr()
+    assert "merged a: 0 added, 1 removed, 0 changed" in told.out
+    assert "merged c: 0 added" in told.out
+    assert f"failed this corrects no image of the result: {strange}; " in told.err
+    assert f"failed two files correct one image: {strange.with_name('b.labels.tif')} and {strange.with_name('b.tif')}" \
+        in told.err
+    assert "2 of 4 images could not be merged: b, images.seg.corrections/z.tif; the others are done" in told.err
+    assert History(opened(out).corrections).standing().keys() == {"a", "c"}
+    assert main(["correct", str(out), "a"]) == 0  # what was not asked for is not complained of
+
+
 def test_an_image_that_is_gone_is_named(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made.parent, tmp_path / "all")
     out = tmp_path / "all" / "images.seg"
@@ -174,13 +198,6 @@ def test_what_is_wrong_with_the_folder_is_said(out: Path) -> None:
         correct(opened(out), right=["z"])
     with pytest.raises(UsageError, match="says not what is right"):
         correct(opened(out), right=["a:x"])
-    path = save(out, "z", found(out, "a"))
-    with pytest.raises(InputError, match="this corrects no image of the result"):
-        correct(opened(out))
-    path.unlink()
-    tifffile.imwrite(save(out, "a", found(out, "a")).with_suffix(".png").with_name("a.labels.tif"), found(out, "a"))
-    with pytest.raises(InputError, match="two files correct one image"):
-        correct(opened(out))
     with pytest.raises(InputError, match="this is no result of a run"):
         opened(out.parent)
 
