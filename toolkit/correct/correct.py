@@ -113,8 +113,7 @@ def _one(
         if base.shape != image.shape:
             raise InputError("another image was corrected under this name", image.name, "move its history away")
         series = len(image.frames()) > 1
-        axes = "T" * series + "ZYX"[series - len(image.shape) :]
-        there = None if file is None else edited.read(file, image, axes)
+        there = None if file is None else edited.read(file, image, base, series)
         state, changes = merge(base, there, said, pieces, str(file or image.name), series)
         if before is None and not changes.any and not said:
             return Merged(image.name, note="nothing was changed or marked as right")

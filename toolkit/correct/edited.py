@@ -17,7 +17,7 @@ from toolkit.errors import InputError, nearest
 from toolkit.io.contours import contours_stem, is_contours
 from toolkit.io.paths import is_image
 from toolkit.values.instances import Instances
-from toolkit.values.truth import UNANNOTATED
+from toolkit.values.truth import UNANNOTATED, Truth
 
 Pieces = Literal["refuse", "keep", "split"]
 ID = "id"
@@ -61,10 +61,20 @@ def file(result: Result, image: Segmented) -> Path | None:
     return found
 
 
-def read(path: Path, image: Segmented, axes: str) -> Edited:
-    """An edited file of an image of these `axes`, or with one axis more, that of layers. Raises `InputError` where it
-    has another shape than the image, or an id in two layers."""
-    truth = io.read_truth(path, f"L{axes}", shape=image.shape)
+def labels(path: Path, image: Segmented, before: Instances, series: bool) -> Truth:
+    """What an edited file holds, of an image in which there was `before`; of a `series` the first axis is time.
+
+    It has the axes of the image, or one more, that of layers. Channels are layers where objects overlapped before, for
+    other programs store them so, and else other things, such as cells and nuclei. Raises `InputError`.
+    """
+    axes = "T" * series + "ZYX"[series - len(image.shape) :]
+    return io.read_truth(path, f"L{axes}", shape=image.shape, channels=len(before.overlapping_pairs()[0]) > 0)
+
+
+def read(path: Path, image: Segmented, before: Instances, series: bool) -> Edited:
+    """The objects in an edited file, as `labels` reads it. Raises `InputError` where it has another shape than the
+    image, or an id in two layers."""
+    truth = labels(path, image, before, series)
     if truth.shape != image.shape:
         raise InputError("the corrections have another shape than the image", f"{path}, {list(truth.shape)} instead of "
                          f"{list(image.shape)} voxels", "save the labels as large as the image")  # fmt: skip

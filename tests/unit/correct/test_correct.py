@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from tests.battery.writing import tree
 from tests.unit.correct.results import found, result, save, without
@@ -148,8 +147,10 @@ def test_a_file_of_no_image_and_two_of_one_are_named_and_the_others_are_merged(
     assert "merged a: 0 added, 1 removed, 0 changed" in told.out
     assert "merged c: 0 added" in told.out
     assert f"failed this corrects no image of the result: {strange}; " in told.err
-    assert f"failed two files correct one image: {strange.with_name('b.labels.tif')} and {strange.with_name('b.tif')}" \
+    assert (
+        f"failed two files correct one image: {strange.with_name('b.labels.tif')} and {strange.with_name('b.tif')}"
         in told.err
+    )
     assert "2 of 4 images could not be merged: b, images.seg.corrections/z.tif; the others are done" in told.err
     assert History(opened(out).corrections).standing().keys() == {"a", "c"}
     assert main(["correct", str(out), "a"]) == 0  # what was not asked for is not complained of
