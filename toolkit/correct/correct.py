@@ -15,6 +15,8 @@ from toolkit.correct.result import Result, Segmented
 from toolkit.errors import InputError, UsageError
 from toolkit.registry.package import file_digest
 
+TAKEN = "taken back, and not changed since; to merge it again, name it or say --whole"
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -49,8 +51,9 @@ def correct(
 ) -> Outcome:
     """Merge what is new in `OUT.corrections`: edited label images and marks.
 
-    `names`: these images alone, also where the same was merged and taken back before. `right` adds marks
-    (`marks.parse`), `every` marks each image that has an edited file as right as a whole. Objects that were drawn in
+    `names`: these images alone, merged once more even if nothing is new. `right` adds marks (`marks.parse`), `every`
+    marks each image that has an edited file as right as a whole; what was merged and taken back before is merged again
+    where it is marked so once more. Objects that were drawn in
     several pieces are refused, kept or split, as `pieces` says. An image that cannot be merged is listed, as is a file
     that corrects none, the others are done. Raises `UsageError` where there is nothing to merge, `InputError` where the
     table of marks is not as it should be.
@@ -72,7 +75,7 @@ def correct(
         number = max((row["merge"] for row in history.rows if "merge" in row), default=0) + 1
         found = tuple(
             _one(history, number, image, files.get(image.name), [m for m in said if m.image == image.name], pieces, by,
-                 image.name in names)
+                 image.name in names, image.name in {mark.image for mark in wanted})
             for image in touched
             if not names or image.name in names
         )  # fmt: skip
@@ -96,6 +99,7 @@ def _one(
     pieces: Pieces,
     by: str,
     again: bool,
+    insists: bool,
 ) -> Merged:
     try:
         if isinstance(file, InputError):
@@ -105,8 +109,10 @@ def _one(
         before = history.last(image.name)
         same = before is not None and all(before[key] == about[key] for key in ("file", "marks"))
         if before is not None and same and not again:
-            gone = before["merge"] in history.undone
-            return Merged(image.name, note="taken back, and not changed since" if gone else "nothing new")
+            if before["merge"] not in history.undone:
+                return Merged(image.name, note="nothing new")
+            if not insists:
+                return Merged(image.name, note=TAKEN)
         base = history.base(image.name) if before else None
         note = "" if base is None or base == image.objects() else "compared with the result that was corrected first"
         base = image.objects() if base is None else base

@@ -12,7 +12,7 @@ import pytest
 from tests.battery.writing import tree
 from tests.unit.correct.results import found, result, save, without
 from toolkit.cli import main
-from toolkit.correct.correct import correct
+from toolkit.correct.correct import TAKEN, correct
 from toolkit.correct.history import History
 from toolkit.correct.result import opened
 from toolkit.errors import InputError, UsageError
@@ -83,11 +83,28 @@ def test_a_merge_is_taken_back_and_the_one_before_stands_again(out: Path) -> Non
     assert {n: row["merge"] for n, row in history.standing().items()} == {"a": 1}
     assert len(history.state(history.standing()["a"]).objects) == len(np.unique(found(out, "a"))) - 2
     notes = {one.image: one.note for one in correct(opened(out)).images}
-    assert notes == dict.fromkeys(("a", "b"), "taken back, and not changed since")
+    assert notes == dict.fromkeys(("a", "b"), TAKEN)
     assert correct(opened(out), names=["a"]).number == 3
     assert main(["correct", str(out), "--undo"]) == 0
     assert main(["correct", str(out), "--undo"]) == 0
     assert main(["correct", str(out), "--undo"]) == 2
+
+
+@pytest.mark.parametrize("again", [["--whole"], ["--right", "a"], ["a"]])
+def test_what_was_taken_back_is_merged_again_when_it_is_said_to_be_right(
+    again: list[str], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(out, "a", without(found(out, "a")))
+    assert main(["correct", str(out), "--whole"]) == 0
+    assert main(["correct", str(out), "--undo"]) == 0
+    capsys.readouterr()
+    assert main(["correct", str(out)]) == 0
+    assert f"same a: {TAKEN}" in " ".join(capsys.readouterr().out.split())
+    assert main(["correct", str(out), *again]) == 0
+    assert "merged a: 0 added, 1 removed" in capsys.readouterr().out
+    assert History(opened(out).corrections).standing()["a"]["merge"] == 2
+    assert main(["correct", str(out), "--whole"]) == 0
+    assert "same   a: nothing new" in capsys.readouterr().out
 
 
 def test_corrections_outlive_a_run_that_overwrites_the_result(made: Path, tmp_path: Path) -> None:
