@@ -93,8 +93,18 @@ def test_a_whole_image_a_box_and_objects_are_right() -> None:
     assert (known(state) == np.where(np.isin(BASE, (1, 3)), 1, -1)).all()
     with pytest.raises(InputError, match=r"that is not there, id 9: a; correct right\.csv"):
         merge(base, None, [Mark("a", "9")], "refuse", "a")
-    with pytest.raises(InputError, match="the box lies outside"):
+    with pytest.raises(InputError, match=r"the box lies outside of the image: a, \[40, 40\] voxels, right 50:60,0:9;"):
         merge(base, None, [Mark("a", "50:60,0:9")], "refuse", "a")
+
+
+def test_a_box_that_leaves_the_image_is_refused_and_one_without_an_end_is_not() -> None:
+    base = Instances.from_labels(BASE)
+    for beyond in ("0:41,0:24", "30:,0:100"):
+        with pytest.raises(InputError, match=rf"reaches beyond the image: a, \[40, 40\] voxels, right {beyond};"):
+            merge(base, None, [Mark("a", beyond)], "refuse", "a")
+    state, _ = merge(base, None, [Mark("a", "15:,:40")], "refuse", "a")
+    assert (known(state)[15:] == np.minimum(BASE, 1)[15:]).all()
+    assert (known(state)[:15] == -1).all()
 
 
 def test_what_the_file_calls_unannotated_is_not_known_even_in_an_image_that_is_right() -> None:
