@@ -100,6 +100,7 @@ def _said(one: Merged) -> str:
         return f"same   {one.image}: {one.note}"
     found = one.changes
     counts = f"{found.added} added, {found.removed} removed, {found.changed} changed, {found.same} as they were"
+    counts += f", {found.unannotated} unannotated" if found.unannotated else ""
     what = "all of it" if found.whole else f"{found.right} objects"
     return f"merged {one.image}: {counts}; right: {what}" + (f" ({one.note})" if one.note else "")
 

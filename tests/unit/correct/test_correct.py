@@ -173,6 +173,17 @@ def test_a_file_of_no_image_and_two_of_one_are_named_and_the_others_are_merged(
     assert main(["correct", str(out), "a"]) == 0  # what was not asked for is not complained of
 
 
+def test_an_object_of_minus_ones_is_said_to_be_unannotated_and_not_removed(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = without(found(out, "a"))
+    first = labels[labels > 0].min()
+    save(out, "a", np.where(labels == first, -1, labels).astype(np.int16))
+    assert main(["correct", str(out)]) == 0
+    assert "merged a: 0 added, 1 removed, 0 changed" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "as they were, 1 unannotated; right: 0 objects" in said
+
+
 def test_an_image_that_is_gone_is_named(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made.parent, tmp_path / "all")
     out = tmp_path / "all" / "images.seg"
@@ -253,6 +264,7 @@ def test_the_answer_is_one_document(out: Path, capsys: pytest.CaptureFixture[str
     assert said["merge"] == 1
     assert said["images"][0] | {"right": 0, "same": 0} == {
         "image": "a", "added": 0, "removed": 1, "changed": 0, "same": 0, "right": 0, "whole": True,
+        "unannotated": 0,
     }  # fmt: skip
 
 

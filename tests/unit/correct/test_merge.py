@@ -115,6 +115,22 @@ def test_what_the_file_calls_unannotated_is_not_known_even_in_an_image_that_is_r
     assert (known(state)[:30] == np.minimum(BASE, 1)[:30]).all()
 
 
+def test_an_object_that_the_file_calls_unannotated_is_neither_removed_nor_changed() -> None:
+    edit = BASE.copy()
+    edit[BASE == 1] = UNANNOTATED
+    edit[2:10, 24:28] = UNANNOTATED  # half of the second
+    state, found = merge(Instances.from_labels(BASE), saved(edit), (), "refuse", "a")
+    assert (found.added, found.removed, found.changed, found.same, found.unannotated) == (0, 0, 0, 2, 1)
+    assert not found.any
+    assert (known(state) == -1).all()
+    edit[20:28, 2:5] = 0
+    state, found = merge(Instances.from_labels(BASE), saved(edit), (), "refuse", "a")
+    assert (found.added, found.removed, found.changed, found.same, found.unannotated) == (0, 0, 1, 1, 1)
+    assert (known(state)[edit == 3] == 1).all()
+    assert (known(state)[edit == UNANNOTATED] == -1).all()
+    assert (known(state)[edit == 2] == -1).all()
+
+
 def test_an_object_in_pieces_is_refused_kept_or_split_but_not_one_that_was_found_so() -> None:
     base = BASE.copy()
     base[35:38, 30:33] = 3
