@@ -25,7 +25,9 @@ def correct(
     right: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHAT", help="What is right: IMAGE, objects IMAGE:3,7, a box IMAGE:0:512,100:300; may be repeated."
+            metavar="WHAT",
+            help="What is right: IMAGE, objects IMAGE:3,7 (ids of the edited file, else of the table), a box "
+            "IMAGE:0:512,100:300; may be repeated.",
         ),
     ] = None,
     whole: Annotated[

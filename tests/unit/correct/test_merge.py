@@ -107,6 +107,15 @@ def test_a_box_that_leaves_the_image_is_refused_and_one_without_an_end_is_not() 
     assert (known(state)[:15] == -1).all()
 
 
+def test_ids_that_are_right_are_those_of_the_edited_file_and_without_one_those_of_the_table() -> None:
+    base = Instances.from_labels(BASE)
+    edit = np.select([BASE == 1, BASE == 2, BASE == 3], [3, 1, 2]).astype(np.int32)
+    state, _ = merge(base, saved(edit), [Mark("a", "3")], "refuse", "a")
+    assert (known(state) == np.where(BASE == 1, 1, -1)).all()
+    state, _ = merge(base, None, [Mark("a", "3")], "refuse", "a")
+    assert (known(state) == np.where(BASE == 3, 1, -1)).all()
+
+
 def test_what_the_file_calls_unannotated_is_not_known_even_in_an_image_that_is_right() -> None:
     edit = BASE.copy()
     edit[30:, :] = UNANNOTATED
