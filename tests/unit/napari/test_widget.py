@@ -74,10 +74,14 @@ def test_sliders_make_objects_anew_without_another_prediction(out: Path, viewer:
     viewer.add_image(tifffile.imread(out.parent / "images" / "a.tif"), name="a")
     widget.image.value = viewer.layers[0]
     widget.model.choices = [str(out.parent / "model")]
+    heard, hear = [], widget._hear
+    widget._hear = lambda *said: (heard.append(said), hear(*said))
     widget.segment()
     until(lambda: len(viewer.layers) == 2 and not widget._busy)
-    assert widget._seen[1:] == (widget._seen[2], widget._seen[2])
-    assert widget._seen[2] > 0, "how far it is was heard"
+    done = [done for stage, done, _ in heard if stage == "windows"]
+    assert done == list(range(1, len(done) + 1)), "how far it is was heard"
+    assert heard[-1] == ("windows", len(done), len(done))
+    assert len(done) > 1
     assert np.array_equal(viewer.layers[1].data > 0, found(out, "a") > 0)
     before = len(np.unique(viewer.layers[1].data))
     assert {control.name for control in widget.fields} == {"foreground", "min_size"}
