@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,8 +63,8 @@ def kept(name: str, png: bytes) -> None:
 
 
 @contextmanager
-def viewed(tab: Browser, *words: Path | str) -> Iterator[Browser]:
-    """A tab with what `seg view` serves."""
+def viewed(tab: Browser, *words: str) -> Iterator[Browser]:
+    """A tab with what `seg view` serves: of files in this folder, for the page says where they are."""
     from toolkit.view.found import other, results
     from toolkit.view.scene import scene
     from toolkit.view.serve import served
@@ -83,14 +83,22 @@ def viewed(tab: Browser, *words: Path | str) -> Iterator[Browser]:
             thread.join()
 
 
+def placeless(name: str, said: str) -> None:
+    """Refuse to show a path of this machine."""
+    if tempfile.gettempdir() in said or str(ROOT) in said:
+        sys.exit(f"{name}.png would show a path of this machine: name files from within their folder")
+
+
 def shot(tab: Browser, name: str, folder: Path) -> None:
     """What the window shows."""
     tab.settle()
+    placeless(name, tab.run("document.body.innerText"))
     kept(name, tab.shot(folder / f"{name}.png").read_bytes())
 
 
 def terminal(tab: Browser, name: str, title: str, said: str, folder: Path) -> None:
     """What a command said, drawn by rich."""
+    placeless(name, said)
     from rich.console import Console
     from rich.text import Text
 
@@ -136,7 +144,7 @@ def run(tab: Browser, folder: Path) -> None:
 
 def view(tab: Browser, folder: Path) -> None:
     """A result, its table, and an object that was chosen."""
-    with viewed(tab, folder / "nuclei.seg"):
+    with viewed(tab, "nuclei.seg"):
         tab.press("f")
         tab.run("choose(0, sides[0].rows[16])")
         shot(tab, "view", folder)
@@ -145,7 +153,7 @@ def view(tab: Browser, folder: Path) -> None:
 def truth(tab: Browser, folder: Path) -> None:
     """A result beside the truth, in the dark."""
     tab.prefer("dark")
-    with viewed(tab, folder / "nuclei.seg", folder / "truth.tif"):
+    with viewed(tab, "nuclei.seg", "truth.tif"):
         tab.press("f")
         tab.run("document.querySelector('[data-column=iou]').click()")
         shot(tab, "truth", folder)
@@ -155,7 +163,7 @@ def truth(tab: Browser, folder: Path) -> None:
 def overlap(tab: Browser, folder: Path) -> None:
     """Filaments that cross."""
     seg(folder, "run", "fibres.tif", "--plugin", "ppp", "--model", "ppp-filaments")
-    with viewed(tab, folder / "fibres.seg"):
+    with viewed(tab, "fibres.seg"):
         tab.press("f")
         shot(tab, "overlap", folder)
 
@@ -163,7 +171,7 @@ def overlap(tab: Browser, folder: Path) -> None:
 def volume(tab: Browser, folder: Path) -> None:
     """Three planes."""
     seg(folder, "run", "volume.tif", "--plugin", "embedseg")
-    with viewed(tab, folder / "volume.seg"):
+    with viewed(tab, "volume.seg"):
         tab.press("t")
         shot(tab, "volume", folder)
 
@@ -171,7 +179,7 @@ def volume(tab: Browser, folder: Path) -> None:
 def thoughts(tab: Browser, folder: Path) -> None:
     """What a method thought."""
     seg(folder, "run", "nuclei.tif", "-o", "thought.seg", "--show", "heads,seeds,selection")
-    with viewed(tab, folder / "thought.seg"):
+    with viewed(tab, "thought.seg"):
         tab.run("document.querySelector('[data-step=head_seediness] input').click()")
         tab.run("for (const box of document.querySelectorAll('[data-marks] input')) box.click()")
         tab.run("view.scale = 3.5; view.centre = [0.5, 230, 590]; tell('view')")
@@ -209,7 +217,7 @@ def napari(_tab: Browser, folder: Path) -> None:
     from toolkit.napari.widget import Correct, Segment
 
     get_qapp()
-    viewer, result = ViewerModel(), opened(folder / "nuclei.seg")
+    viewer, result = ViewerModel(), opened("nuclei.seg")
     for data, about, kind in shown(result, result.images[0]):
         getattr(viewer, f"add_{kind}")(data, **about)
     both, row = QWidget(), QHBoxLayout()
@@ -242,7 +250,7 @@ if __name__ == "__main__":
         made(here)
         if not {"run"} & {*wanted}:
             seg(here, "run", "nuclei.tif")
-        with browser(here / "profile") as one_tab:
+        with chdir(here), browser(here / "profile") as one_tab:
             one_tab.prefer("light")
             for name in wanted:
                 PICTURES[name](one_tab, here)

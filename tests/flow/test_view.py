@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (where / "masks").mkdir()
     shutil.copy(GOLDEN / "masks" / image.name, where / "masks" / "cells.tif")
     other = ["--plugin", "cpv", "-o", str(where / "other.seg"), "--workers", "1", "--no-preview"]
-    shown = ["--show", "heads,seeds,graph,selection"]
+    shown = ["--show", "heads,seeds,graph,votes"]
     assert main(["run", str(where / "cells.tif"), *other, *shown]) == 0
     return where
 
@@ -63,8 +63,10 @@ def test_what_a_method_has_not_thought_is_a_note_and_no_name_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = json.loads((folder / "other.seg" / "run.json").read_text("utf8"))
-    assert any("three-label has no" in note for note in record["images"][0]["notes"])
-    assert record["options"]["show"] == ["heads", "seeds", "graph", "selection"]
+    notes = record["images"][0]["notes"]
+    assert "method three-label has no graph to show; it has heads, entropy, scores, seeds, votes" in notes
+    assert "method three-label makes no votes as it is set here" in notes
+    assert record["options"]["show"] == ["heads", "seeds", "graph", "votes"]
     fields, marks = read_thoughts(folder / "other.seg" / "cells.zarr")
     assert fields.keys() == {"head_three_label", "head_cpv", "seeds"}
     assert marks == {}
@@ -76,6 +78,9 @@ def test_what_a_method_has_not_thought_is_a_note_and_no_name_is_an_error(
     assert interior[labels > 0].mean() > 0.5 > interior[labels == 0].mean()
     assert main(["run", str(folder / "cells.tif"), "-o", str(folder / "x"), "--show", "seed"]) == 2
     assert "did you mean 'seeds'" in capsys.readouterr().err
+    assert main(["run", str(folder / "cells.tif"), "-o", str(folder / "x"), "--plugin", "cpv", "--show", "graph"]) == 2
+    assert "it tells heads, entropy, scores, seeds, votes" in capsys.readouterr().err
+    assert not (folder / "x").exists()
 
 
 def test_showing_changes_no_object(folder: Path) -> None:

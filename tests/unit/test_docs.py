@@ -5,7 +5,9 @@ import inspect
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,18 @@ def test_pictures_are_small_and_each_is_shown_and_made_by_the_script() -> None:
     for path in pictures:
         assert f"pictures/{path.name})" in text
         assert re.search(rf"^def {path.stem}\(", script, re.MULTILINE)
+
+
+def test_a_picture_that_would_show_a_path_of_this_machine_is_refused() -> None:
+    spec = spec_from_file_location("screenshots", DOCS / "screenshots.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.placeless("a", "embedseg: nuclei truth.tif")
+    for place in (tempfile.gettempdir(), str(ROOT)):
+        with pytest.raises(SystemExit, match=r"a\.png would show a path of this machine"):
+            script.placeless("a", f"embedseg: nuclei {place}/truth.tif")
 
 
 def test_each_page_is_in_the_contents_of_the_site() -> None:

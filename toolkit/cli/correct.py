@@ -25,7 +25,9 @@ def correct(
     right: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHAT", help="What is right: IMAGE, objects IMAGE:3,7, a box IMAGE:0:512,100:300; may be repeated."
+            metavar="WHAT",
+            help="What is right: IMAGE, objects IMAGE:3,7 (ids of the edited file, else of the table), a box "
+            "IMAGE:0:512,100:300; may be repeated.",
         ),
     ] = None,
     whole: Annotated[
@@ -100,6 +102,7 @@ def _said(one: Merged) -> str:
         return f"same   {one.image}: {one.note}"
     found = one.changes
     counts = f"{found.added} added, {found.removed} removed, {found.changed} changed, {found.same} as they were"
+    counts += f", {found.unannotated} unannotated" if found.unannotated else ""
     what = "all of it" if found.whole else f"{found.right} objects"
     return f"merged {one.image}: {counts}; right: {what}" + (f" ({one.note})" if one.note else "")
 

@@ -58,7 +58,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     from toolkit.running.run import run
     from toolkit.running.seen import counted, resized
 
-    known(wish.show, package.recipe.postprocess)
+    known(wish.show, package.recipe.postprocess, catalogue)
     session = Session(package, wish.device, catalogue, wish.engine)
     bench, backend = Bench(session), session.backend
     count = 1 if backend.on_gpu else wish.workers or cores()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 
 from toolkit import io
 from toolkit.check.labels import SUBSTANTIAL
-from toolkit.correct.result import Segmented
+from toolkit.correct.result import Result, Segmented
 from toolkit.errors import InputError, nearest
 from toolkit.io.contours import contours_stem, is_contours
 from toolkit.io.paths import is_image
 from toolkit.values.instances import Instances
-from toolkit.values.truth import UNANNOTATED
+from toolkit.values.truth import UNANNOTATED, Truth
 
 Pieces = Literal["refuse", "keep", "split"]
 ID = "id"
@@ -34,13 +33,12 @@ class Edited:
     unknown: NDArray[np.bool_] | None
 
 
-def files(folder: Path, images: Sequence[Segmented]) -> dict[str, Path]:
-    """The edited files in a folder of corrections by the name of their image.
-
-    Raises `InputError` for two files of one image and for one whose image is not in the result.
-    """
-    known, found = {image.name for image in images}, dict[str, Path]()
-    for below in sorted({Path(image.name).parent for image in images}):
+def files(result: Result) -> dict[str, Path | InputError]:
+    """The edited file of each image by its name; or, for two files of an image, and under its own name for a file of
+    none, why nothing is corrected by it."""
+    folder, known = result.corrections, {image.name for image in result.images}
+    found = dict[str, Path | InputError]()
+    for below in sorted({Path(name).parent for name in known}):
         for path in sorted((folder / below).iterdir()) if (folder / below).is_dir() else ():
             outlines = path.is_file() and is_contours(path)
             if path.name.startswith(".") or not (outlines or is_image(path)):
@@ -48,17 +46,35 @@ def files(folder: Path, images: Sequence[Segmented]) -> dict[str, Path]:
             stem = unicodedata.normalize("NFC", contours_stem(path)) if outlines else io.stem(path)
             name = (below / stem).as_posix()
             if name not in known:
-                raise InputError("this corrects no image of the result", path, nearest(name, known))
-            if name in found:
-                raise InputError("two files correct one image", f"{found[name]} and {path}", "keep one of them")
-            found[name] = path
+                own = path.relative_to(folder.parent).as_posix()
+                found[own] = InputError("this corrects no image of the result", path, nearest(name, known))
+            elif isinstance(before := found.setdefault(name, path), Path) and before != path:
+                found[name] = InputError("two files correct one image", f"{before} and {path}", "keep one of them")
     return found
 
 
-def read(path: Path, image: Segmented, axes: str) -> Edited:
-    """An edited file of an image of these `axes`, or with one axis more, that of layers. Raises `InputError` where it
-    has another shape than the image, or an id in two layers."""
-    truth = io.read_truth(path, f"L{axes}", shape=image.shape)
+def file(result: Result, image: Segmented) -> Path | None:
+    """The edited file of an image, if there is one. Raises `InputError` if there are two."""
+    found = files(result).get(image.name)
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def labels(path: Path, image: Segmented, before: Instances, series: bool) -> Truth:
+    """What an edited file holds, of an image in which there was `before`; of a `series` the first axis is time.
+
+    It has the axes of the image, or one more, that of layers. Channels are layers where objects overlapped before, for
+    other programs store them so, and else other things, such as cells and nuclei. Raises `InputError`.
+    """
+    axes = "T" * series + "ZYX"[series - len(image.shape) :]
+    return io.read_truth(path, f"L{axes}", shape=image.shape, channels=len(before.overlapping_pairs()[0]) > 0)
+
+
+def read(path: Path, image: Segmented, before: Instances, series: bool) -> Edited:
+    """The objects in an edited file, as `labels` reads it. Raises `InputError` where it has another shape than the
+    image, or an id in two layers."""
+    truth = labels(path, image, before, series)
     if truth.shape != image.shape:
         raise InputError("the corrections have another shape than the image", f"{path}, {list(truth.shape)} instead of "
                          f"{list(image.shape)} voxels", "save the labels as large as the image")  # fmt: skip

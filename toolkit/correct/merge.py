@@ -12,10 +12,11 @@ from toolkit.correct.edited import ID, Edited, Pieces, whole
 from toolkit.correct.marks import WHOLE, Mark
 from toolkit.errors import InputError
 from toolkit.steps.matching import overlap
-from toolkit.steps.within import box
+from toolkit.steps.within import box, spans, within
 from toolkit.values import runs
 from toolkit.values.instances import Instances
 from toolkit.values.sound import sound
+from toolkit.values.tiles import Box
 from toolkit.values.truth import UNANNOTATED, Truth
 
 Bools = NDArray[np.bool_]
@@ -60,7 +61,8 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Changes:
-    """Objects that are new, gone, changed and as they were; `right`: how many of those that are there are right."""
+    """Objects that are new, gone, changed and as they were; `right`: how many of those that are there are right;
+    `unannotated`: how many lay where the edit says that it does not know."""
 
     added: int
     removed: int
@@ -68,6 +70,7 @@ class Changes:
     same: int
     right: int
     whole: bool = False
+    unannotated: int = 0
 
     @property
     def any(self) -> bool:
@@ -77,13 +80,17 @@ class Changes:
 def merge(
     base: Instances, edited: Edited | None, marks: Sequence[Mark], pieces: Pieces, name: str, series: bool = False
 ) -> tuple[Corrected, Changes]:
-    """The objects `base` of an image as a person edited and marked them; without an edit, as they were.
+    """The objects `base` of an image as a person edited and marked them; without an edit, as they were. Where the edit
+    says that it does not know, nothing is compared.
 
     `series`: the first axis is time. Raises `InputError` for drawn objects in several pieces, for an id that is marked
-    and not there, and for a box outside of the image.
+    and not there, and for a box that does not lie in the image.
     """
     if edited is None:
         edited = Edited(Instances(**{**vars(_bare(base)), "attributes": {ID: np.arange(1, len(base) + 1)}}), None)
+    found = len(base)
+    if edited.unknown is not None:  # what nobody knows any more was neither removed nor drawn
+        base, _ = within(base, None, ~edited.unknown)
     drawn, _ = _compared(base, edited.objects)
     objects = whole(edited.objects, drawn, pieces, name)
     drawn, said = _compared(base, objects)
@@ -98,7 +105,7 @@ def merge(
     region = np.full(objects.shape, every)
     for mark in marks:
         if mark.box:
-            region[box(mark.box, objects.shape, name).slices] = True
+            region[_part(mark.box, objects.shape, name).slices] = True
     right |= 2 * _inside(objects, region) >= objects.sizes
     known |= region
     if edited.unknown is not None:
@@ -108,15 +115,16 @@ def merge(
     background = Instances.from_runs(known.shape, start, length, np.zeros(len(start), np.int64))
     match = overlap(base, objects).match(SAME)
     changed = int((match.iou < 1).sum())
-    found = Changes(
+    changes = Changes(
         added=len(objects) - match.tp,
         removed=len(base) - match.tp,
         changed=changed,
         same=match.tp - changed,
         right=int(right.sum()),
         whole=every,
+        unannotated=found - len(base),
     )
-    return Corrected(_bare(objects), right, background), found
+    return Corrected(_bare(objects), right, background), changes
 
 
 def _compared(base: Instances, edited: Instances) -> tuple[Ints, Ints]:
@@ -133,6 +141,15 @@ def _named(mark: Mark, objects: Instances, name: str) -> Bools:
         if one not in ids:
             raise InputError(f"an object is marked as right that is not there, id {one}", name, "correct right.csv")
     return np.isin(ids, mark.ids)
+
+
+def _part(text: str, shape: Sequence[int], name: str) -> Box:
+    """The box that is marked: one that leaves the image was meant for another, or has its axes in another order."""
+    there = box(text, shape, name, "right")
+    if any(last is not None and last > n for (_, last), n in zip(spans(text), shape, strict=True)):
+        raise InputError("the box reaches beyond the image", f"{name}, {list(shape)} voxels, right {text}",
+                         "name first:last along (Z,)Y,X inside it, or no last for all the rest")  # fmt: skip
+    return there
 
 
 def _inside(objects: Instances, region: Bools) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,25 @@ from toolkit.io.raster import Raster, decoding, nbytes
 
 DROPPED = "1"
 """Stands for an axis of one entry that is left out."""
+LABELS = "save labels as YX or ZYX, with at most one axis of layers before"
+"""What to do about the axes of labels: not every command that reads them takes axes."""
 FEW = 16
 """An axis of fewer entries after two of at least as many is one of channels."""
 
 
-def named(raster: Raster, given: str | None, stack: str) -> tuple[str, tuple[str, ...]]:
+def named(raster: Raster, given: str | None, stack: str, channels: bool | None = None) -> tuple[str, tuple[str, ...]]:
     """One letter per axis of the file's array, `1` where an axis is dropped, and notes about what was assumed.
 
     `stack` is the letter of the axis before space: "C" for images, "L" (layers) or "Q" (one plane per object) for label
-    images. `given` letters count by position and may name that axis even if the file lacks it.
+    images. `given` letters count by position and may name that axis even if the file lacks it; but where `channels` is
+    said, an axis that the file calls so, or colours, is one of layers, or is refused.
     """
-    letters = _from_argument(raster, given) if given else None
+    called = channels is not None and any(
+        c in "CS" and n > 1 for c, n in zip(raster.axes, raster.source.shape, strict=True)
+    )
+    if called and channels:
+        raster = replace(raster, axes=raster.axes.replace("C", "L").replace("S", "L"))
+    letters = None if called or not given else _from_argument(raster, given, stack)
     return (letters, ()) if letters else _from_file(raster, stack)
 
 
@@ -38,7 +46,7 @@ def checked(axes: str, stack: str) -> str:
     return axes
 
 
-def _from_argument(raster: Raster, given: str) -> str:
+def _from_argument(raster: Raster, given: str, stack: str) -> str:
     shape = raster.source.shape
     for wanted in (given, given.translate(str.maketrans("", "", "CLQ"))):
         spare = [i for i in range(len(shape)) if shape[i] == 1]
@@ -56,7 +64,8 @@ def _from_argument(raster: Raster, given: str) -> str:
             letters[i] = letter
         return "".join(letters)
     has = "" if "?" in raster.axes else f" ({raster.axes})"
-    raise InputError(f"the axes {given} do not fit the shape {shape}{has}", raster.path, "give --axes that fit")
+    do = "give --axes that fit" if "C" in stack else LABELS
+    raise InputError(f"the axes {given} do not fit the shape {shape}{has}", raster.path, do)
 
 
 def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
@@ -65,9 +74,8 @@ def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
     if not {"Y", "X"} & set(raster.axes) and len(real) < 2 <= len(shape):
         real = [len(shape) - 2, len(shape) - 1]
     if strange := [name for i, name in sorted(raster.strange.items()) if i in real]:
-        raise InputError(
-            f"there is no axis {strange[0]!r} here", raster.path, "give --axes to read it as one of T, C, Z, Y and X"
-        )
+        do = "give --axes to read it as one of T, C, Z, Y and X" if "C" in stack else LABELS
+        raise InputError(f"there is no axis {strange[0]!r} here", raster.path, do)
     named = raster.axes.replace("S", "C").replace("L", "C" if "C" in stack else "L")
     letters = [named[i] if i in real else DROPPED for i in range(len(shape))]
     unknown = [i for i in real if letters[i] == "?"]
@@ -76,7 +84,7 @@ def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
             letters[i] = letter
     seen = set(letters) - {DROPPED}
     if not {"Y", "X"} <= seen or letters.count("C") > 1 or not seen <= {*"TCZYX?", *stack}:
-        raise _unclear(raster)
+        raise _unclear(raster, stack)
     if "C" not in stack and "C" in seen:
         raise _no_layers(raster, letters)
     rest = [i for i in unknown if letters[i] == "?"]
@@ -85,20 +93,27 @@ def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
     if unknown and len(real) > 2:
         read_as = "".join(letters).replace(DROPPED, "")
         seen_shape = "×".join(str(shape[i]) for i in real)
-        notes.append(f"axes read as {read_as} from the shape {seen_shape}; give --axes if that is wrong")
+        do = "; give --axes if that is wrong" if "C" in stack else ""
+        notes.append(f"axes read as {read_as} from the shape {seen_shape}{do}")
     return "".join(letters), tuple(notes)
 
 
 def _no_layers(raster: Raster, letters: Sequence[str]) -> InputError:
     """Channels of labels are different things, such as cells and nuclei, whose ids may be equal."""
     if "S" in raster.axes:
-        return InputError("a label image has no colours, but this file has", raster.path, "give a label image")
+        return no_colours(raster.path)
     count = raster.source.shape[list(letters).index("C")]
     return InputError(
         f"this label file has {count} channels, and it does not say that they are layers of one label image",
         raster.path,
-        "split it, or say that they are layers with axes such as LYX",
+        "split it; layers have the axes LYX, or channels called layer-0, layer-1 …",
     )
+
+
+def no_colours(path: Path) -> InputError:
+    """Of a picture where labels are wanted."""
+    do = "save labels, one number for each object, in one channel"
+    return InputError("a label image has no colours, but this file has", path, do)
 
 
 def _plane(sizes: Sequence[int]) -> str:
@@ -120,14 +135,13 @@ def _guess(sizes: list[int], letters: Sequence[str], stack: str, raster: Raster)
             return "C" if n <= 4 else "Z"
         case [a, b] if "C" in stack and len(free) == 2 and min(a, b) <= 4:
             return "CZ" if a <= 4 else "ZC"
-    raise _unclear(raster)
+    raise _unclear(raster, stack)
 
 
-def _unclear(raster: Raster) -> InputError:
+def _unclear(raster: Raster, stack: str) -> InputError:
     has = "" if "?" in raster.axes else f" and axes {raster.axes}"
-    return InputError(
-        f"cannot tell the axes of an array of shape {raster.source.shape}{has}", raster.path, "give --axes"
-    )
+    do = "give --axes" if "C" in stack else LABELS
+    return InputError(f"cannot tell the axes of an array of shape {raster.source.shape}{has}", raster.path, do)
 
 
 def arrange(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.io.axes import arrange, checked, named
+from toolkit.io.axes import arrange, checked, named, no_colours
 from toolkit.io.contours import is_contours, read_contours
 from toolkit.io.image import measured, open_raster
 from toolkit.io.paths import is_zarr
@@ -36,6 +36,7 @@ def read_truth(
     voxel_size: Sequence[float] = (),
     void: str | Path | None = None,
     shape: Sequence[int] | None = None,
+    channels: bool | None = None,
 ) -> Truth:
     """Annotation of a whole image from a label image, from a table of points (`toolkit.io.points`) or from outlines
     (`toolkit.io.contours`).
@@ -43,7 +44,8 @@ def read_truth(
     `axes`: "YX" or "ZYX" labels, −1 = unannotated; "QYX", "QZYX": one plane per object, nonzero = inside;
     "LYX", "LZYX": layers with ids unique over layers. `voxel_size` is in micrometres, default: what the file says.
     `void` is a file of the same spatial shape, nonzero = unknown. `shape` is that of the image, which points and
-    outlines do not say. Raises `InputError` if a file is missing, damaged or no label image.
+    outlines do not say. `channels` says whether those of a file are layers, wherever they stand in it; by default
+    they are what `axes` says, by position. Raises `InputError` if a file is missing, damaged or no label image.
     """
     path = Path(path)
     mask = None if void is None else _void(Path(void))
@@ -66,7 +68,7 @@ def read_truth(
         instances, size = read_zarr_instances(path)
         _same(path, instances.shape, void, mask)
         return Truth.from_instances(instances, void=mask, voxel_size=tuple(voxel_size) or size)
-    stack, kind, raster = _stack(path, axes, shape)
+    stack, kind, raster = _stack(path, axes, shape, channels)
     spatial = "ZYX"[-(stack.ndim - 1 - ("T" in raster.axes and stack.ndim > 3)) :]
     size, _ = measured(raster, spatial, voxel_size or None)
     size = (1.0,) * (stack.ndim - 1 - len(size)) + size
@@ -92,7 +94,9 @@ def has_instances(path: Path) -> bool:
     return path.is_dir() and is_zarr(path / "instances")
 
 
-def stored(path: Path, axes: str | None, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], str, Raster]:
+def stored(
+    path: Path, axes: str | None, shape: Sequence[int] | None = None, channels: bool | None = None
+) -> tuple[NDArray[Any], str, Raster]:
     """Layers or planes `(N, *shape)` with the numbers of the file, and which of the two: "L" or "Q".
 
     A large file that cannot be labels of an image of `shape` is not even read. Raises `InputError` for what is no label
@@ -111,7 +115,7 @@ def stored(path: Path, axes: str | None, shape: Sequence[int] | None = None) -> 
         raise InputError(
             f"the labels are {raster.images} images of different shapes", path, "give all planes one shape"
         )
-    letters, notes = named(raster, None if axes is None else checked(axes, "LQ"), "LQ")
+    letters, notes = named(raster, None if axes is None else checked(axes, "LQ"), "LQ", channels)
     kind = "Q" if "Q" in (axes or letters).upper() else "L"
     source = arrange(path, raster.source, letters, kind + "".join(c for c in "TZYX" if c in letters))
     for note in notes:
@@ -136,13 +140,17 @@ def _labels_of(raster: Raster) -> Raster:
     colours = [c for c in range(raster.source.shape[at]) if c not in raster.opacity]
     voxels = np.moveaxis(np.asarray(raster.source[(slice(None),) * len(raster.axes)]), at, 0)[colours]
     if len(voxels) > 1 and not all(np.array_equal(voxels[0], other) for other in voxels[1:]):
+        if at == len(raster.axes) - 1:  # planes of samples may be layers that a program called so
+            raise no_colours(raster.path)
         return raster
     return replace(raster, source=voxels[0], axes=raster.axes.replace("S", ""))
 
 
-def _stack(path: Path, axes: str | None, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], str, Raster]:
+def _stack(
+    path: Path, axes: str | None, shape: Sequence[int] | None = None, channels: bool | None = None
+) -> tuple[NDArray[Any], str, Raster]:
     """Layers or planes `(N, *shape)` of integers, and which of the two: "L" or "Q"."""
-    stack, kind, raster = stored(path, axes, shape)
+    stack, kind, raster = stored(path, axes, shape, channels)
     if stack.dtype.kind == "f":
         whole = np.isfinite(stack).all() and bool((stack == np.rint(stack)).all()) and bool((abs(stack) < 2**63).all())
         if not whole:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import io
 from toolkit.correct import edited
 from toolkit.correct.result import Result, Segmented
 from toolkit.errors import InputError
@@ -29,12 +28,10 @@ def shown(result: Result, image: Segmented) -> list[Layer]:
     """The layers of an image; objects as they were edited last, where somebody has edited them."""
     frames = image.frames()
     found = [_image(image, frames)]
-    files = edited.files(result.corrections, result.images) if result.corrections.is_dir() else {}
+    file = edited.file(result, image)
     objects, size = image.objects(), _scale(image, frames[0])
-    if image.name in files:
-        series = len(frames) > 1
-        axes = "T" * series + "ZYX"[series - len(image.shape) :]
-        labels: NDArray[Any] = io.read_truth(files[image.name], f"L{axes}").layers
+    if file is not None:
+        labels: NDArray[Any] = edited.labels(file, image, objects, len(frames) > 1).layers
         features: list[dict[str, Any]] = [{} for _ in labels]
     else:
         labels, features = objects.layers().astype(np.int32), _features(objects, table(image))

@@ -200,12 +200,14 @@ class Correct(Container):  # type: ignore[misc]  # napari has no types here
 
 
 def boxes(shapes: Any, labels: Any) -> list[str]:
-    """The boxes around the shapes of a layer, in voxels of the labels, as `--right` takes them."""
+    """The boxes around the shapes of a layer, as far as they lie in the labels, in their voxels, as `--right` takes
+    them."""
     found = []
     for corners in shapes.data:
         places = np.array([labels.world_to_data(shapes.data_to_world(corner)) for corner in corners])
         low = np.clip(np.floor(places.min(0) + 0.5), 0, None).astype(int)
-        high = np.maximum(np.ceil(places.max(0) + 0.5).astype(int), low + 1)
+        high = np.minimum(np.ceil(places.max(0) + 0.5).astype(int), labels.data.shape)
+        high = np.maximum(high, low + 1)
         found.append(",".join(f"{a}:{b}" for a, b in zip(low, high, strict=True)))
     return found
 

@@ -46,8 +46,7 @@ def save(layers: Sequence[tuple[Any, dict[str, Any]]]) -> Path:
 
 def place(result: Result, image: Segmented) -> Path:
     """Where the edited labels of an image lie."""
-    files = edited.files(result.corrections, result.images) if result.corrections.is_dir() else {}
-    target = files.get(image.name, result.corrections / f"{image.name}.tif")
+    target = edited.file(result, image) or result.corrections / f"{image.name}.tif"
     if target.suffix.lower() != ".tif":
         raise UsageError("this image is corrected in a file of another program", target, "move it away, or go on there")
     return target

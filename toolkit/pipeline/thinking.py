@@ -16,6 +16,7 @@ from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session
 from toolkit.plugins import seams
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.specs import PostProcessor
 from toolkit.values.instances import Instances
 from toolkit.values.thought import Marks
@@ -23,8 +24,6 @@ from toolkit.values.tiles import Box
 
 GENERAL = (*NOTED, "scores")
 """What is told of every method."""
-USUAL = (*GENERAL, "selection", "graph", "seeds")
-"""What may be asked of any method: one that has no such step says so."""
 MOST = 2**27
 """Voxels of the largest image of which thoughts are told: they are in memory as a whole."""
 
@@ -38,12 +37,24 @@ class Thoughts:
     notes: tuple[str, ...] = ()
 
 
-def known(names: Sequence[str], postprocess: PostProcessor) -> None:
-    """Raise `UsageError` for a name that no method tells, or this one might."""
-    can = tuple(dict.fromkeys((*USUAL, *postprocess.shows)))
-    for name in names:
-        if name not in can:
-            raise UsageError("no method tells this", f"--show {name}", nearest(name, can))
+def known(names: Sequence[str], postprocess: PostProcessor, catalogue: Catalogue) -> None:
+    """Raise `UsageError` for a name that no installed method tells, and where this one tells none of those given."""
+    can = told(postprocess)
+    if not (others := [name for name in names if name not in can]):
+        return
+    specs = catalogue.collect("postprocessors").values()
+    every = {*can, *(name for spec in specs for name in spec.shows)}
+    for name in others:
+        if name not in every:
+            raise UsageError("no method tells this", f"--show {name}", nearest(name, every))
+    if len(others) == len(names):
+        raise UsageError(f"method {postprocess.kind} does not tell this", f"--show {','.join(names)}",
+                         f"it tells {', '.join(can)}")  # fmt: skip
+
+
+def told(postprocess: PostProcessor) -> tuple[str, ...]:
+    """What may be asked of this method."""
+    return tuple(dict.fromkeys((*GENERAL, *postprocess.shows)))
 
 
 def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instances, wanted: Collection[str]) -> Thoughts:
@@ -53,8 +64,9 @@ def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instance
         return Thoughts(notes=(f"what the method thought is not told of this image: {why}",))
     fields, marks, notes = dict[str, NDArray[Any]](), dict[str, Marks](), list[str]()
     postprocess, grid = session.model.recipe.postprocess, _Grid.of(here, pieces)
-    if silent := [name for name in wanted if name not in (*GENERAL, *postprocess.shows)]:
-        notes.append(f"method {postprocess.kind} has no {' and no '.join(silent)} to show")
+    can = told(postprocess)
+    if silent := [name for name in wanted if name not in can]:
+        notes.append(f"method {postprocess.kind} has no {' and no '.join(silent)} to show; it has {', '.join(can)}")
     if {*NOTED} & {*wanted}:
         for name, values in _heads(session, here, pieces, wanted).items():
             fields[name] = grid.field(values)
@@ -73,6 +85,8 @@ def thoughts(session: Session, here: Prepared, pieces: Pieces, objects: Instance
                 marks[name] = grid.marks(one)
             else:
                 fields[name] = grid.field(one)
+        if unmade := sorted(own - {*fields, *marks}):
+            notes.append(f"method {postprocess.kind} makes no {' and no '.join(unmade)} as it is set here")
     return Thoughts({name: v.astype(np.float16) for name, v in fields.items()}, marks, tuple(notes))
 
 

@@ -114,7 +114,8 @@ def is_run(folder: Path) -> bool:
 
 
 def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: str) -> ModelPackage:
-    """The model that a training run left in its folder; somebody else's folder, perhaps: its texts are read with care.
+    """The model that a training run left in its folder, and called as that is: its recipe may be named after the model
+    that it began with. It may be somebody else's folder: its texts are read with care.
 
     The recipe's names are first those of the plugin that the run recorded; `owner` stands where it recorded none.
     """
@@ -123,7 +124,8 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
             yaml.parse(bounded.read(folder / RECIPE), folder / RECIPE)
     recorded = trained(folder).get("owner")
     owner = recorded if isinstance(recorded, str) else owner
-    return with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
+    found = with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
+    return replace(found, name=folder.resolve().name)
 
 
 def trained(folder: Path) -> dict[str, Any]:

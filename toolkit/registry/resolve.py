@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def of_entry(store: Store, entry: Entry, catalogue: Catalogue, owner: str | None
     """An installed model, as it was when it was installed."""
     folder = store.folder(entry)
     if is_run(folder):
-        return from_run(folder, catalogue, owner, entry.reference)
+        found = from_run(folder, catalogue, owner, entry.reference)
+        return replace(found, name=entry.name, version=entry.version)
     return Opened.at(folder).load(catalogue, entry.reference, store.trusts)
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from tests.battery.writing import tree
 from tests.unit.correct.results import found, result, save, without
 from toolkit.cli import main
-from toolkit.correct.correct import correct
+from toolkit.correct.correct import TAKEN, correct
 from toolkit.correct.history import History
 from toolkit.correct.result import opened
 from toolkit.errors import InputError, UsageError
@@ -84,11 +83,28 @@ def test_a_merge_is_taken_back_and_the_one_before_stands_again(out: Path) -> Non
     assert {n: row["merge"] for n, row in history.standing().items()} == {"a": 1}
     assert len(history.state(history.standing()["a"]).objects) == len(np.unique(found(out, "a"))) - 2
     notes = {one.image: one.note for one in correct(opened(out)).images}
-    assert notes == dict.fromkeys(("a", "b"), "taken back, and not changed since")
+    assert notes == dict.fromkeys(("a", "b"), TAKEN)
     assert correct(opened(out), names=["a"]).number == 3
     assert main(["correct", str(out), "--undo"]) == 0
     assert main(["correct", str(out), "--undo"]) == 0
     assert main(["correct", str(out), "--undo"]) == 2
+
+
+@pytest.mark.parametrize("again", [["--whole"], ["--right", "a"], ["a"]])
+def test_what_was_taken_back_is_merged_again_when_it_is_said_to_be_right(
+    again: list[str], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(out, "a", without(found(out, "a")))
+    assert main(["correct", str(out), "--whole"]) == 0
+    assert main(["correct", str(out), "--undo"]) == 0
+    capsys.readouterr()
+    assert main(["correct", str(out)]) == 0
+    assert f"same a: {TAKEN}" in " ".join(capsys.readouterr().out.split())
+    assert main(["correct", str(out), *again]) == 0
+    assert "merged a: 0 added, 1 removed" in capsys.readouterr().out
+    assert History(opened(out).corrections).standing()["a"]["merge"] == 2
+    assert main(["correct", str(out), "--whole"]) == 0
+    assert "same   a: nothing new" in capsys.readouterr().out
 
 
 def test_corrections_outlive_a_run_that_overwrites_the_result(made: Path, tmp_path: Path) -> None:
@@ -129,6 +145,43 @@ def test_a_bad_edit_is_a_sentence_and_the_others_are_merged(
     assert "merged b: 0 added, 1 removed, 0 changed" in told.out
     assert History(opened(out).corrections).standing().keys() == {"b"}
     assert "Traceback" not in told.err
+
+
+def test_a_file_of_no_image_and_two_of_one_are_named_and_the_others_are_merged(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = save(out, "z", found(out, "a"))
+    assert main(["correct", str(out)]) == 5
+    assert f"error: this corrects no image of the result: {strange}; " in capsys.readouterr().err
+    assert main(["correct", str(out), "--json"]) == 5
+    (one,) = json.loads(capsys.readouterr().out)["images"]
+    assert one["image"] == "images.seg.corrections/z.tif"
+    save(out, "a", without(found(out, "a")))
+    for name in ("b", "b.labels"):
+        save(out, name, without(found(out, "b")))
+    assert main(["correct", str(out), "--whole", "--right", "c:1"]) == 5
+    told = capsys.readouterr()
+    assert "merged a: 0 added, 1 removed, 0 changed" in told.out
+    assert "merged c: 0 added" in told.out
+    assert f"failed this corrects no image of the result: {strange}; " in told.err
+    assert (
+        f"failed two files correct one image: {strange.with_name('b.labels.tif')} and {strange.with_name('b.tif')}"
+        in told.err
+    )
+    assert "2 of 4 images could not be merged: b, images.seg.corrections/z.tif; the others are done" in told.err
+    assert History(opened(out).corrections).standing().keys() == {"a", "c"}
+    assert main(["correct", str(out), "a"]) == 0  # what was not asked for is not complained of
+
+
+def test_an_object_of_minus_ones_is_said_to_be_unannotated_and_not_removed(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = without(found(out, "a"))
+    first = labels[labels > 0].min()
+    save(out, "a", np.where(labels == first, -1, labels).astype(np.int16))
+    assert main(["correct", str(out)]) == 0
+    assert "merged a: 0 added, 1 removed, 0 changed" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "as they were, 1 unannotated; right: 0 objects" in said
 
 
 def test_an_image_that_is_gone_is_named(made: Path, tmp_path: Path) -> None:
@@ -174,13 +227,6 @@ def test_what_is_wrong_with_the_folder_is_said(out: Path) -> None:
         correct(opened(out), right=["z"])
     with pytest.raises(UsageError, match="says not what is right"):
         correct(opened(out), right=["a:x"])
-    path = save(out, "z", found(out, "a"))
-    with pytest.raises(InputError, match="this corrects no image of the result"):
-        correct(opened(out))
-    path.unlink()
-    tifffile.imwrite(save(out, "a", found(out, "a")).with_suffix(".png").with_name("a.labels.tif"), found(out, "a"))
-    with pytest.raises(InputError, match="two files correct one image"):
-        correct(opened(out))
     with pytest.raises(InputError, match="this is no result of a run"):
         opened(out.parent)
 
@@ -218,6 +264,7 @@ def test_the_answer_is_one_document(out: Path, capsys: pytest.CaptureFixture[str
     assert said["merge"] == 1
     assert said["images"][0] | {"right": 0, "same": 0} == {
         "image": "a", "added": 0, "removed": 1, "changed": 0, "same": 0, "right": 0, "whole": True,
+        "unannotated": 0,
     }  # fmt: skip
 
 

@@ -93,8 +93,27 @@ def test_a_whole_image_a_box_and_objects_are_right() -> None:
     assert (known(state) == np.where(np.isin(BASE, (1, 3)), 1, -1)).all()
     with pytest.raises(InputError, match=r"that is not there, id 9: a; correct right\.csv"):
         merge(base, None, [Mark("a", "9")], "refuse", "a")
-    with pytest.raises(InputError, match="the box lies outside"):
+    with pytest.raises(InputError, match=r"the box lies outside of the image: a, \[40, 40\] voxels, right 50:60,0:9;"):
         merge(base, None, [Mark("a", "50:60,0:9")], "refuse", "a")
+
+
+def test_a_box_that_leaves_the_image_is_refused_and_one_without_an_end_is_not() -> None:
+    base = Instances.from_labels(BASE)
+    for beyond in ("0:41,0:24", "30:,0:100"):
+        with pytest.raises(InputError, match=rf"reaches beyond the image: a, \[40, 40\] voxels, right {beyond};"):
+            merge(base, None, [Mark("a", beyond)], "refuse", "a")
+    state, _ = merge(base, None, [Mark("a", "15:,:40")], "refuse", "a")
+    assert (known(state)[15:] == np.minimum(BASE, 1)[15:]).all()
+    assert (known(state)[:15] == -1).all()
+
+
+def test_ids_that_are_right_are_those_of_the_edited_file_and_without_one_those_of_the_table() -> None:
+    base = Instances.from_labels(BASE)
+    edit = np.select([BASE == 1, BASE == 2, BASE == 3], [3, 1, 2]).astype(np.int32)
+    state, _ = merge(base, saved(edit), [Mark("a", "3")], "refuse", "a")
+    assert (known(state) == np.where(BASE == 1, 1, -1)).all()
+    state, _ = merge(base, None, [Mark("a", "3")], "refuse", "a")
+    assert (known(state) == np.where(BASE == 3, 1, -1)).all()
 
 
 def test_what_the_file_calls_unannotated_is_not_known_even_in_an_image_that_is_right() -> None:
@@ -103,6 +122,22 @@ def test_what_the_file_calls_unannotated_is_not_known_even_in_an_image_that_is_r
     state, _ = merge(Instances.from_labels(BASE), saved(edit), [Mark("a", "whole")], "refuse", "a")
     assert (known(state)[30:] == -1).all()
     assert (known(state)[:30] == np.minimum(BASE, 1)[:30]).all()
+
+
+def test_an_object_that_the_file_calls_unannotated_is_neither_removed_nor_changed() -> None:
+    edit = BASE.copy()
+    edit[BASE == 1] = UNANNOTATED
+    edit[2:10, 24:28] = UNANNOTATED  # half of the second
+    state, found = merge(Instances.from_labels(BASE), saved(edit), (), "refuse", "a")
+    assert (found.added, found.removed, found.changed, found.same, found.unannotated) == (0, 0, 0, 2, 1)
+    assert not found.any
+    assert (known(state) == -1).all()
+    edit[20:28, 2:5] = 0
+    state, found = merge(Instances.from_labels(BASE), saved(edit), (), "refuse", "a")
+    assert (found.added, found.removed, found.changed, found.same, found.unannotated) == (0, 0, 1, 1, 1)
+    assert (known(state)[edit == 3] == 1).all()
+    assert (known(state)[edit == UNANNOTATED] == -1).all()
+    assert (known(state)[edit == 2] == -1).all()
 
 
 def test_an_object_in_pieces_is_refused_kept_or_split_but_not_one_that_was_found_so() -> None:

@@ -74,10 +74,14 @@ def test_sliders_make_objects_anew_without_another_prediction(out: Path, viewer:
     viewer.add_image(tifffile.imread(out.parent / "images" / "a.tif"), name="a")
     widget.image.value = viewer.layers[0]
     widget.model.choices = [str(out.parent / "model")]
+    heard, hear = [], widget._hear
+    widget._hear = lambda *said: (heard.append(said), hear(*said))
     widget.segment()
     until(lambda: len(viewer.layers) == 2 and not widget._busy)
-    assert widget._seen[1:] == (widget._seen[2], widget._seen[2])
-    assert widget._seen[2] > 0, "how far it is was heard"
+    done = [done for stage, done, _ in heard if stage == "windows"]
+    assert done == list(range(1, len(done) + 1)), "how far it is was heard"
+    assert heard[-1] == ("windows", len(done), len(done))
+    assert len(done) > 1
     assert np.array_equal(viewer.layers[1].data > 0, found(out, "a") > 0)
     before = len(np.unique(viewer.layers[1].data))
     assert {control.name for control in widget.fields} == {"foreground", "min_size"}
@@ -121,9 +125,12 @@ def test_what_is_painted_is_saved_merged_and_marked(out: Path, viewer: Any) -> N
     gone = int(np.unique(layer.data[layer.data > 0])[0])
     layer.data[layer.data == gone] = 0
     layer.selected_label = int(np.unique(layer.data[layer.data > 0])[0])
-    viewer.add_shapes([np.array([[1.2, 2.0], [1.2, 20.0], [9.0, 20.0], [9.0, 2.0]])], shape_type="rectangle")
+    inside = np.array([[1.2, 2.0], [1.2, 20.0], [9.0, 20.0], [9.0, 2.0]])
+    across = np.array([[30.0, -4.0], [30.0, 9.0], [99.0, 9.0], [99.0, -4.0]])
+    viewer.add_shapes([inside, across], shape_type="rectangle")
     widget.selected.value, widget.boxes.value, widget.by.value = True, True, "Ada"
     assert widget.merge() == opened(out).corrections / "c.tif"
     assert widget.said.value == "0 added, 1 removed, 0 changed"
     row = History(opened(out).corrections).standing()["c"]
-    assert (row["by"], row["removed"], row["marks"]) == ("Ada", 1, [str(layer.selected_label), "1:10,2:21"])
+    assert (row["by"], row["removed"]) == ("Ada", 1)
+    assert row["marks"] == [str(layer.selected_label), "1:10,2:21", "30:48,0:10"]

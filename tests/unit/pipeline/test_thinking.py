@@ -14,6 +14,7 @@ from toolkit.io.zarrthoughts import read_thoughts
 from toolkit.pipeline.noted import entropy
 from toolkit.pipeline.thinking import Thoughts, _Grid, known, together
 from toolkit.plugins import seams
+from toolkit.plugins.catalogue import Catalogue
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
 from toolkit.values.thought import Marks
@@ -25,10 +26,17 @@ class Shows:
     shows: tuple[str, ...] = ("rays",)
 
 
-def test_usual_names_and_those_of_the_method_may_be_asked() -> None:
-    known(("heads", "graph", "rays"), Shows())  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"--show sedes; did you mean 'seeds'"):
-        known(("sedes",), Shows())  # type: ignore[arg-type]
+def test_names_that_some_method_tells_may_be_asked_beside_those_of_this_one() -> None:
+    catalogue = Catalogue(["cpv"])
+    known(("heads", "rays", "graph", "votes"), Shows(), catalogue)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"no method tells this: --show sedes; did you mean 'seeds'"):
+        known(("heads", "sedes"), Shows(), catalogue)  # type: ignore[arg-type]
+
+
+def test_a_method_that_tells_nothing_of_what_is_asked_says_what_it_tells() -> None:
+    said = "method mine does not tell this: --show votes,graph; it tells heads, entropy, scores, rays"
+    with pytest.raises(UsageError, match=said):
+        known(("votes", "graph"), Shows(), Catalogue(["cpv"]))  # type: ignore[arg-type]
 
 
 def test_the_entropy_is_0_where_a_head_is_sure_and_1_where_it_is_not() -> None:

@@ -42,6 +42,20 @@ def test_an_installed_run_keeps_what_the_training_said_of_itself(run: Path) -> N
     assert resolve.of_entry(store, entry, Catalogue(), "ppp").owner == "builtin"
 
 
+def test_a_run_is_called_as_its_folder_or_as_it_was_installed_and_not_as_what_it_began_with(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    install(str(run), Wanted(name="better", version="3"), store)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 40), np.uint8))
+    monkeypatch.chdir(run)
+    for model, said in (("better", "model  better 3  sha256"), (".", "model  run 1.0  sha256")):
+        line = ["run", str(tmp_path / "a.tif"), "--model", model, "--dry-run", "-o", str(tmp_path / "out")]
+        assert main(line) == 0
+        assert said in capsys.readouterr().err
+    assert resolve.load(str(run), Catalogue()).recipe.name == "see-through"
+
+
 def test_the_owner_that_a_run_recorded_goes_before_the_plugin_that_is_named(run: Path) -> None:
     assert resolve.load(str(run), Catalogue(), "cpv").owner == "builtin"
     (run / TRAINING).write_text(json.dumps({"owner": None}))

@@ -61,7 +61,7 @@ def card(model: ModelPackage, catalogue: Catalogue) -> Card:
 def titled(model: ModelPackage, card: Card) -> str:
     """A title that the format accepts: what the model is for, or what it is, and its name."""
     what = card.title or model.recipe.title or f"instances by {model.recipe.postprocess.kind}"
-    return " ".join(f"{ODD.sub(' ', what)} ({ODD.sub(' ', model.name)})".split())[-128:]
+    return " ".join(f"{ODD.sub(' ', what)} ({ODD.sub(' ', model.recipe.name)})".split())[-128:]
 
 
 @dataclass(frozen=True)
