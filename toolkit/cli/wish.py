@@ -83,7 +83,10 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     from toolkit.registry import resolve
 
     owner = None if wish.plugin is None else catalogue.plugin(wish.plugin).name
-    loaded = resolve.load(wish.model or wish.plugin or _modelled(str(wish.named), catalogue), catalogue, owner)
+    if wish.model is None and wish.plugin is not None:
+        loaded = resolve.shipped(wish.plugin, catalogue, owner)
+    else:
+        loaded = resolve.load(wish.model or _modelled(str(wish.named), catalogue), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",

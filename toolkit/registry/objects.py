@@ -17,11 +17,14 @@ from tempfile import mkdtemp
 from toolkit.errors import ModelError, StorageError
 from toolkit.registry.gate.archive import Files, open_package
 
+DATABASE = "registry.sqlite"
 STAGED = "seg-"
 WRITERS = 16
 """Files that are written at once."""
 STALE = 24 * 3600
 """Seconds after which a folder of an unfinished installation belongs to nobody."""
+LOST = "put a copy of it back; or move it and the folder objects away, and add each folder in there again"
+"""What to do where packages are there and nobody knows their names."""
 _PACKAGE = re.compile("[0-9a-f]{64}")
 _STAGE = re.compile(STAGED + "[a-z0-9_]{8}")
 _DOWNLOAD = re.compile(r"[0-9a-f]{32}(-\d+)*(\.part)?")
@@ -36,6 +39,10 @@ class Objects:
     def folder(self, sha256: str) -> Path:
         """Where the package with this digest is, if it is."""
         return self._home / "objects" / sha256
+
+    def any(self) -> bool:
+        """Whether there is a package at all."""
+        return any(_PACKAGE.fullmatch(path.name) for path in self.folder("").glob("*"))
 
     def checked(self, sha256: str, reference: str) -> Path:
         """The folder of a package, all of whose files were hashed again; `ModelError` if they are not the same."""
@@ -128,6 +135,10 @@ def disk(home: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if type(error) is sqlite3.DatabaseError:  # its kinds are for what is no damage: locks, full disks
+            said = " ".join(str(error).split())
+            raise StorageError("the registry of the installed models is damaged", f"{home / DATABASE} ({said})",
+                               LOST) from error  # fmt: skip
         raise StorageError("the registry cannot be used", f"{home} ({error})",
                            "is the disk full, or another SEG_HOME meant?") from error  # fmt: skip
     except OSError as error:
