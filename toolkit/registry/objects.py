@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from toolkit.errors import ModelError, StorageError
+from toolkit.files.whole import unlinked
 from toolkit.registry.gate.archive import Files, open_package
 
 DATABASE = "registry.sqlite"
@@ -44,6 +45,11 @@ class Objects:
         """Whether there is a package at all."""
         return any(_PACKAGE.fullmatch(path.name) for path in self.folder("").glob("*"))
 
+    def own(self) -> None:
+        """Refuse links among the folders that are written to and removed from; raises `UsageError`."""
+        for name in ("objects", "incoming", "downloads"):
+            unlinked(self._home / name, "put a folder there, or let SEG_HOME name a folder on the other disk")
+
     def checked(self, sha256: str, reference: str) -> Path:
         """The folder of a package, all of whose files were hashed again; `ModelError` if they are not the same."""
         path = self.folder(sha256)
@@ -55,6 +61,7 @@ class Objects:
     @contextmanager
     def staged(self, files: Files) -> Iterator[Path]:
         """A folder with a synced copy of the files, checked against their digest on the way; gone afterwards."""
+        self.own()
         incoming = self._home / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
         stage = Path(mkdtemp(prefix=STAGED, dir=incoming))
@@ -81,6 +88,7 @@ class Objects:
 
         Only for who holds the registry's write lock.
         """
+        self.own()
         freed = []
         for path in sorted(self.folder("").glob("*")):
             # SEG_HOME may be a folder that holds other things as well.

@@ -84,6 +84,17 @@ def test_a_history_that_is_a_link_is_not_written_through(out: Path, tmp_path: Pa
     assert list((tmp_path / "own").iterdir()) == []
 
 
+def test_corrections_that_are_a_link_are_not_written_through(out: Path, tmp_path: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    elsewhere = Path(opened(out).corrections.rename(tmp_path / "own"))
+    opened(out).corrections.symlink_to(elsewhere)
+    (elsewhere / f".seg-{'0' * 16}.partial").write_bytes(b"what a killed process left, perhaps")
+    before = sorted(elsewhere.iterdir())
+    with pytest.raises(UsageError, match="a link is not written through"):
+        correct(opened(out))
+    assert sorted(elsewhere.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     "change",
     [{"state": "../../x.state"}, {"state": "/etc/x"}, {"base": "../x"}, {"merge": "1"}, {"image": 5}, {"state": 1}],

@@ -193,6 +193,27 @@ def test_the_first_package_gets_its_place_when_the_registry_has_its_tables(
     assert store.add(files(tmp_path), entry()).reference == "nuclei@1"
 
 
+@pytest.mark.parametrize("name", ["objects", "incoming", "downloads"])
+def test_a_link_in_the_registry_is_not_followed_where_something_is_written_or_removed(
+    store: Store, tmp_path: Path, name: str
+) -> None:
+    store.add(files(tmp_path), entry())
+    store.remove("nuclei")
+    (store.home / "downloads").mkdir()
+    elsewhere = Path((store.home / name).rename(tmp_path / "elsewhere"))
+    (store.home / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    package = packages.zipped(tmp_path / "y.zip", {"rdf.yaml": b"y"})
+    for use in (
+        store.gc,
+        lambda: store.add(files(tmp_path), entry()),
+        lambda: install(str(package), Wanted("y"), store),
+    ):
+        with pytest.raises(UsageError, match=f"a link is not written through: .*/{name}; "):
+            use()
+    assert sorted(elsewhere.rglob("*")) == before
+
+
 def test_a_model_that_a_plugin_ships_needs_no_registry(store: Store) -> None:
     store.home.mkdir()
     (store.home / "registry.sqlite").write_bytes(b"garbage" * 100)
