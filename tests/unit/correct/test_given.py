@@ -53,6 +53,7 @@ RECORDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "a stem that climbs": lambda r: r["images"][0].update(stem="../a"),
     "a shape of text": lambda r: r["images"][0].update(shape=["x"]),
     "no voxels": lambda r: r["images"][0].update(shape=[0, 3]),
+    "axes that make no sense": lambda r: r["options"].update(axes="YYYY"),
     "axes that are a number": lambda r: r["options"].update(axes=5),
     "voxels without a size": lambda r: r["options"].update(voxel_size=[0, 1]),
     "voxels of no number": lambda r: r["options"].update(voxel_size=[float("nan"), 1]),
