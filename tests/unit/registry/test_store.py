@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import packages
-from toolkit.cli.wish import Wish, chosen
+from toolkit.cli.wish import First, Wish, chosen
 from toolkit.errors import InputError, ModelError, StorageError, UsageError
 from toolkit.io import Found
 from toolkit.plugins.catalogue import Catalogue
@@ -219,8 +219,9 @@ def test_a_model_that_a_plugin_ships_needs_no_registry(store: Store) -> None:
     (store.home / "registry.sqlite").write_bytes(b"garbage" * 100)
     found = Found(Path("a.tif"), "a")
     shipped = Wish(("a.tif",), plugin="embedseg", recipe=resolve.load("embedseg:embedseg", Catalogue()).recipe.plain())
-    assert chosen(shipped, Catalogue(), found)[0].sha256
-    assert chosen(replace(shipped, plugin=None, model="embedseg:embedseg"), Catalogue(), found)[0].sha256
+    assert chosen(shipped, Catalogue(), First(shipped, found))[0].sha256
+    named = replace(shipped, plugin=None, model="embedseg:embedseg")
+    assert chosen(named, Catalogue(), First(named, found))[0].sha256
     with pytest.raises(StorageError, match="damaged"):
         resolve.load("embedseg", Catalogue())
 
