@@ -24,7 +24,7 @@ WRITERS = 16
 """Files that are written at once."""
 STALE = 24 * 3600
 """Seconds after which a folder of an unfinished installation belongs to nobody."""
-LOST = "put a copy of it back; or move it and the folder objects away, and add each folder in there again"
+LOST = "put a copy of it back, or move it and the folder objects away and add each folder in there again"
 """What to do where packages are there and nobody knows their names."""
 _PACKAGE = re.compile("[0-9a-f]{64}")
 _STAGE = re.compile(STAGED + "[a-z0-9_]{8}")
