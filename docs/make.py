@@ -34,7 +34,10 @@ puts exactly one JSON document on stdout.
 | 7 | disk full, no permission, or the output is in use |
 | 8 | some blocks failed, nothing was published |
 | 9 | a plugin in use failed |
-| 130 | interrupted; can be resumed |
+| 130 | interrupted by Ctrl-C, SIGTERM or a terminal that was closed; what is kept is said, `--resume` goes on |
+
+A run goes on when nobody reads what it says any more (`seg run … | head -1`), and its exit code is that of its work;
+with `nohup` it outlives its terminal. What a terminal has no letters for is shown as an escape such as `\\xb5`.
 
 A command removes and replaces only what a command made. `seg run -o OUT` works in `OUT.work`, which it marks with
 `.seg-work`: a folder of that name without the mark, a link or a file is refused with exit code 2, and so is an

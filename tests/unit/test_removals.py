@@ -76,6 +76,7 @@ SAFE = {
     # commands
     "pictures._filaments: write_bytes": "the draft that `whole.file` made; another image of that name was refused",
     "spreadsheet._write: open": "the draft that `whole.file` made; a table that is none of an evaluation was refused",
+    "streams.prepare: open": "the device that takes everything",
     # the registry
     "export._publish: write_bytes": "the draft that `whole.file` made; what exists needs --overwrite",
     "package.save: write_bytes": "the draft that `whole.file` made",

@@ -108,10 +108,24 @@ def _check(arguments: Sequence[str]) -> None:
             raise UsageError("this is no UTF-8 text", argument, "rename the file") from error
 
 
+def _end(number: int, _: object) -> None:
+    """End like Ctrl-C; a terminal that is closed may say so twice."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every failure is one `error:` line on stderr."""
+    """Run the command line and return its exit code; every failure is one `error:` line on stderr.
+
+    Without `arguments` it is the program, whose streams are its own.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     import logging
+
+    if arguments is None:
+        from toolkit.cli.streams import prepare
+
+        prepare()
 
     from toolkit.cli.console import Remarks
 
@@ -123,8 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")
         _check(given)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
+            for ends in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(ends) != signal.SIG_IGN:  # as under nohup
+                    signal.signal(ends, _end)
         code = app(arguments, prog_name="seg", standalone_mode=False)
+        sys.stdout.flush()
     # The boundary of the program: every exception becomes a sentence and an exit code here.
     except BaseException as error:
         from toolkit.cli.failure import report

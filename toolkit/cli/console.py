@@ -45,7 +45,12 @@ def table(*names: str) -> Table:
 
 def document(data: Any) -> None:
     """The one JSON document of a verb that was given `--json`."""
-    sys.stdout.write(plain_document(data) + "\n")
+    text = plain_document(data)
+    try:
+        text.encode(sys.stdout.encoding or "utf8")
+    except UnicodeEncodeError:
+        text = plain_document(data, ascii_only=True)
+    sys.stdout.write(text + "\n")
 
 
 class Remarks(logging.Formatter):

@@ -12,6 +12,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from toolkit.errors import StorageError
+
 GIB = 2**30
 LITTLE_MEMORY, LITTLE_DISK = 4 * GIB, 2 * GIB
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -36,7 +38,18 @@ def findings() -> Iterator[Finding]:
     yield _memory()
     for name, path in {"home": usual_home(), "working folder": Path.cwd()}.items():
         yield _disk(name, path)
+    yield _models()
     yield _compiled()
+
+
+def _models() -> Finding:
+    """How many models are installed, or what is wrong with the registry."""
+    from toolkit.registry.store import Store
+
+    try:
+        return Finding("installed models", str(len(Store().entries())))
+    except StorageError as error:
+        return Finding("installed models", f"{error.what}: {error.where}", error.do)
 
 
 def _compiled() -> Finding:

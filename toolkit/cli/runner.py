@@ -10,7 +10,7 @@ from typing import Any
 
 from toolkit.cli import console
 from toolkit.cli.agreed import begin, within
-from toolkit.cli.wish import Wish, chosen, default_out, fitted, unlike
+from toolkit.cli.wish import First, Wish, chosen, default_out, fitted, unlike
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.running.workspace import Workspace, writable
 from toolkit.steps.sizes import Diameter
@@ -42,10 +42,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     for part in wish.skip:
         spans(part, OPTION)
     found = [replace(one, rescaling=wish.sizes.get(str(one.path.absolute()))) for one in found]
-    typed = wish.changes
-    wish, why = fitted(wish, found[0], catalogue)
-    package, how = chosen(wish, catalogue, found[0])
-    odd = unlike(wish, found) if how or wish.changes != typed else ""
+    typed, first = wish.changes, First(wish, found[0])
+    wish, why = fitted(wish, first, catalogue)
+    package, how = chosen(wish, catalogue, first)
+    odd = unlike(wish, first, found) if how or wish.changes != typed else ""
 
     from toolkit.cli.bars import bars
     from toolkit.gpu.cores import cores
@@ -85,7 +85,8 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         screen.print(f"done   stage {wish.stage}, which has {count} parts")
         return {"stage": wish.stage, "parts": count}
     with screen.status("plan"):
-        ahead = plan(found, bench, options)
+        ahead = plan(found, bench, options, first.readable)
+    del first  # the bench keeps it as long as it is worked on
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)

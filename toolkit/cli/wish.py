@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,28 @@ class Wish:
     """What its images were, by path."""
 
 
-def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage, str]:
+@dataclass(frozen=True)
+class First:
+    """The first image, which is opened once for all that ask for it: a picture is unpacked then."""
+
+    wish: Wish
+    found: Found
+
+    @cached_property
+    def image(self) -> Image:
+        """Raises `InputError` where it cannot be read."""
+        return _opened(self.wish, self.found)
+
+    @property
+    def readable(self) -> Image | None:
+        """None where it cannot be read, which is said when its turn comes."""
+        try:
+            return self.image
+        except InputError:
+            return None
+
+
+def chosen(wish: Wish, catalogue: Catalogue, first: First) -> tuple[ModelPackage, str]:
     """The model that was asked for, with the changes applied; and what the first image asked for beside.
 
     `--plugin P` takes the model that P ships; `--model M` that one; both take the network of M and, where M's
@@ -83,7 +105,10 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     from toolkit.registry import resolve
 
     owner = None if wish.plugin is None else catalogue.plugin(wish.plugin).name
-    loaded = resolve.load(wish.model or wish.plugin or _modelled(str(wish.named), catalogue), catalogue, owner)
+    if wish.model is None and wish.plugin is not None:
+        loaded = resolve.shipped(wish.plugin, catalogue, owner)
+    else:
+        loaded = resolve.load(wish.model or _modelled(str(wish.named), catalogue), catalogue, owner)
     if wish.sha256 not in (None, loaded.sha256):
         raise ModelError(
             "this is not the model of that run any more",
@@ -101,7 +126,7 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     if wish.named is not None:
         recipe, _ = recipe_named(wish.named, catalogue, (), owner or loaded.owner)
     elif wish.recipe is None and owner in (None, loaded.owner):
-        loaded, why = _fit(loaded.with_recipe(recipe), wish, first, catalogue)
+        loaded, why = _fit(loaded.with_recipe(recipe), first, catalogue)
         recipe = loaded.recipe
     recipe = recipe.changed((*wish.changes, *asked(wish.channels)), catalogue, loaded.owner or owner)
     loaded = loaded.with_recipe(recipe)
@@ -109,21 +134,18 @@ def chosen(wish: Wish, catalogue: Catalogue, first: Found) -> tuple[ModelPackage
     return loaded, why
 
 
-def _fit(model: ModelPackage, wish: Wish, first: Found, catalogue: Catalogue) -> tuple[ModelPackage, str]:
-    """`lent` for the first image. One that cannot be read says so when its turn comes."""
+def _fit(model: ModelPackage, first: First, catalogue: Catalogue) -> tuple[ModelPackage, str]:
+    """`lent` for the first image."""
     from toolkit.registry.choose import lent
 
-    try:
-        image = _opened(wish, first)
-    except InputError:
-        return model, ""
-    return lent(model, image, catalogue)
+    image = first.readable
+    return (model, "") if image is None else lent(model, image, catalogue)
 
 
-def _opened(wish: Wish, first: Found) -> Image:
+def _opened(wish: Wish, found: Found) -> Image:
     from toolkit import io
 
-    return io.frames(first.path, wish.axes or first.axes, wish.voxel_size or first.voxel_size)[0]
+    return io.frames(found.path, wish.axes or found.axes, wish.voxel_size or found.voxel_size)[0]
 
 
 def _modelled(named: str, catalogue: Catalogue) -> str:
@@ -137,23 +159,23 @@ def _modelled(named: str, catalogue: Catalogue) -> str:
     return recipe.name
 
 
-def fitted(wish: Wish, first: Found, catalogue: Catalogue) -> tuple[Wish, str]:
+def fitted(wish: Wish, first: First, catalogue: Catalogue) -> tuple[Wish, str]:
     """The wish with the shipped model that suits the first image, where no method was named, and why that one."""
     if wish.plugin is not None or wish.model is not None or wish.named is not None:
         return wish, ""
     from toolkit.registry.choose import choose
 
-    best, *others = choose(_opened(wish, first), catalogue)
+    best, *others = choose(first.image, catalogue)
     also = f"; others: {', '.join(other.name for other in others)} (--model NAME)" if others else ""
     how = f"; recipe {best.named} with {', '.join(best.changes)}" if best.named else ""
     wish = replace(wish, model=best.name, named=best.named, changes=(*best.changes, *wish.changes))
     return wish, f"{best.fit.reason}{how}{also}"
 
 
-def unlike(wish: Wish, found: Sequence[Found]) -> str:
+def unlike(wish: Wish, first: First, found: Sequence[Found]) -> str:
     """A sentence if volumes have voxels of another shape than the first one, which the recipe follows; or nothing."""
-    first = _opened(wish, found[0])
-    if first.ndim < 3 or not first.calibrated or wish.voxel_size:
+    image = first.image
+    if image.ndim < 3 or not image.calibrated or wish.voxel_size:
         return ""
 
     def depth(image: Image) -> float:
@@ -162,8 +184,8 @@ def unlike(wish: Wish, found: Sequence[Found]) -> str:
     others = []
     for one in found[1:]:
         with suppress(InputError):  # said when its turn comes
-            image = _opened(wish, one)
-            ratio = depth(image) / depth(first) if image.ndim == 3 and image.calibrated else 1.0
+            other = _opened(wish, one)
+            ratio = depth(other) / depth(image) if other.ndim == 3 and other.calibrated else 1.0
             others += [one.stem] if max(ratio, 1 / ratio) > UNLIKE else []
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     return f"the recipe follows the voxels of {found[0].stem}; those of {', '.join(others[:3])}{more} have another " \

@@ -77,8 +77,8 @@ class History:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the folder; what the disk refuses is the disk's fault, and said so."""
-        if self.folder.is_symlink():
-            raise UsageError("a link is not written through", self.folder, "move it away")
+        for folder in (self.folder, self.folder.parent):
+            whole.unlinked(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with held(self.folder):

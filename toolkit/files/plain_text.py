@@ -24,9 +24,9 @@ def shown(text: object, lines: bool = False) -> str:
     return _ODD.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _escape(found[0]), kept)
 
 
-def document(data: Any) -> str:
+def document(data: Any, ascii_only: bool = False) -> str:
     """JSON that a terminal may show: in its texts, too, everything odd is an escape."""
-    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(data, indent=2, ensure_ascii=ascii_only, default=str)
     return _ODD.sub(lambda found: found[0] if found[0] == "\n" else _json_escape(found[0]), text)
 
 

@@ -30,6 +30,12 @@ def replaceable(path: Path) -> None:
         raise UsageError("this is no file, so it is not written over", path, "move it away, or choose another")
 
 
+def unlinked(folder: Path, do: str = "move it away") -> None:
+    """Refuse to write into a folder that is a link: what lies there is elsewhere. Raises `UsageError`."""
+    if folder.is_symlink():
+        raise UsageError("a link is not written through", folder, do)
+
+
 def ours(path: Path, mark: str) -> None:
     """Refuse like `replaceable`, and where a file stands that does not say near its beginning, by `mark`, that such a
     command made it; an empty one is nobody's."""

@@ -9,19 +9,21 @@ from pathlib import Path
 
 from toolkit.io.paths import COMPANION, OUTPUTS, is_image, is_vendor, is_zarr
 
+RESULT = "named as results are"
+HIDDEN = "hidden"
+
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not read, and why; a result of an earlier run has no reason to be."""
+    """A file or folder that is not read, and why."""
 
     path: Path
     why: str = "no image"
 
 
 def below(folder: Path) -> Iterator[Path | Skipped]:
-    """Images in a folder and all folders in it, also through links, and what else lies there. The outputs of runs and
-    what people correct in them are passed over, as is what is hidden; a link that leads back to where it lies is not
-    followed."""
+    """Images in a folder and all folders in it, also through links, and what else lies there: outputs of runs, what
+    people correct in them, what is hidden, and a link that leads back to where it lies, which is not followed."""
     yield from _walk(folder, ())
 
 
@@ -34,16 +36,19 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | S
     found: list[Path] = []
     for path in sorted(Path(entry.path) for entry in os.scandir(folder)):
         if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if is_image(path):
-                found += [] if is_zarr(path / "instances") else [path]
-            elif not path.name.endswith((".seg", ".work", ".corrections")):
+            yield Skipped(path, HIDDEN)
+        elif path.is_dir():
+            image = is_image(path)
+            if is_zarr(path / "instances") if image else path.name.endswith((".seg", ".work", ".corrections")):
+                yield Skipped(path, RESULT)
+            elif image:
+                found.append(path)
+            else:
                 yield from _walk(path, (*above, here))
         elif not path.exists():
             yield Skipped(path, "a link to nothing")
         elif path.name.lower().endswith(OUTPUTS) or path.name == "run.json":
-            continue
+            yield Skipped(path, RESULT)
         elif is_image(path):
             found.append(path)
         elif is_vendor(path):

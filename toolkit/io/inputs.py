@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.errors import InputError
 from toolkit.io.dataset import images_in, open_dataset, parted
-from toolkit.io.folder import Skipped, below
+from toolkit.io.folder import HIDDEN, RESULT, Skipped, below
 from toolkit.io.meta import read_meta
 from toolkit.io.paths import OUTPUTS, is_image, is_zarr, stem
 from toolkit.io.plate import fields
@@ -53,17 +53,19 @@ def search(inputs: Sequence[str | Path]) -> Search:
     sorted.
 
     Each name is taken once, though two names may lead to one file; the outputs of earlier runs are not taken for
-    images. Raises `InputError` if something named is missing, holds no image or is such an output.
+    images. A file whose name is no UTF-8 text is not read: no record could name it. Raises `InputError` if something
+    named is missing, holds no image or is such an output.
     """
     found: dict[str, Found] = {}
     skipped: dict[str, Skipped] = {}
     for text in map(str, inputs):
         for one in _of(text):
             if isinstance(one, Found) and not _readable(one.path):
-                raise InputError("the name of a file is no UTF-8 text", one.path, "rename it")
+                one = Skipped(one.path, "its name is no UTF-8 text: rename it")
             (found if isinstance(one, Found) else skipped).setdefault(os.path.abspath(one.path), one)  # type: ignore[arg-type]  # noqa: PTH100
     if not found:
-        raise InputError("no image was given", do="name a file, a folder or DATASET:SPLIT")
+        what = "no image can be read" if skipped else "no image was given"
+        raise InputError(what, named(tuple(skipped.values())), "name a file, a folder or DATASET:SPLIT")
     return Search(tuple(_apart(sorted(found.values(), key=lambda f: (f.stem, str(f.path))))), tuple(skipped.values()))
 
 
@@ -90,8 +92,11 @@ def _of(text: str) -> Iterator[Found | Skipped]:
         if path.name.endswith(".seg") or ((path / "run.json").is_file() and any(path.rglob("*.labels.tif"))):
             raise InputError("this is a result of seg, no image", path, "name the images that it was made from")
         if (path / "images").is_dir():
-            yield from (_described(image, path) for image in images_in(path / "images").values())
+            images = list(images_in(path / "images").values())
+            yield from (_described(image, path) for image in images)
             yield from (s for s in below(path / "images") if isinstance(s, Skipped))
+            others = (*path.iterdir(), *(p for p in below(path / "images") if isinstance(p, Path) and p not in images))
+            yield from (Skipped(p, "not directly in images/") for p in others if is_image(p))
             return
         yield from _in(path)
     elif path.exists():
@@ -102,7 +107,12 @@ def _of(text: str) -> Iterator[Found | Skipped]:
         if not images:
             raise InputError("no image matches this pattern", text, "quote it, and check the path")
         yield from (one for name in images for one in _named(name))
-        yield from (Skipped(name) for name in names if name not in images and not name.is_dir())
+        around = {parent for name in names for parent in name.parents}
+        yield from (
+            Skipped(name, HIDDEN if name.name.startswith(".") else Skipped.why)
+            for name in names
+            if name not in images and name not in around
+        )
     else:
         raise InputError("no such file or folder", path, "check the path")
 
@@ -125,10 +135,12 @@ def _in(folder: Path) -> Iterator[Found | Skipped]:
 
 
 def named(skipped: Sequence[Skipped]) -> str:
-    """The first names of what was passed over, those with a remedy first."""
-    first = sorted(skipped, key=lambda s: (s.why == "no image", s.path.name))
-    names = [s.path.name + ("" if s.why == "no image" else f" ({s.why})") for s in first[:3]]
-    return ", ".join(names) + (" …" if len(skipped) > 3 else "")
+    """The first names of what was passed over, those with a remedy first and results last; how many are hidden."""
+    last = {Skipped.why: 1, RESULT: 2}
+    seen = sorted((s for s in skipped if s.why != HIDDEN), key=lambda s: (last.get(s.why, 0), s.path.name))
+    names = [s.path.name + os.sep * s.path.is_dir() + f" ({s.why})" * (s.why != Skipped.why) for s in seen[:3]]
+    hidden = [f"{len(skipped) - len(seen)} hidden"] * (len(skipped) > len(seen))
+    return ", ".join(names) + " …" * (len(seen) > 3) + ", " * bool(names and hidden) + "".join(hidden)
 
 
 def _described(path: Path, root: Path) -> Found:

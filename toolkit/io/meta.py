@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError, nearest
+from toolkit.errors import InputError, UsageError, nearest
 from toolkit.files import bounded
+from toolkit.io.axes import checked
 from toolkit.io.units import LEAST, MOST
 
 WEIGHTS = "weights.csv"
@@ -32,9 +34,14 @@ def read_meta(root: Path) -> Meta:
     """The `meta.json` of a data set; all unknown without one. Raises `InputError` where it is damaged."""
     path = root / "meta.json"
     about = _mapping(path)
-    for key in ("axes", "masks"):
+    for key, stack in (("axes", "C"), ("masks", "LQ")):
         if not isinstance(about.get(key), str | None):
             raise InputError(f"{key} is not a string", path, "name axes, such as YX, CYX or QYX")
+        if key in about and about[key] is not None:
+            try:
+                checked(about[key], stack)
+            except UsageError as error:
+                raise InputError(error.what, f"{path}, {key}: {error.where}", error.do) from error
     size, channels = about.get("voxel_size_um"), about.get("channels")
     if size is not None and not (isinstance(size, list) and all(map(_length, size))):
         raise InputError("voxel_size_um is not a list of positive numbers", path, "give micrometres per axis")
@@ -61,20 +68,24 @@ def read_weights(root: Path, names: Iterable[str] | None = None) -> dict[str, fl
     """How much more often than others a training shows an image: `weights.csv`, columns `name` and `weight`.
 
     Images that it does not name have the weight 1; 0 leaves an image out. Empty without the file. Raises `InputError`
-    for names that are not in `names`, those of all images, for names given twice and for what is no number.
+    for a file without these columns, for names that are not in `names`, those of all images, for names given twice and
+    for what is no number.
     """
     path, found = root / WEIGHTS, dict[str, float]()
-    if not path.is_file():
+    if not os.path.lexists(path):
         return found
     try:
-        rows = list(csv.DictReader(io.StringIO(bounded.read(path).decode("utf8"), newline="")))
+        table = csv.DictReader(io.StringIO(bounded.read(path).decode("utf-8-sig"), newline=""))
+        rows = list(table)
     except (ValueError, OSError, csv.Error) as error:
         raise InputError("this table cannot be read", path, " ".join(str(error).split())[:120]) from error
+    if not {"name", "weight"} <= {*(table.fieldnames or ())}:
+        raise InputError("this table has not the columns name and weight", path, "begin: name,weight")
     known = None if names is None else set(names)
     for line, row in enumerate(rows, 2):
         name, text = row.get("name"), row.get("weight")
         if name is None or text is None:
-            raise InputError("a row has not the columns name and weight", f"{path}, line {line}", "begin: name,weight")
+            raise InputError("a row has no name or no weight", f"{path}, line {line}", "write name,weight")
         if known is not None and name not in known:
             raise InputError(f"there is no image {name!r}", f"{path}, line {line}", nearest(name, known))
         try:
@@ -95,7 +106,7 @@ def _length(value: object) -> bool:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     try:
         data = bounded.read_json(path)

@@ -30,6 +30,7 @@ def save(layers: Sequence[tuple[Any, dict[str, Any]]]) -> Path:
 
     result, image, labels = stacked(layers)
     target = place(result, image)
+    whole.unlinked(target.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     space = "ZYX"[-(labels.ndim - 1) :] if labels.ndim < 5 else "TZYX"
     with whole.file(target) as made, made.open("wb") as stream:

@@ -192,14 +192,13 @@ def _serve(pipe: Connection, make: Callable[[], Any] | None) -> None:
 
 
 def _attend() -> None:
-    """Let this worker end in silence on Ctrl-C, and with the process that started it, even if that was killed."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        pass  # a job in the background, which Ctrl-C is not meant for
-    elif hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        Thread(target=_end, daemon=True).start()
-    else:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Let this worker end in silence on Ctrl-C or when the terminal is closed, and with the process that started it,
+    even if that was killed."""
+    # Those that are ignored are not meant for a job in the background.
+    ends = {one for one in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN}
+    if ends:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        Thread(target=_end, args=(ends,), daemon=True).start()
     parent = parent_process()
     assert parent is not None, "workers are started by somebody"
 
@@ -210,8 +209,8 @@ def _attend() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def _end() -> None:
-    """End after Ctrl-C, but not before the process that started this one has heard of it, too."""
-    signal.sigwait({signal.SIGINT})
+def _end(ends: set[signal.Signals]) -> None:
+    """End after such a signal, but not before the process that started this one has heard of it, too."""
+    signal.sigwait(ends)
     time.sleep(GRACE)
     os._exit(1)

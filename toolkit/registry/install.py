@@ -71,6 +71,7 @@ def zoo_name(source: str) -> str | None:
 
 @contextmanager
 def _acquired(source: str, store: Store, sha256: str | None, tell: fetch.Tell) -> Iterator[Path]:
+    store.objects.own()
     downloads = store.home / "downloads"
     if fetch.is_address(source):
         with fetch.package(source, sha256, downloads, tell) as path:

@@ -15,13 +15,17 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from toolkit.errors import ModelError, StorageError
+from toolkit.files.whole import unlinked
 from toolkit.registry.gate.archive import Files, open_package
 
+DATABASE = "registry.sqlite"
 STAGED = "seg-"
 WRITERS = 16
 """Files that are written at once."""
 STALE = 24 * 3600
 """Seconds after which a folder of an unfinished installation belongs to nobody."""
+LOST = "put a copy of it back, or move it and the folder objects away and add each folder in there again"
+"""What to do where packages are there and nobody knows their names."""
 _PACKAGE = re.compile("[0-9a-f]{64}")
 _STAGE = re.compile(STAGED + "[a-z0-9_]{8}")
 _DOWNLOAD = re.compile(r"[0-9a-f]{32}(-\d+)*(\.part)?")
@@ -37,6 +41,15 @@ class Objects:
         """Where the package with this digest is, if it is."""
         return self._home / "objects" / sha256
 
+    def any(self) -> bool:
+        """Whether there is a package at all."""
+        return any(_PACKAGE.fullmatch(path.name) for path in self.folder("").glob("*"))
+
+    def own(self) -> None:
+        """Refuse links among the folders that are written to and removed from; raises `UsageError`."""
+        for name in ("objects", "incoming", "downloads"):
+            unlinked(self._home / name, "put a folder there, or let SEG_HOME name a folder on the other disk")
+
     def checked(self, sha256: str, reference: str) -> Path:
         """The folder of a package, all of whose files were hashed again; `ModelError` if they are not the same."""
         path = self.folder(sha256)
@@ -48,6 +61,7 @@ class Objects:
     @contextmanager
     def staged(self, files: Files) -> Iterator[Path]:
         """A folder with a synced copy of the files, checked against their digest on the way; gone afterwards."""
+        self.own()
         incoming = self._home / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
         stage = Path(mkdtemp(prefix=STAGED, dir=incoming))
@@ -74,6 +88,7 @@ class Objects:
 
         Only for who holds the registry's write lock.
         """
+        self.own()
         freed = []
         for path in sorted(self.folder("").glob("*")):
             # SEG_HOME may be a folder that holds other things as well.
@@ -128,6 +143,10 @@ def disk(home: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if type(error) is sqlite3.DatabaseError:  # its kinds are for what is no damage: locks, full disks
+            said = " ".join(str(error).split())
+            raise StorageError("the registry of the installed models is damaged", f"{home / DATABASE} ({said})",
+                               LOST) from error  # fmt: skip
         raise StorageError("the registry cannot be used", f"{home} ({error})",
                            "is the disk full, or another SEG_HOME meant?") from error  # fmt: skip
     except OSError as error:

@@ -19,6 +19,7 @@ from toolkit.registry.store import Entry, Store
 def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
     """The model that `reference` names: the folder of a training run, a recipe file with its weights beside it, a
     bioimage.io package (zip or folder), an installed model, or the name of a model that a plugin ships.
+    `plugin:name` asks that plugin alone, not the registry.
 
     Raises `ModelError` if it is damaged or its plugin is absent, `NotTrusted` if it is code that nobody reviewed or
     trusts, `UsageError` if there is no such model.
@@ -30,9 +31,12 @@ def load(reference: str, catalogue: Catalogue, owner: str | None = None) -> Mode
         return with_weights(path, path.with_suffix(".safetensors"), catalogue, owner, reference)
     if is_path(reference):
         return at(path, catalogue)
-    found = installed(reference, catalogue, owner)
-    if found is not None:
-        return found
+    found = None if ":" in reference else installed(reference, catalogue, owner)
+    return found or shipped(reference, catalogue, owner)
+
+
+def shipped(reference: str, catalogue: Catalogue, owner: str | None = None) -> ModelPackage:
+    """The model of this name that a plugin ships; raises `UsageError` if there is none."""
     try:
         plugin, recipe = catalogue.locate("recipes", reference, owner)
     except UsageError as error:

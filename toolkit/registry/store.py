@@ -1,7 +1,8 @@
 """Installed models: names and versions in SQLite, files in folders named by their content.
 
 An acknowledged entry survives a crash at any point and any number of concurrent processes: files are written to a
-folder of their own, synced and renamed into place, and the row follows in the same transaction as the rename.
+folder of their own, synced and renamed into place, and the row follows in the same transaction as the rename. The
+tables are there before the first package is: packages without them mean a registry that was lost, not a new one.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import UsageError, nearest
+from toolkit.errors import StorageError, UsageError, nearest
 from toolkit.registry.gate.archive import Files
-from toolkit.registry.objects import Objects, disk
+from toolkit.registry.objects import DATABASE, LOST, Objects, disk
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,127}")
 PATIENCE = 60.0
@@ -34,6 +35,8 @@ CREATE TABLE IF NOT EXISTS scores (
     name TEXT, version TEXT, metric TEXT, value REAL, PRIMARY KEY (name, version, metric));
 CREATE TABLE IF NOT EXISTS trusted (sha256 TEXT PRIMARY KEY, files TEXT, added TEXT);
 """
+
+TABLES = {"models", "aliases", "scores", "trusted"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Store:
 
     @property
     def _database(self) -> Path:
-        return self.home / "registry.sqlite"
+        return self.home / DATABASE
 
     def entries(self) -> list[Entry]:
         """All models, by name and then as they were added."""
@@ -156,33 +159,54 @@ class Store:
             return db is not None and bool(db.execute("SELECT 1 FROM trusted WHERE sha256 = ?", (sha256,)).fetchall())
 
     def gc(self) -> list[tuple[str, int]]:
-        """Delete packages that no name refers to, and what killed processes left: their digests and bytes."""
+        """Delete packages that no name refers to, and what killed processes left: their digests and bytes.
+
+        Raises `StorageError` where the registry is damaged: what it names is not known then.
+        """
         with self._writing() as db:
+            for (said,) in db.execute("PRAGMA integrity_check(1)").fetchall():
+                if said != "ok":
+                    raise sqlite3.DatabaseError(said)
             return self.objects.prune({entry.sha256 for entry in _entries(db, "", ())})
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        if not self._database.is_file():
-            yield None
-            return
-        with disk(self.home), closing(_connect(self._database)) as db:
-            yield db
+        filled = self.objects.any()  # before the registry is looked at, which had its tables before
+        with disk(self.home):
+            if not self._database.is_file():
+                self._new(filled)
+                yield None
+                return
+            with closing(_connect(self._database)) as db:
+                begun = _begun(db)
+                if not begun:
+                    self._new(filled)
+                yield db if begun else None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its first statement on."""
+        with self._reading() as there:
+            begun = there is not None
         with disk(self.home):
             self.home.mkdir(parents=True, exist_ok=True)
             with closing(_connect(self._database)) as db:
+                if not begun:
+                    for statement in SCHEMA.split(";"):
+                        db.execute(statement)
                 db.execute("BEGIN IMMEDIATE")
-                for statement in SCHEMA.split(";"):
-                    db.execute(statement)
                 try:
                     yield db
                 except BaseException:
                     db.execute("ROLLBACK")
                     raise
                 db.execute("COMMIT")
+
+    def _new(self, filled: bool) -> None:
+        """Refuse a registry that was lost: it would say that its packages are nobody's."""
+        if filled:
+            raise StorageError("the registry of the installed models is lost, and their packages are there",
+                               self._database, LOST)  # fmt: skip
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -191,15 +215,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _begun(db: sqlite3.Connection) -> bool:
+    """Whether all tables are there; the first writer may not have committed yet."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return there >= TABLES
+
+
 def _entries(db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[Entry]:
-    try:
-        rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM models {where} ORDER BY name, rowid", values).fetchall()  # noqa: S608
-        aliases = db.execute("SELECT name, version, alias FROM aliases ORDER BY alias").fetchall()
-        scores = db.execute("SELECT name, version, metric, value FROM scores ORDER BY metric").fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):  # the first writer has not committed yet
-            return []
-        raise
+    rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM models {where} ORDER BY name, rowid", values).fetchall()  # noqa: S608
+    aliases = db.execute("SELECT name, version, alias FROM aliases ORDER BY alias").fetchall()
+    scores = db.execute("SELECT name, version, metric, value FROM scores ORDER BY metric").fetchall()
     found = []
     for row in rows:
         about: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))

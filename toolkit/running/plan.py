@@ -68,25 +68,25 @@ class Plan:
     ndim: int = 2
 
 
-def plan(found: Sequence[Found], bench: Bench, options: Options) -> Plan:
+def plan(found: Sequence[Found], bench: Bench, options: Options, image: Image | None = None) -> Plan:
     """Open the first image that can be read, run one window of it, and say what all of it will cost. The image stays on
-    the `bench`, for the run.
+    the `bench`, for the run. `image`: that of `found[0]`, if it is open.
 
     Raises the `InputError` of the last image if none can be read.
     """
     error: InputError | None = None
     for one in found:
         try:
-            return _measured(one, len(found), bench, options)
+            return _measured(one, len(found), bench, options, image if one is found[0] else None)
         except InputError as reason:
             error = reason
     assert error is not None, "there is at least one input"
     raise error
 
 
-def _measured(one: Found, images: int, bench: Bench, options: Options) -> Plan:
+def _measured(one: Found, images: int, bench: Bench, options: Options, image: Image | None) -> Plan:
     session, where = bench.session, source(one, options)
-    original = where.read()
+    original = image or where.read()
     sized = one.rescaling or bench.sized(where, original, Diameter.parse(options.diameter))
     here = bench.prepared(replace(where, by=sized.by), None, original)
     frames = 1 if original.series is None else original.series.shape[0] // original.shape[0]

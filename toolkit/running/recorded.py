@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PositiveInt
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UsageError
 from toolkit.files import bounded
+from toolkit.io.axes import checked
 from toolkit.io.units import LEAST, MOST
 from toolkit.running.trespass import RECORD
 
@@ -29,6 +30,14 @@ def _single(name: str) -> str:
     if name and PurePosixPath(_inside(name)).name != name:
         raise ValueError("it is no name")
     return name
+
+
+def _sensible(axes: str) -> str:
+    try:
+        checked(axes, "C")
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return axes
 
 
 class Size(BaseModel):
@@ -57,7 +66,7 @@ class Entry(BaseModel):
 class Options(BaseModel):
     """What the run was told of its images."""
 
-    axes: str | None = None
+    axes: Annotated[str, AfterValidator(_sensible)] | None = None
     voxel_size: tuple[Annotated[float, Field(ge=LEAST, le=MOST)], ...] | None = None
     min_score: Annotated[float, Field(ge=0)] | None = None
     roi: str | None = None

@@ -13,8 +13,8 @@ from toolkit.errors import InputError
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box, slabs
 
-SLAB, CHUNK = 2**26, 2**22
-"""Voxels that are read at once."""
+SLAB, CHUNK = 2**26, 2**19
+"""Voxels that are read at once, and those that are counted at once: they stay in the cache."""
 SAMPLE = 2**24
 """Most voxels per channel from which a scale of a float image is estimated."""
 
@@ -99,7 +99,8 @@ def _histogram(image: Image, channel: int) -> tuple[NDArray[np.float64], NDArray
         for slab in slabs(image.shape, SLAB):
             flat = image.read(slab)[channel].reshape(-1)
             for at in range(0, len(flat), CHUNK):
-                counts += np.bincount(flat[at : at + CHUNK].astype(np.int64) - low, minlength=len(counts))
+                counts += _counts(flat[at : at + CHUNK])
+        counts = np.roll(counts, -low)
         present = np.flatnonzero(counts)
         return (present + low).astype(np.float64), counts[present]
     # A stride that depends on the image alone, never on blocks, keeps the scale the same for any tiling.
@@ -111,6 +112,16 @@ def _histogram(image: Image, channel: int) -> tuple[NDArray[np.float64], NDArray
         seen += flat.size
     values = np.concatenate(sample).astype(np.float64) if sample else np.zeros(0)
     return np.unique(values[np.isfinite(values)], return_counts=True)
+
+
+def _counts(flat: NDArray[Any]) -> NDArray[np.int64]:
+    """How often each value of 8 or 16 bits occurs, negative ones last; those of 8 bits are counted in pairs."""
+    size = flat.dtype.itemsize
+    if size == 2 or len(flat) % 2:
+        return np.bincount(flat.astype(f"u{size}", copy=False), minlength=2 ** (8 * size))
+    pairs = np.bincount(np.ascontiguousarray(flat).view(np.uint16), minlength=2**16).reshape(256, 256)
+    both: NDArray[np.int64] = pairs.sum(0) + pairs.sum(1)
+    return both
 
 
 def _percentiles(values: NDArray[np.float64], counts: NDArray[np.int64], percent: tuple[float, float]) -> list[float]:

@@ -103,7 +103,8 @@ def serve() -> None:
     from toolkit.plugins.recipe import Recipe
     from toolkit.training.data import Crops
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started it, who then ends it
+    for one in (signal.SIGINT, signal.SIGHUP):  # they are for whoever started it, who then ends it
+        signal.signal(one, signal.SIG_IGN)
     answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a plugin prints is no answer
     about = json.loads(sys.stdin.readline())

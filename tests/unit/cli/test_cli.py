@@ -260,6 +260,15 @@ def test_doctor_looks_at_the_registry_that_models_are_in(
     assert str(tmp_path) in home
 
 
+def test_doctor_says_what_is_wrong_with_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEG_HOME", str(tmp_path))
+    assert {f.value for f in findings() if f.what == "installed models"} == {"0"}
+    (tmp_path / "objects" / ("a" * 64)).mkdir(parents=True)
+    (found,) = (f for f in findings() if f.what == "installed models")
+    assert "registry of the installed models is lost" in found.value
+    assert found.fix.startswith("put a copy of it back")
+
+
 def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

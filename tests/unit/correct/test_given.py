@@ -53,6 +53,7 @@ RECORDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "a stem that climbs": lambda r: r["images"][0].update(stem="../a"),
     "a shape of text": lambda r: r["images"][0].update(shape=["x"]),
     "no voxels": lambda r: r["images"][0].update(shape=[0, 3]),
+    "axes that make no sense": lambda r: r["options"].update(axes="YYYY"),
     "axes that are a number": lambda r: r["options"].update(axes=5),
     "voxels without a size": lambda r: r["options"].update(voxel_size=[0, 1]),
     "voxels of no number": lambda r: r["options"].update(voxel_size=[float("nan"), 1]),
@@ -82,6 +83,17 @@ def test_a_history_that_is_a_link_is_not_written_through(out: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="a link is not written through"):
         correct(opened(out))
     assert list((tmp_path / "own").iterdir()) == []
+
+
+def test_corrections_that_are_a_link_are_not_written_through(out: Path, tmp_path: Path) -> None:
+    save(out, "a", without(found(out, "a")))
+    elsewhere = Path(opened(out).corrections.rename(tmp_path / "own"))
+    opened(out).corrections.symlink_to(elsewhere)
+    (elsewhere / f".seg-{'0' * 16}.partial").write_bytes(b"what a killed process left, perhaps")
+    before = sorted(elsewhere.iterdir())
+    with pytest.raises(UsageError, match="a link is not written through"):
+        correct(opened(out))
+    assert sorted(elsewhere.iterdir()) == before
 
 
 @pytest.mark.parametrize(

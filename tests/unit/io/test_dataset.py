@@ -182,8 +182,12 @@ def test_weights_belong_to_images(tmp_path: Path) -> None:
         ("name,weight\na,nan\n", "a weight is not a number"),
         ("name,weight\na,inf\n", "a weight is not a number"),
         ("name,weight\na,much\n", "a weight is not a number"),
-        ("name,weight\na\n", "a row has not the columns name and weight"),
-        ("a,4\nb,2\n", r"a row has not the columns name and weight: .*begin: name,weight"),
+        ("name,weight\na\n", "a row has no name or no weight: .*line 2"),
+        ('name,weight\n"a,2\nb,3\n', "a row has no name or no weight: .*line 2"),
+        *(
+            (text, "this table has not the columns name and weight: .*begin: name,weight")
+            for text in ("a,4\nb,2\n", "a,4\n", "name;weight\na;2\n", "", "\n\n", "\0")
+        ),
         (b"name,weight\na,\xff\n", "this table cannot be read"),
     ],
 )
@@ -192,6 +196,35 @@ def test_weights_that_make_no_sense_are_a_sentence(tmp_path: Path, text: str | b
     (root / "weights.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(InputError, match=what):
         io.open_dataset(root)
+
+
+@pytest.mark.parametrize("name", ["weights.csv", "meta.json", "splits.json"])
+def test_what_describes_a_data_set_and_is_no_file_is_a_sentence(tmp_path: Path, name: str) -> None:
+    root = make(tmp_path / "cells")
+    (root / name).mkdir()
+    with pytest.raises(InputError, match=name):
+        io.open_dataset(root)
+    (root / name).rmdir()
+    (root / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=name):
+        io.open_dataset(root)
+
+
+def test_weights_may_begin_with_the_mark_of_a_spreadsheet(tmp_path: Path) -> None:
+    root = make(tmp_path / "cells")
+    (root / "weights.csv").write_text("name,weight\na,4\n", encoding="utf-8-sig")
+    assert {item.name: item.weight for item in io.open_dataset(root).items} == {"a": 4, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize("axes", ["YYYY", "", "ZY", "QYX", "hello", "YX\u0660"])
+def test_axes_that_make_no_sense_are_the_fault_of_the_data_set(tmp_path: Path, axes: str) -> None:
+    root = make(tmp_path / "cells", meta={"axes": axes})
+    for use in (io.open_dataset, lambda root: io.search([root])):
+        with pytest.raises(InputError, match=r"these axes make no sense: .*meta\.json, axes: ") as caught:
+            use(root)
+        assert caught.value.exit_code == 5
+    with pytest.raises(InputError, match=r"meta\.json, masks: "):
+        io.open_dataset(make(tmp_path / "others", meta={"masks": axes.replace("Q", "C")}))
 
 
 def test_names_pair_in_either_spelling_of_accents(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,7 @@ import zarr
 from tests.battery import omesets
 from toolkit import io
 from toolkit.errors import InputError, UsageError
+from toolkit.files.plain_text import shown
 from toolkit.io.inputs import named
 from toolkit.io.paths import stem
 from toolkit.values.image import Image
@@ -145,14 +147,63 @@ def test_links_to_folders_are_followed_but_never_in_circles(tmp_path: Path) -> N
     ]
 
 
+def test_nothing_in_a_folder_is_passed_over_without_a_word(tmp_path: Path) -> None:
+    touch(*(tmp_path / "in" / name for name in ("a.tif", "deep/b.tif")))
+    others = {
+        *("b.labels.tif", "c.overlay.png", "deep/run.json", "old.work/c.tif", "x.seg/c.tif", "x.corrections/a.tif"),
+        *("notes.txt", "deep/notes.txt", ".hidden.tif", ".git/d.tif"),
+    }
+    touch(*(tmp_path / "in" / name for name in others if name.endswith(".tif")))
+    for name in others:
+        (tmp_path / "in" / name).touch()
+    search = io.search([tmp_path / "in"])
+    assert [f.stem for f in search.images] == ["a", "b"]
+    said = {s.path.relative_to(tmp_path / "in").as_posix() for s in search.skipped}
+    assert said == {name if name.startswith("deep") else name.partition("/")[0] for name in others}
+    assert named([s for s in search.skipped if s.path.name in ("x.seg", ".git")]) == (
+        "x.seg/ (named as results are), 1 hidden"
+    )
+
+
+def test_images_of_a_data_set_that_lie_elsewhere_are_named(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("images/a.tif", "images/deep/b.tif", "c.tif", "masks/a.tif")))
+    search = io.search([tmp_path])
+    assert [f.stem for f in search.images] == ["a"]
+    assert named(search.skipped) == "b.tif (not directly in images/), c.tif (not directly in images/)"
+
+
+def test_what_a_pattern_matches_and_is_no_image_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "x.tif", tmp_path / "a" / "deep" / "y.tif")
+    assert named(io.search([f"{tmp_path}/a/**"]).skipped) == ""
+    (tmp_path / "a" / "notes.txt").touch()
+    assert named(io.search([f"{tmp_path}/a/*"]).skipped) == "deep/, notes.txt"
+
+
+@pytest.mark.linux
+def test_a_name_that_is_no_text_is_passed_over_and_the_others_are_found(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tif"))
+    touch(odd)
+    with pytest.raises(InputError, match=r"no image can be read: .*its name is no UTF-8 text: rename it"):
+        io.search([tmp_path])
+    touch(tmp_path / "a.tif", tmp_path / "images" / "b.tif")
+    shutil.copy(odd, tmp_path / "images")
+    for where in (tmp_path / "*.tif", tmp_path / "images" / "..", tmp_path / "images" / "*"):
+        search = io.search([where])
+        assert len(search.images) == 1
+        assert any(s.path.name == odd.name for s in search.skipped)
+    shutil.rmtree(tmp_path / "images")
+    assert shown(named(io.search([tmp_path]).skipped)) == r"\xff.tif (its name is no UTF-8 text: rename it)"
+
+
 def test_what_is_passed_over_in_a_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toolkit.io.vendor.find_spec", lambda _: None)  # no reader of such files is installed
     touch(tmp_path / "a.tif")
     for name in ("x.czi", "notes.txt", "run.json", ".hidden", "a.objects.csv"):
         (tmp_path / name).touch()
     skipped = io.search([tmp_path]).skipped
-    assert sorted(s.path.name for s in skipped) == ["notes.txt", "x.czi"]
-    assert named(skipped) == "x.czi (pip install 'seg-toolkit[formats]'), notes.txt"
+    assert sorted(s.path.name for s in skipped) == [".hidden", "a.objects.csv", "notes.txt", "run.json", "x.czi"]
+    some = "x.czi (pip install 'seg-toolkit[formats]'), notes.txt, a.objects.csv (named as results are)"
+    assert named(skipped) == f"{some} …, 1 hidden"
     (tmp_path / "a.tif").unlink()
     with pytest.raises(InputError, match=r"holds no image: .*but x.czi \(pip install"):
         io.search([tmp_path])

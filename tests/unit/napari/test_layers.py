@@ -168,6 +168,15 @@ def test_layers_of_no_result_or_not_all_of_them_are_refused(out: Path) -> None:
         writer.place(opened(out), opened(out).image("a"))
 
 
+def test_layers_are_not_saved_through_a_link(out: Path, tmp_path: Path) -> None:
+    _, *labels = layers.shown(opened(out), opened(out).image("a"))
+    (tmp_path / "own").mkdir()
+    opened(out).corrections.symlink_to(tmp_path / "own")
+    with pytest.raises(UsageError, match="a link is not written through"):
+        writer.write("a.tif", labels)
+    assert list((tmp_path / "own").iterdir()) == []
+
+
 def test_every_field_that_can_be_tuned_has_a_control_in_its_range() -> None:
     catalogue = Catalogue()
     seen = set()

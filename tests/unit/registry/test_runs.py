@@ -12,7 +12,7 @@ import tifffile
 from tests import packages
 from tests.models import see_through
 from toolkit.cli import main
-from toolkit.cli.wish import Wish, chosen
+from toolkit.cli.wish import First, Wish, chosen
 from toolkit.errors import ModelError, UsageError
 from toolkit.io import Found
 from toolkit.plugins.catalogue import Catalogue
@@ -65,9 +65,10 @@ def test_the_owner_that_a_run_recorded_goes_before_the_plugin_that_is_named(run:
 
 
 def test_another_plugin_brings_its_post_processor_to_the_network_of_a_run(run: Path, tmp_path: Path) -> None:
-    first = Found(tmp_path / "a.tif", "a")
-    tifffile.imwrite(first.path, np.zeros((8, 8), np.uint8))
-    same, _ = chosen(Wish(inputs=(), plugin="builtin", model=str(run)), Catalogue(), first)
+    wish = Wish(inputs=(), plugin="builtin", model=str(run))
+    first = First(wish, Found(tmp_path / "a.tif", "a"))
+    tifffile.imwrite(first.found.path, np.zeros((8, 8), np.uint8))
+    same, _ = chosen(wish, Catalogue(), first)
     assert same.recipe.postprocess.kind == "threshold"
     with pytest.raises(UsageError, match="three_label"):
         chosen(Wish(inputs=(), plugin="cpv", model=str(run)), Catalogue(), first)

@@ -3,13 +3,18 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import packages
+from toolkit.cli.wish import First, Wish, chosen
 from toolkit.errors import InputError, ModelError, StorageError, UsageError
+from toolkit.io import Found
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry import package, resolve
 from toolkit.registry import store as registry
@@ -112,8 +117,113 @@ def test_trust_is_for_one_digest(store: Store) -> None:
 def test_a_registry_that_is_no_database_is_a_sentence(store: Store) -> None:
     store.home.mkdir()
     (store.home / "registry.sqlite").write_bytes(b"garbage" * 100)
-    with pytest.raises(StorageError, match="registry cannot be used"):
+    with pytest.raises(StorageError, match=r"is damaged: .*registry.sqlite .*put a copy of it back"):
         store.entries()
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def half(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE models")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, emptied, half])
+def test_packages_whose_registry_was_lost_are_neither_freed_nor_forgotten(
+    store: Store, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    store.add(files(tmp_path), entry())
+    there = sorted(store.home.rglob("*/objects/*"))
+    path = store.home / "registry.sqlite"
+    damage(path)
+    left = path.read_bytes() if path.exists() else None
+    for use in (
+        store.gc,
+        store.entries,
+        lambda: store.find("nuclei"),
+        lambda: store.add(files(tmp_path, "y"), entry("y")),
+        lambda: store.trust("a" * 64, {}),
+    ):
+        with pytest.raises(StorageError, match=r"is lost.*registry.sqlite.*add each folder in there again"):
+            use()
+        assert (path.read_bytes() if path.exists() else None) == left
+    assert sorted(store.home.rglob("*/objects/*")) == there
+
+
+def test_nothing_is_freed_where_a_page_of_the_registry_is_damaged(store: Store, tmp_path: Path) -> None:
+    store.add(files(tmp_path), entry())
+    store.remove("nuclei")
+    path = store.home / "registry.sqlite"
+    path.write_bytes(path.read_bytes()[:-4096] + b"\0" * 4096)
+    with pytest.raises(StorageError, match=r"is damaged: .*registry.sqlite .*put a copy of it back"):
+        store.gc()
+    assert len(list((store.home / "objects").iterdir())) == 1
+
+
+def test_what_stands_beside_a_lost_registry_can_be_added_again(store: Store, tmp_path: Path) -> None:
+    made = store.add(files(tmp_path), entry())
+    (store.home / "registry.sqlite").unlink()
+    (store.home / "objects").rename(tmp_path / "objects")
+    again = store.add(open_package(tmp_path / "objects" / made.sha256), entry("again"))
+    assert [e.reference for e in store.entries()] == ["again@1"]
+    assert again.sha256 == made.sha256
+
+
+def test_the_first_package_gets_its_place_when_the_registry_has_its_tables(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between the two leaves a registry that can be written to."""
+
+    class Killed(BaseException):
+        pass
+
+    place = store.objects.place
+
+    def dies(*what: Any) -> None:
+        place(*what)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.objects, "place", dies)
+        with pytest.raises(Killed):
+            store.add(files(tmp_path), entry())
+    assert store.entries() == []
+    assert store.add(files(tmp_path), entry()).reference == "nuclei@1"
+
+
+@pytest.mark.parametrize("name", ["objects", "incoming", "downloads"])
+def test_a_link_in_the_registry_is_not_followed_where_something_is_written_or_removed(
+    store: Store, tmp_path: Path, name: str
+) -> None:
+    store.add(files(tmp_path), entry())
+    store.remove("nuclei")
+    (store.home / "downloads").mkdir()
+    elsewhere = Path((store.home / name).rename(tmp_path / "elsewhere"))
+    (store.home / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    package = packages.zipped(tmp_path / "y.zip", {"rdf.yaml": b"y"})
+    for use in (
+        store.gc,
+        lambda: store.add(files(tmp_path), entry()),
+        lambda: install(str(package), Wanted("y"), store),
+    ):
+        with pytest.raises(UsageError, match=f"a link is not written through: .*/{name}; "):
+            use()
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_a_model_that_a_plugin_ships_needs_no_registry(store: Store) -> None:
+    store.home.mkdir()
+    (store.home / "registry.sqlite").write_bytes(b"garbage" * 100)
+    found = Found(Path("a.tif"), "a")
+    shipped = Wish(("a.tif",), plugin="embedseg", recipe=resolve.load("embedseg:embedseg", Catalogue()).recipe.plain())
+    assert chosen(shipped, Catalogue(), First(shipped, found))[0].sha256
+    named = replace(shipped, plugin=None, model="embedseg:embedseg")
+    assert chosen(named, Catalogue(), First(named, found))[0].sha256
+    with pytest.raises(StorageError, match="damaged"):
+        resolve.load("embedseg", Catalogue())
 
 
 def test_a_home_that_is_a_file_is_a_sentence(store: Store, tmp_path: Path) -> None:

@@ -37,6 +37,19 @@ def test_percentiles_are_those_of_numpy(dtype: type, data: st.DataObject) -> Non
         assert scale(array[None]) == pytest.approx((array[None].astype(float) - low) / (high - low), abs=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int8, np.uint16, np.int16])
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_the_histogram_of_short_integers_is_that_of_numpy(dtype: type, data: st.DataObject) -> None:
+    array = data.draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=9)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalise, "CHUNK", data.draw(st.sampled_from([2, 7, 8, 2**19])))
+        for seen in (array, array[..., ::-1], array[..., ::2], array.T):
+            values, counts = normalise._histogram(Image.from_array(seen), 0)
+            wanted = np.unique(seen.astype(np.int64), return_counts=True)
+            assert (values.tolist(), counts.tolist()) == (wanted[0].tolist(), wanted[1].tolist())
+
+
 @given(images(np.uint16))
 def test_mean_and_deviation_are_those_of_numpy(array: np.ndarray) -> None:
     scaled = fit(Image.from_array(array), Normalise(kind="mean_std"))(array[None])
