@@ -33,8 +33,10 @@ def test_a_light_command_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["toolkit", "toolkit.api", "toolkit.plugins.recipe", "toolkit.builtin", "toolkit.testing", "toolkit.cli"]
-)
+    "module",
+    ["toolkit", "toolkit.api", "toolkit.plugins.recipe", "toolkit.builtin", "toolkit.testing", "toolkit.cli",
+     "toolkit_cac", "toolkit_cpv", "toolkit_embedseg", "toolkit_ppp"],
+)  # fmt: skip
 def test_a_module_that_describes_imports_nothing_heavy(module: str) -> None:
     assert heavy_after(f"import {module}") == set()
 

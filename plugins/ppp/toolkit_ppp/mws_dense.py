@@ -29,7 +29,6 @@ from toolkit.api import (
     rounded,
 )
 from toolkit_ppp.fitting import fitting
-from toolkit_ppp.kept import foreground
 from toolkit_ppp.options import Extent
 from toolkit_ppp.patchperpix import PatchPerPix
 
@@ -67,6 +66,8 @@ class DenseMutexWatershed(FromForeground):
         )
 
     def keep(self, prediction: Prediction, backend: Backend, loose: bool = False) -> Voxels:
+        from toolkit_ppp.kept import foreground
+
         seen = prediction.crop(prediction.core)
         probability = foreground(seen)
         if probability is None:
