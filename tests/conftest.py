@@ -9,6 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.door import Door
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[Door]:
+    """Makes programs `seg` that start at once."""
+    made = Door()
+    yield made
+    made.close()
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -19,6 +19,7 @@ import numpy as np
 import tifffile
 
 from tests import samples
+from tests.door import Door
 from tests.flow.test_array import SBATCH
 from tests.models import bright, see_through
 from toolkit.cli import main
@@ -40,7 +41,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return [(m[1], m[2]) for m in BLOCK.finditer(page.read_text("utf8"))]
 
 
-def files(folder: Path) -> None:
+def files(folder: Path, door: Door) -> None:
     """What the pages name: images, data sets, a volume, a model."""
     names = sorted(p.name for p in (NUCLEI / "images").iterdir())
     shape = (160, 176)
@@ -67,8 +68,10 @@ def files(folder: Path) -> None:
     form = OmeFormat("0.5")
     write_image(form.root(folder / "big.ome.zarr"), Image.from_array(bright((56, 60), 0, 9)), None, [(1, 1)], form)
     see_through(folder / "seen")
+    door.write(folder / "seg")
     words = ["export", "seen", "-o", "nuclei.zip", "--author", "A", "--image", "nuclei.tif"]
-    subprocess.run([sys.executable, "-m", "toolkit.cli", *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run([folder / "seg", *words], cwd=folder, check=True, capture_output=True)
+    (folder / "seg").unlink()
 
 
 def _there(scheduler: str) -> None:
@@ -80,23 +83,22 @@ def _there(scheduler: str) -> None:
 
 
 class Reader:
-    """Types the blocks of a page into `folder`."""
+    """Types the blocks of a page into `folder`; `seg` is that of the `door`."""
 
-    def __init__(self, folder: Path, page: Path) -> None:
+    def __init__(self, folder: Path, page: Path, door: Door) -> None:
         self.folder, self.page = folder, page
         self.said: list[str] = []
         self._names: dict[str, object] = {}
         self._running: list[subprocess.Popen[bytes]] = []
-        self._programs()
+        self._programs(door)
 
-    def _programs(self) -> None:
+    def _programs(self, door: Door) -> None:
         """`seg`, `pip`, `python` and `sbatch` as they are typed."""
         site, bin_ = self.folder / "site", self.folder / "bin"
         bin_.mkdir()
         python = shlex.quote(sys.executable)
         pip = f'{python} -m pip "$@" --quiet --no-deps --no-index --no-build-isolation --target {site}'
         words = {
-            "seg": f'exec {python} -P -m toolkit.cli "$@"',
             # What is typed as editable is a folder, which it stays for a `pip` that copies it.
             "pip": f'for a; do shift; [ "$a" = -e ] && a=--upgrade; [ -d "$a" ] && a=$(realpath "$a"); '
             f'set -- "$@" "$a"; done; exec {pip}',
@@ -107,6 +109,7 @@ class Reader:
             path = bin_ / name
             path.write_text(f"#!/bin/bash\n{line}\n")
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        door.write(bin_ / "seg")
         (bin_ / "sbatch").write_text(SBATCH.format(python=sys.executable))
         (bin_ / "sbatch").chmod(0o755)
         places = os.pathsep.join([str(site), *filter(None, sys.path)])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.door import Door
 from tests.pages import ROOT, Reader, blocks, files
 from toolkit.cli import main
 
@@ -27,11 +28,11 @@ PAGES = [
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def given(tmp_path_factory: pytest.TempPathFactory, door: Door) -> Path:
     folder = tmp_path_factory.mktemp("given")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEG_HOME", str(folder / "home"))
-        files(folder)
+        files(folder, door)
     return folder
 
 
@@ -60,13 +61,18 @@ def mended(folder: Path, line: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_says_can_be_typed(
-    page: Path, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    given: Path,
+    door: Door,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     here = tmp_path / "here"
     shutil.copytree(given, here)
     monkeypatch.chdir(here)
     monkeypatch.setenv("SEG_HOME", str(here / "home"))
-    reader = Reader(here, page)
+    reader = Reader(here, page, door)
     monkeypatch.setenv("PATH", f"{here / 'bin'}{os.pathsep}{os.environ['PATH']}")
     reader.read(mended)
     said = capsys.readouterr()
