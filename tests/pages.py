@@ -181,9 +181,9 @@ class Reader:
 
 
 def shortened(line: str) -> str:
-    """The same in seconds: a training of minutes is one of two steps, a search one of three trials; a training begins
-    with what is shipped, so that what follows finds something. A method of the page's own has learnt nothing then, and
-    is exported all the same."""
+    """The same in seconds: a training of minutes is one of two steps and of a crop each, a search one of three trials;
+    a training begins with what is shipped, so that what follows finds something. A method of the page's own has learnt
+    nothing then, and is exported all the same."""
     short = re.sub(r"--minutes \d+", "--steps 2", line)
     if "seg tune" in short and "--trials" not in short:
         short += " --trials 3"
@@ -193,4 +193,4 @@ def shortened(line: str) -> str:
         short += " --steps 2"
     if (match := re.search(r"seg train --plugin (\w+)", short)) and match[1] in SHIPPED and "--model" not in short:
         short += f" --model {match[1]}" if "--recipe" not in short and "--set" not in short else ""
-    return short
+    return short + " --set training.batch=1" * ("seg train" in short)

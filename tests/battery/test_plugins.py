@@ -80,7 +80,9 @@ def test_doctor_names_each_broken_plugin_in_one_line(diagnosis: Result, kind: st
     assert SAID[kind] in lines[0]
 
 
-def test_another_plugin_can_be_checked(seg: ForkServer, healthy: Path, kind: str) -> None:
+def test_another_plugin_can_be_checked_among_all_of_them(seg: ForkServer, healthy: Path) -> None:
+    for kind in KINDS:
+        install_bad(healthy, kind, f"bad-{kind}")
     result = seg("plugins", "check", "fine", "--json", folder=healthy, path=healthy)
     assert result.code == 0, result.err
     assert json.loads(result.out)["ok"] is True
