@@ -9,15 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.door import Door
+from tests.battery.forkserver import ForkServer
+
+HEAVY = (
+    *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check", "matplotlib.pyplot"),
+    *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
+    *("toolkit.cli.view", "toolkit.view.embedded", "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript"),
+    *("torch.export", "torch.onnx._internal.exporter._core", "networkx", "onnx.reference", "optuna", "numba"),
+    *("toolkit.builtin.networks.unet_module", "toolkit.training.training", "toolkit.io.zarrlabels"),
+    *("toolkit_ppp.assembly", "toolkit_embedseg.blocks"),
+)
+"""What commands import."""
 
 
 @pytest.fixture(scope="session")
-def door() -> Iterator[Door]:
-    """Makes programs `seg` that start at once."""
-    made = Door()
+def server() -> Iterator[ForkServer]:
+    """Runs commands without the price of their imports."""
+    made = ForkServer(*HEAVY)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def servers(server: ForkServer) -> Iterator[list[ForkServer]]:
+    """Two of them, for what happens at once."""
+    other = ForkServer(*HEAVY)
+    yield [server, other]
+    other.close()
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from tests import door
 
 MEMORY = 16 * 2**30
 EVENTS = {
@@ -45,15 +49,20 @@ class Result:
 class ForkServer:
     """`server(arguments, path=…)` runs `seg` in a fork of a process that has imported everything heavy.
 
-    `imports` are more modules to import first. With `WATCHED=FILE` in the environment of a case, every connection and
-    every new process is written to FILE; with `FSIZE=N` no file gets more than N bytes.
+    `imports` are more modules to import first. `door.write(path)` makes a program that does the same. With
+    `WATCHED=FILE` in the environment of a case, every connection and every new process is written to FILE; with
+    `FSIZE=N` no file gets more than N bytes.
     """
 
     def __init__(self, *imports: str) -> None:
+        self.door = door.Door()
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *imports], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-P", "-m", __name__, self.door.address, *imports], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "open\n"
 
     def __call__(
         self, *arguments: str, folder: Path, path: Path | None = None, timeout: float = 60, **environment: str
@@ -76,6 +85,7 @@ class ForkServer:
         self._process.wait(timeout=60)
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self.door.close()
 
 
 def serve() -> None:
@@ -88,14 +98,36 @@ def serve() -> None:
     import toolkit.pipeline.segment
     import toolkit.running.run  # noqa: F401
 
-    for name in sys.argv[1:]:
-        import_module(name)
-    torch.set_num_threads(1)
+    entrance = door.opened(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    for line in sys.stdin:
-        answers.write(json.dumps(_fork(json.loads(line))) + "\n")
-        answers.flush()
+    answers.write("open\n")
+    answers.flush()
+    for name in sys.argv[2:]:
+        import_module(name)
+    torch.set_num_threads(1)
+    guests: set[int] = set()
+    while True:
+        asked, _, _ = select.select([sys.stdin, entrance], [], [])
+        guests -= {pid for pid in guests if os.waitpid(pid, os.WNOHANG)[0]}
+        if entrance in asked:
+            guests.add(_let_in(entrance))
+        if sys.stdin in asked:
+            if not (line := sys.stdin.readline()):
+                return
+            answers.write(json.dumps(_fork(json.loads(line))) + "\n")
+            answers.flush()
+
+
+def _let_in(entrance: socket.socket) -> int:
+    """Fork for a guest."""
+    guest, _ = entrance.accept()
+    child = os.fork()
+    if child == 0:
+        entrance.close()
+        door.serve(guest)
+    guest.close()
+    return child
 
 
 def _fork(case: dict[str, Any]) -> dict[str, Any]:

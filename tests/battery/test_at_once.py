@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.test_kills import IMPORTED
-from tests.battery.writing import WRITERS, begun, made, stocked, tree
+from tests.battery.writing import WRITERS, made, tree
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[ForkServer]]:
-    started = [ForkServer(*IMPORTED) for _ in range(2)]
-    yield started
-    for one in started:
-        one.close()
-
-
-@pytest.fixture(scope="module")
-def stock(servers: list[ForkServer], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stock") / "whole"
-    folder.mkdir()
-    stocked(folder, folder)
-    begun(servers[0], folder, ".", "home")
-    return folder
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.test_kills import IMPORTED
 from tests.battery.writing import WRITERS, begun, stocked, tree
 
 STEPS = (0, 2, 5, 12, 30, 80)
@@ -20,13 +19,6 @@ SLOW = {"export"}
 WHOLE = {"out", "seen.zip", "page.html"}
 """Outputs that are there when all of it is."""
 pytestmark = [pytest.mark.slow, pytest.mark.linux]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    made = ForkServer(*IMPORTED)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,39 +5,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.writing import WRITERS, begun, made, stocked, tree
+from tests.battery.writing import WRITERS, made, tree
 
 KILLS = 3
-IMPORTED = (
-    *("onnx", "onnxruntime", "safetensors.torch", "tifffile", "zarr", "toolkit.check"),
-    *(f"toolkit.cli.{verb}" for verb in ("run", "train", "tune", "export", "evaluate", "models.add", "correct")),
-    *("toolkit.cli.view", "toolkit.view.embedded", "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript"),
-    *("torch.export", "torch.onnx._internal.exporter._core", "networkx", "onnx.reference", "optuna", "numba"),
-    "toolkit.builtin.networks.unet_module",
-)
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    made = ForkServer(*IMPORTED)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def stock(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stock") / "whole"
-    folder.mkdir()
-    stocked(folder, folder)
-    begun(server, folder, ".", "home")
-    return folder
 
 
 @pytest.mark.parametrize("name", WRITERS)

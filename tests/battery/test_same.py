@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ WAYS: dict[str, tuple[str, ...]] = {
     "repeated": (), "in blocks of a window": ("--block", "1"), "in blocks of 40": ("--block", "40"),
     "in one block": ("--block", "1000"), "by two workers": ("--workers", "2", "--block", "40"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    made = ForkServer("toolkit.io.zarrlabels", "toolkit_ppp.assembly", "toolkit_embedseg.blocks")
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

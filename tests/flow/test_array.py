@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import tifffile
 
+from tests.battery.forkserver import ForkServer
 from tests.battery.resumed import PATCHES, content
-from tests.door import Door
 from tests.models import bright, by_chance
 from toolkit.cli import main
 
@@ -53,11 +53,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 WORDS = ["a.tif", "--model", "model", "--block", "64", "--no-preview", "--device", "cpu", "--workers", "1"]
 
 
-def test_jobs_of_an_array_give_the_bytes_of_one_run(here: Path, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_of_an_array_give_the_bytes_of_one_run(
+    here: Path, server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["run", *WORDS, "-o", "whole"]) == 0
     (here / "bin").mkdir()
     program(here / "bin" / "sbatch", SBATCH.format(python=sys.executable))
-    door.write(here / "bin" / "seg")
+    server.door.write(here / "bin" / "seg")
     monkeypatch.setenv("PATH", f"{here / 'bin'}{os.pathsep}{os.environ['PATH']}")
     words = ["run", *WORDS, "-o", "out"]
     script = subprocess.run(

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -34,14 +34,6 @@ def built(project: Path, folder: Path) -> Path:
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return next(folder.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    made = ForkServer("onnxruntime", "numba", "toolkit.builtin.networks.unet_module", "toolkit.training.training",
-                      "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript")  # fmt: skip
-    yield made
-    made.close()
 
 
 def stranger(server: ForkServer, folder: Path, *wheels: Path) -> Run:

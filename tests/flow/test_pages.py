@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.door import Door
+from tests.battery.forkserver import ForkServer
 from tests.pages import ROOT, Reader, blocks, files
 from toolkit.cli import main
 
@@ -28,11 +28,11 @@ PAGES = [
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory, door: Door) -> Path:
+def given(tmp_path_factory: pytest.TempPathFactory, server: ForkServer) -> Path:
     folder = tmp_path_factory.mktemp("given")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEG_HOME", str(folder / "home"))
-        files(folder, door)
+        files(folder, server.door)
     return folder
 
 
@@ -63,7 +63,7 @@ def mended(folder: Path, line: str) -> None:
 def test_what_a_page_says_can_be_typed(
     page: Path,
     given: Path,
-    door: Door,
+    server: ForkServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -72,7 +72,7 @@ def test_what_a_page_says_can_be_typed(
     shutil.copytree(given, here)
     monkeypatch.chdir(here)
     monkeypatch.setenv("SEG_HOME", str(here / "home"))
-    reader = Reader(here, page, door)
+    reader = Reader(here, page, server.door)
     monkeypatch.setenv("PATH", f"{here / 'bin'}{os.pathsep}{os.environ['PATH']}")
     reader.read(mended)
     said = capsys.readouterr()
