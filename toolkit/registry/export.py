@@ -41,12 +41,8 @@ def export(
     anything differs, and `UsageError` if `about` is not what the format allows, or, without `force`, if the model finds
     nothing in the example or scored 0 where it was trained; then there is no `out`.
     """
-    if isinstance(model.recipe.network, Packaged):
-        raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
-    if model.recipe.network.untrained:
-        raise UsageError(
-            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
-        )
+    exportable(model)
+    about.checked()
     if not example.voxels.shape[1:] == window(model.recipe):
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():
@@ -80,6 +76,16 @@ def export(
                              "nothing was written; please report it")  # fmt: skip
         _publish(made, out)
     return found
+
+
+def exportable(model: ModelPackage) -> None:
+    """Refuse a model of which there is nothing to pack."""
+    if isinstance(model.recipe.network, Packaged):
+        raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
+    if model.recipe.network.untrained:
+        raise UsageError(
+            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
+        )
 
 
 def _useful(model: ModelPackage, test: Test) -> None:

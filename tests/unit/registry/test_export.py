@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from tests import packages
+from toolkit.cli import main
 from toolkit.errors import ModelError, UsageError
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
@@ -94,6 +96,33 @@ def test_an_exported_package_gives_the_same_instances_again(
         "README.md",
         "test_instances.npy",
     } <= names
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"licence": "CC-BY-4"}, "--licence CC-BY-4; did you mean 'CC-BY-4.0'?"),
+        ({"licence": "mit"}, "--licence mit; did you mean 'MIT'?"),
+        ({"licence": "all mine, and mine alone"}, "all mine, and mine alone; choose an SPDX name, such as CC-BY-4.0"),
+        ({"authors": ("A", "B/C")}, "--author B/C; a name has letters and no /"),
+        ({"cite": ("nodoi",)}, "--cite nodoi; give a DOI, as 10.NUMBER/NAME"),
+        ({"version": "abc"}, "--version abc; numbers with points between them"),
+    ],
+)
+def test_what_the_format_does_not_allow_is_named_by_its_option(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        replace(ABOUT, **wrong).checked()
+    assert len(str(caught.value)) < 200
+
+
+def test_what_cannot_be_exported_is_said_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "plain.yaml"
+    recipe.write_text("schema: toolkit.recipe/1\nname: plain\nnetwork: {kind: image}\npostprocess: {kind: threshold}\n")
+    for out, said in (("a.tar", "a package is a zip: a.tar; say -o a.zip"), ("a.zip", "has no weights to pack")):
+        assert main(["export", str(recipe), "-o", out]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, plugins: Catalogue) -> None:

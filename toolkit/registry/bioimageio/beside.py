@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, nearest
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.example import Example
@@ -83,7 +83,29 @@ class About:
                              "5 to 128 letters, digits, spaces and _+-()")  # fmt: skip
         if not self.authors:
             raise UsageError("a package needs an author", "--author", "name one, or in the card beside the recipe")
+        self._allowed()
         return self
+
+    def _allowed(self) -> None:
+        """Refuse a licence, an author, a version or a DOI that is none to the format's own library."""
+        from bioimageio.spec.model import v0_5 as rdf
+        from pydantic import ValidationError
+
+        asked: list[tuple[str, Iterable[str], Callable[[str], object], str]] = [
+            ("--licence", [self.licence], rdf.LicenseId, "choose an SPDX name, such as CC-BY-4.0, MIT or BSD-3-Clause"),
+            ("--author", self.authors, lambda name: rdf.Author(name=name), "a name has letters and no / or \\"),
+            ("--cite", self.cite, rdf.Doi, "give a DOI, as 10.NUMBER/NAME"),
+            ("--version", [self.version], rdf.Version, "numbers with points between them, such as 1.0"),
+        ]
+        for option, values, made, cure in asked:
+            for value in values:
+                try:
+                    made(value)
+                except ValidationError as error:
+                    expected = str(error.errors()[0].get("ctx", {}).get("expected", ""))
+                    near = nearest(value, re.findall("'([^']+)'", expected))
+                    cure = f"{near} {cure}" if near.endswith("?") else cure
+                    raise UsageError("this is not what the format allows", f"{option} {value}", cure) from error
 
 
 @dataclass(frozen=True, eq=False)
