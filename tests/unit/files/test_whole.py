@@ -28,9 +28,9 @@ def test_a_file_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_a_folder_where_none_can_be_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("precious")
-    with pytest.raises(StorageError, match=r"no folder can be made here: .*/a \(File exists\); choose another"):
-        with whole.folder(tmp_path / "a" / "new"):
-            pytest.fail("there is no such folder")
+    said = r"no folder can be made here: .*/a \(File exists\); choose another"
+    with pytest.raises(StorageError, match=said), whole.folder(tmp_path / "a" / "new"):
+        pytest.fail("there is no such folder")
     assert everything(tmp_path) == {"a": "precious"}
 
 

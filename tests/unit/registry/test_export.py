@@ -23,7 +23,8 @@ from toolkit.registry import package, resolve
 from toolkit.registry.bioimageio.beside import About, card
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.export import export, needed
+from toolkit.registry.export import export
+from toolkit.registry.needs import needed
 from toolkit.registry.verify import Result, verify
 from toolkit.testing import scenes
 from toolkit.values.image import Image
@@ -280,7 +281,7 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
         "schema": "toolkit.package/1",
         "owner": "builtin",
         "recipe": model.recipe.plain(),
-        "plugins": needed(model, plugins),
+        "plugins": {p.name: p.version for p in needed(model.recipe, plugins)},
         "weights": {"source": "weights.safetensors", "sha256": packages.sha256(files["weights.safetensors"])},
     }
     packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
@@ -342,4 +343,5 @@ def test_the_card_of_a_training_is_that_of_its_recipe(tmp_path: Path, monkeypatc
 def test_the_plugins_that_a_recipe_uses_are_written_down(tmp_path: Path, plugins: Catalogue) -> None:
     from importlib.metadata import version
 
-    assert needed(trained(tmp_path / "run", plugins, CHANGES), plugins) == {"builtin": version("seg-toolkit")}
+    found = needed(trained(tmp_path / "run", plugins, CHANGES).recipe, plugins)
+    assert [(p.name, p.version) for p in found] == [("builtin", version("seg-toolkit"))]
