@@ -20,7 +20,7 @@ from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package, resolve
-from toolkit.registry.bioimageio.beside import About, card
+from toolkit.registry.bioimageio.beside import README, About, card
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
 from toolkit.registry.export import export
@@ -89,7 +89,10 @@ def test_an_exported_package_gives_the_same_instances_again(
     again = resolve.load(str(out), plugins)
     assert again.recipe == model.recipe
     assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
-    names = set(Opened.at(out).files.sizes)
+    files = Opened.at(out).files
+    readme, names = files.read("README.md").decode(), set(files.sizes)
+    window, overlap = (" × ".join(map(str, n)) for n in (model.recipe.tiling.window, model.recipe.tiling.overlaps))
+    assert f"windows of at most {window} voxels, which\noverlap by {overlap};" in readme
     assert {
         "weights.pt",
         "weights.onnx",
@@ -219,6 +222,12 @@ with create_prediction_pipeline(model, weight_format="pytorch_state_dict") as pi
 print(max(float(abs(wanted.members[n].data.values - found.members[n].data.values).max()) for n in wanted.members))
 print(sorted(name for name in sys.modules if name.startswith("toolkit")))
 """
+
+
+def test_the_readme_of_a_package_shows_the_call_that_gives_the_same_heads() -> None:
+    said = re.search(r"predict_sample_without_blocking\((.*)\)", README)
+    assert said is not None
+    assert said[1].partition(", ")[2] in WITHOUT_US
 
 
 def without_us(out: Path, home: Path) -> float:

@@ -29,10 +29,25 @@ README = """# {name}
 
 `seg run IMAGE --model PACKAGE.zip` gives instances, with `pip install {installs}`.
 
-Other tools run the network and get its heads: {heads}. The network always sees windows of {window} voxels, and of each
-its outermost {halo} voxels are what its neighbours are for; the description says so as `halo`. With bioimageio.core:
-`predict(model="PACKAGE.zip", inputs=IMAGE, blocksize_parameter=…)` with blocks of that size, or of one window in all.
-What lies within the halo of the border of an image may differ, as the ends of images are continued otherwise there.
+Other tools run the network and get its heads: {heads}. The network sees windows of at most {window} voxels, which
+overlap by {overlap}; of each voxel the window counts in which it lies farthest from the border. Half of the overlap is
+the `halo` of the description. An image of at most one window has the same heads in bioimageio.core, so:
+
+```python
+from bioimageio.core import create_prediction_pipeline, load_model_description
+from bioimageio.core.digest_spec import create_sample_for_model
+
+model = load_model_description("PACKAGE.zip")
+sample = create_sample_for_model(model, inputs={{"input": IMAGE}}, sample_id="image")  # float32 (1, C, {axes})
+with create_prediction_pipeline(model) as pipeline:
+    heads = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
+```
+
+Without the two words `skip` it enlarges the image by the halo, with its mirror image, before it looks at intensities:
+then heads are other ones at the border, and a little other ones everywhere where they hang on percentiles, which are
+those of the larger image. Larger images go with `blocksize_parameter`; blocks lie elsewhere than the windows here, so
+heads differ at their borders and at those of the image, as far as the network sees.
+
 ONNX and the state dict are the same weights; ONNX runs without seg-toolkit, the state dict {needs}.
 
 ## Validation
@@ -132,7 +147,7 @@ def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str
         name=about.name, description=about.description, heads=heads, installs=" ".join(distributions),
         window=" × ".join(map(str, model.recipe.tiling.window)),
         needs=f"too: network.py needs torch{also}" if alone and source(alone) else "with it",
-        halo=" × ".join(str(o // 2) for o in model.recipe.tiling.overlaps),
+        overlap=" × ".join(map(str, model.recipe.tiling.overlaps)), axes=", ".join("ZYX"[-model.recipe.ndim :]),
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf8")
     return {
