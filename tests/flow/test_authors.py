@@ -93,6 +93,7 @@ def test_a_new_plugin_is_a_small_distribution_with_all_that_belongs_to_it(
         ("class", "this is no name of a plugin: class; use a-z, 0-9 and _, such as class_"),
         ("builtin", "a plugin has this name: builtin (of seg-toolkit)"),
         ("there", "this exists: there"),
+        ("../up", "a plugin has a name, not a path: ../up; say where with -o: seg plugins new up -o .."),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(

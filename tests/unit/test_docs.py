@@ -42,10 +42,28 @@ def test_hooks_are_documented_with_their_signatures() -> None:
     assert listed == real
 
 
-def test_the_method_in_the_documents_passes_the_conformance_suite(tmp_path: Path) -> None:
+SHORTEST = """
+from typing import Annotated
+
+from toolkit.api import Search, metric, postprocessor
+from toolkit.testing import PostProcessorTests
+from toolkit.testing.ideal import drawn
+
+{}
+
+class TestShortest(PostProcessorTests):
+    spec = bright()
+
+    def heads(self, scene):
+        return {{"foreground": drawn(scene)["foreground"]}}
+"""
+
+
+def test_the_methods_in_the_documents_pass_the_conformance_suite(tmp_path: Path) -> None:
     method, tests = blocks(DOCS / "hooks.md", "python")
     assert len(method.splitlines()) < 60
     (tmp_path / "test_bright.py").write_text(method + "\n" + tests)
+    (tmp_path / "test_shortest.py").write_text(SHORTEST.format(blocks(DOCS / "hooks.md", "text")[0]))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
         capture_output=True, text=True, check=False,

@@ -52,6 +52,8 @@ def export(
     Example: seg export run -o nuclei.zip --name "Nuclei" --author "A. Author" --licence CC0-1.0
     """
     whole.replaceable(out)
+    if out.suffix.lower() != ".zip":
+        raise UsageError("a package is a zip", out, f"say -o {out.with_suffix('.zip')}")
     if out.exists() and not overwrite:
         raise UsageError("the output exists", out, "choose another -o, or say --overwrite")
     from toolkit.gpu.backend import Backend
@@ -60,9 +62,11 @@ def export(
     from toolkit.registry import resolve
     from toolkit.registry.bioimageio.beside import About, card, titled
     from toolkit.registry.export import export as write
+    from toolkit.registry.export import exportable
 
     plugins = catalogue(context)
     model = resolve.load(run, plugins)
+    exportable(model)
     about_it = card(model, plugins)
     about = About(
         name=name or titled(model, about_it),

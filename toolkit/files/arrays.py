@@ -21,13 +21,15 @@ from toolkit.files.failpoint import failpoint
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
 ABOUT = "about"
+TEXTS = ":texts"
+"""What the name of an array of texts ends with: it is stored as their letters, in whole numbers."""
 
 
 def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
     """The arrays of a dataclass by dotted name, and the rest as plain JSON.
 
-    Fields may be arrays, mappings of names to arrays, numbers, texts, None, tuples of these, and such dataclasses.
-    Raises `TypeError` for anything else.
+    Fields may be arrays of numbers or texts, mappings of names to such, numbers, texts, None, tuples of these, and such
+    dataclasses. Raises `TypeError` for anything else.
     """
     arrays: Arrays = {}
     about: dict[str, Any] = {}
@@ -36,9 +38,10 @@ def flat(value: Any, prefix: str = "") -> tuple[Arrays, dict[str, Any]]:
     for field in dataclasses.fields(value):
         item, name = getattr(value, field.name), f"{prefix}{field.name}"
         if isinstance(item, np.ndarray):
-            arrays[name] = _numbers(item, value, field.name)
+            arrays |= _stored(name, item, value, field.name)
         elif isinstance(item, Mapping):
-            arrays |= {f"{name}.{key}": _numbers(np.asarray(a), value, field.name) for key, a in item.items()}
+            for key, array in item.items():
+                arrays |= _stored(f"{name}.{key}", np.asarray(array), value, field.name)
             about[field.name] = list(item)
         elif dataclasses.is_dataclass(item):
             inner, about[field.name] = flat(item, f"{name}.")
@@ -56,12 +59,12 @@ def whole(cls: type[T], arrays: Mapping[str, NDArray[Any]], about: Mapping[str, 
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name, kind = f"{prefix}{field.name}", hints[field.name]
-        if name in arrays:
-            values[field.name] = arrays[name]
+        if name in arrays or name + TEXTS in arrays:
+            values[field.name] = _found(name, arrays)
         elif dataclasses.is_dataclass(kind):
             values[field.name] = whole(kind, arrays, about[field.name], f"{name}.")  # type: ignore[arg-type]
         elif isinstance(about[field.name], list) and getattr(kind, "__origin__", None) in (dict, Mapping):
-            values[field.name] = {key: arrays[f"{name}.{key}"] for key in about[field.name]}
+            values[field.name] = {key: _found(f"{name}.{key}", arrays) for key in about[field.name]}
         else:
             values[field.name] = _tuples(about[field.name])
     return cls(**values)
@@ -105,10 +108,22 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-def _numbers(array: NDArray[Any], of: Any, name: str) -> NDArray[Any]:
+def _stored(name: str, array: NDArray[Any], of: Any, field: str) -> Arrays:
+    """What is written of an array."""
+    if array.dtype.kind == "U":
+        letters = max(1, array.dtype.itemsize // 4)
+        return {name + TEXTS: array.astype(f"U{letters}", "C").reshape(*array.shape, 1).view(np.uint32)}
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 8:
-        raise TypeError(f"{type(of).__name__}.{name} has dtype {array.dtype}, which has no file form")
-    return array
+        raise TypeError(f"{type(of).__name__}.{field} has dtype {array.dtype}, which has no file form")
+    return {name: array}
+
+
+def _found(name: str, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The array of which `_stored` gave these."""
+    if name in arrays:
+        return arrays[name]
+    letters = arrays[name + TEXTS]
+    return np.ascontiguousarray(letters).view(f"U{letters.shape[-1]}")[..., 0]
 
 
 def _plain(item: Any) -> bool:

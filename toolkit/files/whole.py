@@ -75,11 +75,17 @@ def file(path: Path, lasting: bool = True) -> Iterator[Path]:
 def folder(path: Path) -> Iterator[Path]:
     """A new folder to fill, which becomes `path` if the context ends well, and else is gone.
 
-    Raises `StorageError` if something has come to be at `path`: nothing is ever replaced.
+    Raises `StorageError` if no folder can be made there, or something has come to be at `path`: nothing is ever
+    replaced.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(draft())
-    made.mkdir()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
+    except OSError as error:
+        raise StorageError(
+            "no folder can be made here", f"{path.parent} ({error.strerror})", "choose another"
+        ) from error
     try:
         yield made
         try:

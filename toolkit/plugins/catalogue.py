@@ -79,6 +79,10 @@ class Catalogue:
                 self._left_out.add(entry.name)
         return tuple(sorted(found, key=lambda p: (p.name, p.distribution)))
 
+    def leaves_out(self, name: str) -> bool:
+        """Whether a plugin is installed and not to be loaded."""
+        return bool(self.plugins) and name in self._left_out
+
     def plugin(self, name: str) -> Plugin:
         """The plugin (or, failing that, the distribution) called `name`.
 
@@ -92,7 +96,7 @@ class Catalogue:
                 f"{name} in {' and '.join(p.distribution for p in same)}",
                 "use the name of the distribution",
             )
-        if not same and name in self._left_out:
+        if not same and self.leaves_out(name):
             raise UsageError("this plugin is left out", name, "see --no-plugin and TOOLKIT_PLUGINS")
         if not same:
             known = nearest(name, (p.name for p in self.plugins))

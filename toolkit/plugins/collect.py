@@ -67,7 +67,7 @@ def _refuse_unknown_hooks(module: ModuleType) -> None:
         if not name.startswith("seg_") or not callable(value):
             continue
         if name not in known:
-            raise PluginError("no such hook", name, nearest(name, known))
+            raise PluginError("no such hook", name, f"{nearest(name, known)}; names that begin with seg_ are hooks")
         if not hasattr(value, f"{PROJECT}_impl"):
             raise PluginError("this hook is not marked", name, "write @hookimpl above it")
 

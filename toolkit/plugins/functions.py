@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import numpy as np
-from pydantic import create_model
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 
 from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend
@@ -148,13 +148,27 @@ def _spec(base: type[S], kind: str, function: Callable[..., Any], first: int, ab
             raise PluginError("a parameter has no type", f"{function.__name__}({name})", f"write {name}: float = …")
         fields[name] = (hints[name], ... if parameter.default is parameter.empty else parameter.default)
     kinds: Any = Literal[kind]
-    spec: Any = create_model(
-        function.__name__, __base__=base, __module__=function.__module__, __doc__=function.__doc__,
-        kind=(kinds, kind), **fields,
-    )  # fmt: skip
+    try:
+        spec: Any = create_model(
+            function.__name__, __base__=base, __module__=function.__module__, __doc__=function.__doc__,
+            kind=(kinds, kind), **fields,
+        )  # fmt: skip
+    except PydanticSchemaGenerationError as error:
+        wrong = next((name for name, (hint, _) in fields.items() if not _writable(hint)), "")
+        raise PluginError("a parameter has a type that no recipe can hold", f"{function.__name__}({wrong})",
+                          "fields are numbers, texts, true or false, and tuples of these") from error  # fmt: skip
     for name, value in {**about, "function": staticmethod(function)}.items():
         setattr(spec, name, value)
     # Under its own name the function is this class: that is where pickles look for it.
     spec.__qualname__ = function.__qualname__
     spec.__abstractmethods__ = frozenset()
     return spec  # type: ignore[no-any-return]
+
+
+def _writable(hint: Any) -> bool:
+    """Whether a field may have this type."""
+    try:
+        TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from toolkit.plugins.burdens import burdens, told
 from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken
 
 
@@ -21,6 +22,8 @@ class Probe:
     items: dict[str, list[str]]
     error: str | None = None
     cure: str = Loaded.cure
+    burden: str = ""
+    """What is slow to import of what it imports when it is loaded, in a sentence."""
 
 
 def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
@@ -29,11 +32,12 @@ def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
         return list(pool.map(lambda plugin: _probe(plugin, timeout), plugins))
 
 
-def healthy(plugin: Plugin, timeout: float = 30.0) -> None:
-    """Raise `PluginError` if the plugin cannot be imported: what would end or block this process is found out here."""
+def healthy(plugin: Plugin, timeout: float = 30.0) -> Probe:
+    """What came of importing it; `PluginError` if it cannot be: what would end or block this process is found here."""
     found = _probe(plugin, timeout)
     if found.error:
         raise broken(plugin, found.error, found.cure)
+    return found
 
 
 def _probe(plugin: Plugin, timeout: float) -> Probe:
@@ -55,7 +59,7 @@ def _probe(plugin: Plugin, timeout: float) -> Probe:
         said = json.loads(answer)
     except ValueError:
         return Probe(plugin, {}, f"its import ended the process with status {child.returncode}")
-    return Probe(plugin, said["items"], said["error"], said["cure"])
+    return Probe(plugin, said["items"], said["error"], said["cure"], said["burden"])
 
 
 def _answer(name: str, distribution: str) -> None:
@@ -64,10 +68,12 @@ def _answer(name: str, distribution: str) -> None:
     os.dup2(2, 1)
     catalogue = Catalogue(allow=[name])
     chosen = next(p for p in catalogue.plugins if (p.name, p.distribution) == (name, distribution))
-    loaded = catalogue.load(chosen)
+    with burdens(chosen.entry.module) as found:
+        loaded = catalogue.load(chosen)
     items = {family: sorted(names) for family, names in loaded.items.items()}
     with os.fdopen(pipe, "w") as stream:
-        json.dump({"items": items, "error": loaded.error, "cure": loaded.cure}, stream)
+        said = {"items": items, "error": loaded.error, "cure": loaded.cure, "burden": told(found)}
+        json.dump(said, stream)
         stream.flush()
         # A thread that the plugin left running must not keep this process.
         os._exit(0)

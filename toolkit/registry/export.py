@@ -15,6 +15,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.refusal import place, sentence
 from toolkit.registry.bioimageio.beside import About, Test
 from toolkit.registry.bioimageio.example import Example, window
+from toolkit.registry.needs import needed
 from toolkit.registry.package import ModelPackage, is_run, trained
 from toolkit.registry.verify import Result
 from toolkit.steps import normalise
@@ -41,12 +42,8 @@ def export(
     anything differs, and `UsageError` if `about` is not what the format allows, or, without `force`, if the model finds
     nothing in the example or scored 0 where it was trained; then there is no `out`.
     """
-    if isinstance(model.recipe.network, Packaged):
-        raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
-    if model.recipe.network.untrained:
-        raise UsageError(
-            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
-        )
+    exportable(model)
+    about.checked()
     if not example.voxels.shape[1:] == window(model.recipe):
         raise UsageError("the example is not one window", example.name, "choose another --image")
     for name, value in OFFLINE.items():
@@ -63,13 +60,14 @@ def export(
     )  # fmt: skip
     if not force:
         _useful(model, test)
+    plugins = {plugin.name: plugin.version for plugin in needed(model.recipe, catalogue)}
     with TemporaryDirectory(prefix="seg-export-") as scratch:
         folder = Path(scratch) / "package"
         folder.mkdir()
         write_overlay(folder / "cover.png", image, test.instances)
         made = Path(scratch) / "package.zip"
         try:
-            write(model, about, test, needed(model, catalogue), folder, made)
+            write(model, about, test, plugins, folder, made)
         except ValidationError as error:
             where = f"{'.'.join(place(error.errors()[0]['loc']))}: {sentence(error.errors())}"
             raise UsageError("this is not what the format allows", where, "see seg export --help") from error
@@ -82,6 +80,16 @@ def export(
     return found
 
 
+def exportable(model: ModelPackage) -> None:
+    """Refuse a model of which there is nothing to pack."""
+    if isinstance(model.recipe.network, Packaged):
+        raise UsageError("this model is a package of somebody else already", model.name, "give that one on")
+    if model.recipe.network.untrained:
+        raise UsageError(
+            "this method has no weights to pack", model.name, "its recipe is the model: publish its plugin"
+        )
+
+
 def _useful(model: ModelPackage, test: Test) -> None:
     """Refuse a model that nobody can use."""
     closing = trained(model.source.parent).get("closing") if is_run(model.source.parent) else None
@@ -92,15 +100,6 @@ def _useful(model: ModelPackage, test: Test) -> None:
     if not len(test.instances):
         raise UsageError("the model finds nothing in the image that it is shown on", test.example.name,
                          "show it on another --image; --force exports it all the same")  # fmt: skip
-
-
-def needed(model: ModelPackage, catalogue: Catalogue) -> dict[str, str]:
-    """The plugins that a model's recipe uses, and their versions."""
-    recipe = model.recipe
-    specs = [recipe.network, recipe.postprocess, *recipe.losses]
-    roots = {type(spec).__module__.partition(".")[0] for spec in specs}
-    found = {p.name: p.version for p in catalogue.plugins if p.entry.module.partition(".")[0] in roots}
-    return dict(sorted(found.items()))
 
 
 def _publish(made: Path, out: Path) -> None:

@@ -19,6 +19,7 @@ from toolkit.plugins.specs import Network
 from toolkit.plugins.told import told
 from toolkit.registry.bioimageio.formats import NAMES
 from toolkit.registry.gate import record, refusing, yaml
+from toolkit.registry.needs import present
 from toolkit.values.prediction import Head
 
 if TYPE_CHECKING:
@@ -122,8 +123,11 @@ def from_run(folder: Path, catalogue: Catalogue, owner: str | None, reference: s
     if (folder / RECIPE).is_file():
         with refusing("this recipe cannot be read", folder / RECIPE):
             yaml.parse(bounded.read(folder / RECIPE), folder / RECIPE)
-    recorded = trained(folder).get("owner")
+    said = trained(folder)
+    recorded, distributions = said.get("owner"), said.get("distributions")
     owner = recorded if isinstance(recorded, str) else owner
+    known = distributions if isinstance(distributions, dict) else {}
+    present([*map(str, known), *([recorded] if isinstance(recorded, str) else [])], known, catalogue, reference)
     found = with_weights(folder / RECIPE, folder / WEIGHTS, catalogue, owner, reference)
     return replace(found, name=folder.resolve().name)
 

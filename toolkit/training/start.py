@@ -15,6 +15,7 @@ from toolkit.gpu.memory import free
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
+from toolkit.registry.needs import needed
 from toolkit.training import provenance
 from toolkit.training.channels import resolved
 from toolkit.training.checkpoint import LAST, Progress, read_progress
@@ -96,7 +97,7 @@ def train(
         say(f"note   no image of {data}:val has an object: nothing is scored or tuned, the last weights are kept")
     about = provenance.fresh(str(data), learnt, validation.data, owner)
     about |= {"recipe": recipe.plain(), "start": provenance.origin(model), "deduced": [asdict(d) for d in deductions]}
-    about |= {"held": sorted(held)}
+    about |= {"held": sorted(held), "distributions": {p.name: p.distribution for p in needed(recipe, catalogue)}}
     try:
         with opened(out, recipe, about, catalogue, model=model, start=start, tuning=tuning, threads=threads,
                     resume=resume) as run:  # fmt: skip

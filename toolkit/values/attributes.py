@@ -35,6 +35,15 @@ def moved(attributes: Attributes, by: Sequence[float], scale: Sequence[float] = 
     return found
 
 
+def scored(scores: Mapping[int, float] | None, labels: Sequence[int]) -> NDArray[np.float32] | None:
+    """Scores of the objects with these labels, 1 where `scores` does not name one; None where there is none."""
+    if scores is None:
+        return None
+    if not isinstance(scores, Mapping):
+        raise ValueError("scores map labels to numbers, such as {1: 0.9}, since labels need not be 1, 2, 3")
+    return np.array([scores.get(label, 1.0) for label in labels], np.float32)
+
+
 def columns(attributes: Attributes, taken: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Columns of a table: numbers and texts under their name, vectors under `name_0`, `name_1` …; before a name that is
     `taken` stands `object_`. Polygons are no columns."""

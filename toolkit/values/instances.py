@@ -82,7 +82,7 @@ class Instances(Shown):
         parts = [runs.of_labels(layer) for layer in layers]
         start, length, label = (np.concatenate([p[i] for p in parts]) for i in range(3))
         names, owner = np.unique(label, return_inverse=True)
-        values = None if scores is None else np.array([scores.get(int(n), 1.0) for n in names], np.float32)
+        values = about.scored(scores, names.tolist())
         return cls.from_runs(shape, start, length, owner.astype(np.int64), values, attributes)
 
     @classmethod

@@ -26,6 +26,14 @@ def test_a_file_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"a": "before"}
 
 
+def test_a_folder_where_none_can_be_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("precious")
+    said = r"no folder can be made here: .*/a \(File exists\); choose another"
+    with pytest.raises(StorageError, match=said), whole.folder(tmp_path / "a" / "new"):
+        pytest.fail("there is no such folder")
+    assert everything(tmp_path) == {"a": "precious"}
+
+
 @pytest.mark.parametrize("name", ["a.partial", "a.part", ".a.partial", "a.old", "a.tmp"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "broken link"])
 def test_no_neighbour_is_touched_whatever_its_name(name: str, kind: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,20 @@ def test_a_probe_does_not_wait_for_ever(site: Path) -> None:
     install_bad(site, "hangs")
     (plugin,) = (p for p in Catalogue().plugins if p.name == "bad")
     assert probe([plugin], timeout=2)[0].error == "its import took longer than 2 seconds"
+
+
+def test_a_name_that_looks_like_a_hook_and_is_none_is_said_to_be_reserved(site: Path) -> None:
+    install(site, "odd", "odd_plugin", "SEG_API = 2\ndef seg_mask():\n    return ()")
+    with pytest.raises(PluginError, match="no such hook: seg_mask") as caught:
+        Catalogue().use("odd")
+    assert "names that begin with seg_ are hooks" in str(caught.value)
+
+
+def test_what_is_slow_to_import_when_a_plugin_is_loaded_is_named(site: Path) -> None:
+    (site / "ponderous.py").write_text("import time\ntime.sleep(0.4)")
+    (site / "swift.py").write_text("")
+    install(site, "slow", "slow_plugin", "SEG_API = 2\nimport swift\nfrom ponderous import time")
+    found = healthy(Catalogue().plugin("slow"))
+    assert re.fullmatch(r"it imports ponderous \(\d\.\d s\) when it is loaded: import inside .*", found.burden)
+    (site / "ponderous.py").write_text("import time")
+    assert healthy(Catalogue().plugin("slow")).burden == ""

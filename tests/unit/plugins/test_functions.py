@@ -91,6 +91,15 @@ def test_heads_are_read_only() -> None:
         writes().assemble(prediction(drawn(blobs((48, 56)))), Backend())
 
 
+def test_a_parameter_that_no_recipe_can_hold_is_named() -> None:
+    def odd(heads: Any, level: float = 0.5, kernel: np.ndarray | None = None) -> Any:
+        return heads
+
+    said = r"a type that no recipe can hold: odd\(kernel\); fields are numbers, texts"
+    with pytest.raises(PluginError, match=said):
+        postprocessor("odd", needs={})(odd)
+
+
 def test_a_parameter_without_a_type_is_refused_at_import() -> None:
     with pytest.raises(PluginError, match=r"a parameter has no type: odd\(level\); write level: float"):
 

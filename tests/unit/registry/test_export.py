@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,15 +14,17 @@ import pytest
 import torch
 
 from tests import packages
+from toolkit.cli import main
 from toolkit.errors import ModelError, UsageError
 from toolkit.pipeline import segment as pipeline
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package, resolve
-from toolkit.registry.bioimageio.beside import About, card
+from toolkit.registry.bioimageio.beside import README, About, card
 from toolkit.registry.bioimageio.example import Example, of_data, of_image
 from toolkit.registry.bioimageio.read import Opened
-from toolkit.registry.export import export, needed
+from toolkit.registry.export import export
+from toolkit.registry.needs import needed
 from toolkit.registry.verify import Result, verify
 from toolkit.testing import scenes
 from toolkit.values.image import Image
@@ -86,7 +89,10 @@ def test_an_exported_package_gives_the_same_instances_again(
     again = resolve.load(str(out), plugins)
     assert again.recipe == model.recipe
     assert pipeline.segment(example.image, again, device="cpu") == pipeline.segment(example.image, model, device="cpu")
-    names = set(Opened.at(out).files.sizes)
+    files = Opened.at(out).files
+    readme, names = files.read("README.md").decode(), set(files.sizes)
+    window, overlap = (" × ".join(map(str, n)) for n in (model.recipe.tiling.window, model.recipe.tiling.overlaps))
+    assert f"windows of at most {window} voxels, which\noverlap by {overlap};" in readme
     assert {
         "weights.pt",
         "weights.onnx",
@@ -94,6 +100,33 @@ def test_an_exported_package_gives_the_same_instances_again(
         "README.md",
         "test_instances.npy",
     } <= names
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"licence": "CC-BY-4"}, "--licence CC-BY-4; did you mean 'CC-BY-4.0'?"),
+        ({"licence": "mit"}, "--licence mit; did you mean 'MIT'?"),
+        ({"licence": "all mine, and mine alone"}, "all mine, and mine alone; choose an SPDX name, such as CC-BY-4.0"),
+        ({"authors": ("A", "B/C")}, "--author B/C; a name has letters and no /"),
+        ({"cite": ("nodoi",)}, "--cite nodoi; give a DOI, as 10.NUMBER/NAME"),
+        ({"version": "abc"}, "--version abc; numbers with points between them"),
+    ],
+)
+def test_what_the_format_does_not_allow_is_named_by_its_option(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        replace(ABOUT, **wrong).checked()
+    assert len(str(caught.value)) < 200
+
+
+def test_what_cannot_be_exported_is_said_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "plain.yaml"
+    recipe.write_text("schema: toolkit.recipe/1\nname: plain\nnetwork: {kind: image}\npostprocess: {kind: threshold}\n")
+    for out, said in (("a.tar", "a package is a zip: a.tar; say -o a.zip"), ("a.zip", "has no weights to pack")):
+        assert main(["export", str(recipe), "-o", out]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, plugins: Catalogue) -> None:
@@ -191,6 +224,12 @@ print(sorted(name for name in sys.modules if name.startswith("toolkit")))
 """
 
 
+def test_the_readme_of_a_package_shows_the_call_that_gives_the_same_heads() -> None:
+    said = re.search(r"predict_sample_without_blocking\((.*)\)", README)
+    assert said is not None
+    assert said[1].partition(", ")[2] in WITHOUT_US
+
+
 def without_us(out: Path, home: Path) -> float:
     """The largest difference of heads, from those in a package, where this toolkit cannot be imported."""
     settings = {"BIOIMAGEIO_RESOLVE_DRAFT": "false", "BIOIMAGEIO_CACHE_PATH": str(home), "OMP_NUM_THREADS": "1"}
@@ -251,7 +290,7 @@ def test_a_package_of_ours_that_was_bent_is_a_sentence(
         "schema": "toolkit.package/1",
         "owner": "builtin",
         "recipe": model.recipe.plain(),
-        "plugins": needed(model, plugins),
+        "plugins": {p.name: p.version for p in needed(model.recipe, plugins)},
         "weights": {"source": "weights.safetensors", "sha256": packages.sha256(files["weights.safetensors"])},
     }
     packages.zipped(out, packages.altered(files, lambda p: p.update(config={"toolkit": own})))
@@ -313,4 +352,5 @@ def test_the_card_of_a_training_is_that_of_its_recipe(tmp_path: Path, monkeypatc
 def test_the_plugins_that_a_recipe_uses_are_written_down(tmp_path: Path, plugins: Catalogue) -> None:
     from importlib.metadata import version
 
-    assert needed(trained(tmp_path / "run", plugins, CHANGES), plugins) == {"builtin": version("seg-toolkit")}
+    found = needed(trained(tmp_path / "run", plugins, CHANGES).recipe, plugins)
+    assert [(p.name, p.version) for p in found] == [("builtin", version("seg-toolkit"))]

@@ -41,12 +41,16 @@ def graph(nodes: list[Any], given: list[Any], made: list[Any], **constants: np.n
     return helper.make_model(found, opset_imports=opset, ir_version=9).SerializeToString()
 
 
-def package(folder: Path, net: bytes, axis: dict[str, Any], output: dict[str, Any], x: Any, y: Any) -> Path:
+def package(
+    folder: Path, net: bytes, axis: dict[str, Any], output: dict[str, Any], x: Any, y: Any, *more: dict[str, Any]
+) -> Path:
     files = {"net.onnx": net, "in.npy": packages.npy(x), "out.npy": packages.npy(y)}
     raw = {"id": "raw", "axes": [{"type": "batch"}, axis, *SPACE], "test_tensor": {"source": "in.npy"}}
     out = {"test_tensor": {"source": "out.npy"}, **output}
     entry = {"onnx": {"source": "net.onnx", "opset_version": 18}}
-    plain = packages.described(files | packages.tensors(), entry, inputs=[raw], outputs=[out], format_version="0.5.9")
+    plain = packages.described(
+        files | packages.tensors(), entry, inputs=[raw], outputs=[out, *more], format_version="0.5.9"
+    )
     return packages.zipped(folder / "model.zip", {**files, "rdf.yaml": json.dumps(plain).encode()})
 
 
@@ -178,3 +182,68 @@ def test_a_model_of_any_number_of_channels_gives_nuclei_and_cells(tmp_path: Path
     assert sorted(kinds) == ["cells", "cells", "nuclei", "nuclei"]
     sizes = dict(zip(kinds, found.sizes.tolist(), strict=True))
     assert sizes["cells"] > sizes["nuclei"] > 10
+
+
+def bright(folder: Path, **changes: Any) -> Path:
+    """A model with three outputs: nuclei, cells, and one number for the whole image."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    levels = [numpy_helper.from_array(np.float32(t).reshape(1), f"t{k}") for k, t in enumerate((0.5, 0.25))]
+    nodes = [
+        *(helper.make_node("Greater", ["in", f"t{k}"], [f"g{k}"]) for k in "01"),
+        *(helper.make_node("Cast", [f"g{k}"], [f"out{k}"], to=1) for k in "01"),
+        helper.make_node("GlobalMaxPool", ["in"], ["brightest"]),
+        helper.make_node("Flatten", ["brightest"], ["most"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["b", 1, *s])
+        for n, s in (("in", "yx"), ("out0", "yx"), ("out1", "yx"), ("most", ""))
+    ]
+    found = helper.make_graph(nodes, "net", ends[:1], ends[1:], levels)
+    net = helper.make_model(found, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    batch, channel = {"type": "batch"}, {"type": "channel", "channel_names": ["c0"]}
+    nuclei, cells = (
+        {"id": name, "axes": [batch, channel, *LIKE], "test_tensor": {"source": "out.npy"}}
+        for name in ("nuclei_instances", "cell_instances")
+    )
+    most = {"id": "most", "axes": [batch, channel], "test_tensor": {"source": "out.npy"}}
+    x = dots((20, 20))
+    dna = {"type": "channel", "channel_names": ["dna"]}
+    return package(folder, net, dna, nuclei, x, (x > 0.5).astype(np.float32), cells | changes, most)
+
+
+def test_outputs_that_are_objects_are_kinds_of_objects(tmp_path: Path) -> None:
+    model = resolve.load(str(bright(tmp_path)), Catalogue())
+    assert [(head.name, head.channels) for head in model.heads] == [("instances", 2)]
+    assert model.notes == ("output most is not used: it is no map of the image, voxel by voxel",)
+    image = Image.from_array(dots((20, 20))[0], "CYX")
+    small = ["tiling.window=[64, 64]", "tiling.overlap=0"]
+    found = pipeline.segment(image, model, device="cpu", changes=small)
+    sizes = dict(zip(found.attributes["class"].tolist(), found.sizes.tolist(), strict=True))
+    assert sizes["cell_instances"] > sizes["nuclei_instances"] > 10
+    cells = pipeline.segment(image, model, device="cpu", changes=[*small, "postprocess.only=cell_instances"])
+    assert cells.sizes.tolist() == [sizes["cell_instances"]]
+
+
+def test_an_output_of_several_channels_beside_others_names_both() -> None:
+    from toolkit.registry.bioimageio.description import Tensor
+    from toolkit.registry.bioimageio.outputs import kinds
+
+    one, two = (Tensor(n, (), c, "float32", (), None) for n, c in (("a", ("c0",)), ("b", ("c0", "c1"))))
+    assert kinds([two]) == ("c0", "c1")
+    assert kinds([one, two]) == ("a", "b/c0", "b/c1")
+
+
+def test_a_description_that_lies_is_the_fault_of_the_model(tmp_path: Path) -> None:
+    wrong = [{"type": "batch"}, {"type": "channel", "channel_names": list("abc")}, *LIKE]
+    model = resolve.load(str(bright(tmp_path, axes=wrong)), Catalogue())
+    with pytest.raises(ModelError, match="cell_instances has size 1 along channel, not 3; ask the model's author"):
+        pipeline.segment(Image.from_array(dots((20, 20))[0], "CYX"), model, device="cpu")
+
+
+def test_a_keyword_that_an_operation_lacks_is_named() -> None:
+    from toolkit.registry.bioimageio import objects
+
+    x = np.zeros((1, 1 + RAYS, 64, 64), np.float32)
+    with pytest.raises(ModelError, match="stardist_postprocessing: nms_threshold: field required; ask the model's"):
+        objects.labels("stardist_postprocessing", x, ("batch", "channel", "y", "x"), {"prob_threshold": 0.5})

@@ -64,6 +64,51 @@ def test_the_owner_that_a_run_recorded_goes_before_the_plugin_that_is_named(run:
     assert resolve.load(str(run), Catalogue(), "cpv").owner == "cpv"
 
 
+@pytest.mark.parametrize(
+    ("record", "cure"),
+    [
+        ({"owner": "deep", "distributions": {"deep": "seg-toolkit-deep"}}, "pip install seg-toolkit-deep"),
+        ({"owner": "builtin", "distributions": {"deep": "seg-toolkit-deep"}}, "pip install seg-toolkit-deep"),
+        ({"owner": "deep"}, "ask the model's author for it"),
+        ({"owner": "deep", "distributions": {"deep": "-r evil"}}, "ask the model's author for it"),
+        ({"owner": "deep", "distributions": ["deep"]}, "ask the model's author for it"),
+    ],
+)
+def test_a_run_whose_plugin_is_missing_names_the_package_that_has_it(
+    run: Path, record: dict[str, object], cure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / TRAINING).write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=f"a plugin that is not installed: {run}: deep; {cure}"):
+        resolve.load(str(run), Catalogue())
+    store = Store()
+    install(str(run), Wanted(name="mine", version="2"), store)
+    with pytest.raises(ModelError, match=r"a plugin that is not installed: mine.*2: deep"):
+        resolve.load("mine", Catalogue())
+    assert main(["models", "show", "mine"]) == 0
+    assert ("needs      seg-toolkit-deep" in capsys.readouterr().out) == cure.startswith("pip")
+
+
+def test_a_package_says_who_made_it_and_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(plain: dict[str, object]) -> None:
+        own = {"plugins": {"deep": "0.2"}, "distributions": {"deep": "seg-toolkit-deep"}}
+        plain["config"] = {"toolkit": own}
+        plain["authors"] = [{"name": "A. Author"}, {"name": "B. Author"}, {}, "nobody"]
+        plain["cite"] = [{"text": "a paper", "doi": "10.1234/5"}, {"text": "a book"}]
+
+    path = packages.zipped(tmp_path / "model.zip", packages.altered(packages.good(), change))
+    assert main(["models", "show", str(path), "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["authors"] == ["A. Author", "B. Author"]
+    assert about["cite"] == ["10.1234/5", "a book"]
+    assert about["needs"] == ["seg-toolkit-deep 0.2"]
+
+
+def test_a_plugin_that_is_left_out_is_not_one_to_install(run: Path) -> None:
+    (run / TRAINING).write_text(json.dumps({"owner": "cpv", "distributions": {"cpv": "seg-toolkit-cpv"}}))
+    with pytest.raises(UsageError, match="this plugin is left out: cpv"):
+        resolve.load(str(run), Catalogue(block=["cpv"]))
+
+
 def test_another_plugin_brings_its_post_processor_to_the_network_of_a_run(run: Path, tmp_path: Path) -> None:
     wish = Wish(inputs=(), plugin="builtin", model=str(run))
     first = First(wish, Found(tmp_path / "a.tif", "a"))

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from toolkit.builtin.postprocessors.components import divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
+from toolkit.plugins.functions import postprocessor
 from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
@@ -214,6 +215,25 @@ class ComponentsTests(PostProcessorTests):
 )
 def test_a_faulty_postprocessor_is_found_out(fault: str, test: str) -> None:
     assert test in red(type("T", (ComponentsTests,), {"spec": Components(fault=fault)}), test)
+
+
+def test_a_bare_threshold_on_the_image_is_told_what_a_classic_method_does() -> None:
+    @postprocessor("bare", needs={"image": 1}, halo=None)
+    def bare(heads: Any) -> Any:
+        from scipy.ndimage import label
+
+        return label(heads["image"][0] > heads["image"].mean())[0]
+
+    class Tests(PostProcessorTests):
+        spec = bare()
+
+        def heads(self, scene: Any) -> Any:
+            return {"image": drawn(scene)["image"]}
+
+    with pytest.raises(AssertionError, match="objects that touch are divided: label alone makes them one"):
+        Tests().test_ideal_heads_give_the_objects()
+    with pytest.raises(AssertionError, match="noise is none: ask how far bright and dark are apart"):
+        Tests().test_nothing_gives_nothing()
 
 
 def test_a_postprocessor_that_claims_to_be_exact_and_is_not_is_found_out() -> None:

@@ -388,6 +388,7 @@ def test_a_folder_is_begun_resumed_and_protected(data: Path, tmp_path: Path) -> 
     assert recipe_of(out, Catalogue(allow=())) == (seeing(wanted, data), None)
     record = json.loads((out / "training.json").read_text())
     assert (record["train"], record["val"], record["threads"]) == (2, 1, 1)
+    assert record["distributions"] == {"builtin": "seg-toolkit"}
     with pytest.raises(UsageError, match=r"the output exists: .*; choose another -o, or say --resume"):
         train(wanted, data, out, device="cpu")
     with pytest.raises(UsageError, match=r"begun with another recipe: training; resume without --set"):

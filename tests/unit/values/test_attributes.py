@@ -96,3 +96,10 @@ def test_a_method_that_says_something_of_fewer_objects_is_told() -> None:
     object.__setattr__(found, "attributes", {"label": np.zeros(3)})
     with pytest.raises(PluginError, match="attribute label has 3 entries for 1 objects"):
         seams.instances(found, (4, 4), Spec(), "assemble")
+
+
+def test_scores_that_name_no_labels_are_refused() -> None:
+    labels = np.array([[2, 0, 5]])
+    assert Instances.from_labels(labels, scores={5: 0.25}).scores.tolist() == [1.0, 0.25]
+    with pytest.raises(ValueError, match=r"scores map labels to numbers, such as \{1: 0.9\}"):
+        Instances.from_labels(labels, scores=[0.5, 0.25])  # type: ignore[arg-type]

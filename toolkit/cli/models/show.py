@@ -80,13 +80,20 @@ def _entry(entry: Entry) -> dict[str, Any]:
 def _package(path: Path) -> dict[str, Any]:
     """What a package says of itself."""
     from toolkit.registry.bioimageio.read import Opened
-    from toolkit.registry.package import is_run
+    from toolkit.registry.package import is_run, trained
 
     if is_run(path):
-        return {"files": sorted(p.name for p in path.iterdir())}
+        needs = _needs(trained(path).get("distributions"), {})
+        return {"files": sorted(p.name for p in path.iterdir()), **({"needs": needs} if needs else {})}
     opened = Opened.at(path)
     described = opened.description
-    notes = _notes(opened)
+    own = described.toolkit or {}
+    more = {
+        "authors": _each(described.plain.get("authors"), "name"),
+        "cite": _each(described.plain.get("cite"), "doi", "url", "text"),
+        "needs": _needs(own.get("distributions"), own.get("plugins")),
+        "notes": _notes(opened),
+    }
     return {
         "title": described.name,
         "about": described.about,
@@ -96,8 +103,23 @@ def _package(path: Path) -> dict[str, Any]:
         "weights": _weights(opened),
         "inputs": [f"{t.id}: {', '.join(t.ids)}" for t in described.inputs],
         "outputs": [f"{t.id}: {', '.join(t.ids)}" for t in described.outputs],
-        **({"notes": notes} if notes else {}),
+        **{key: value for key, value in more.items() if value},
     }
+
+
+def _each(listed: object, *keys: str) -> list[str]:
+    """Of each of the things that a description lists, what is under the first of `keys` that it has."""
+    things = [thing for thing in listed if isinstance(thing, dict)] if isinstance(listed, list) else []
+    return [str(next(thing[key] for key in keys if thing.get(key))) for thing in things if any(map(thing.get, keys))]
+
+
+def _needs(distributions: object, versions: object) -> list[str]:
+    """The packages without which a model does not run, each with the version that it was made with."""
+    from toolkit.registry.needs import distribution
+
+    known, made = (of if isinstance(of, dict) else {} for of in (distributions, versions))
+    named = {name: distribution(known, name) for name in known}
+    return [f"{package} {made.get(name, '')}".strip() for name, package in named.items() if package]
 
 
 def _weights(opened: Opened) -> list[str]:

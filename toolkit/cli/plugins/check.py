@@ -37,7 +37,7 @@ def check(
 
     if (name is None) == (wheel is None):
         raise UsageError("name a plugin, or a wheel with --wheel", do="see seg plugins list")
-    screen, found = console.results(), list[Outcome]()
+    screen, found, burden = console.results(), list[Outcome](), ""
 
     def tell(outcome: Outcome) -> None:
         found.append(outcome)
@@ -46,7 +46,9 @@ def check(
             console.paragraph(screen, f"{MARKS[outcome.state]} {outcome.subject}: {outcome.check}{why}")
 
     if wheel is None:
-        healthy(catalogue(context).plugin(str(name)), timeout)
+        burden = healthy(catalogue(context).plugin(str(name)), timeout).burden
+        if burden and not as_json:
+            console.paragraph(screen, f"note   plugin {name}: {burden}")
         for outcome in run(str(name), timeout):
             tell(outcome)
     else:
@@ -59,7 +61,8 @@ def check(
     counts = Counter(outcome.state for outcome in found)
     if as_json:
         ok = counts["ok"] > 0 and not counts["failed"]
-        console.document({"plugin": name, "ok": ok, "checks": [asdict(outcome) for outcome in found]})
+        notes = [burden] if burden else []
+        console.document({"plugin": name, "ok": ok, "checks": [asdict(o) for o in found], "notes": notes})
     if counts["failed"]:
         raise PluginError(f"{counts['failed']} of {len(found)} checks failed", str(name), "see above")
     if not counts["ok"]:

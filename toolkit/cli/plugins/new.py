@@ -9,6 +9,7 @@ import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
+from toolkit.errors import UsageError
 
 KINDS = "method, network, loss, postprocessor, metric or classic (no network)"
 
@@ -28,6 +29,9 @@ def new(
     """
     from toolkit.testing.scaffold import write
 
+    if Path(name).name != name:
+        raise UsageError("a plugin has a name, not a path", name,
+                         f"say where with -o: seg plugins new {Path(name).name} -o {(out / name).parent}")  # fmt: skip
     files = write(out / name, kind, catalogue(context))  # type: ignore[arg-type]  # it is looked at there
     if as_json:
         console.document({"folder": str(out / name), "files": [str(file) for file in files]})

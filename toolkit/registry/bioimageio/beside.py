@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, nearest
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.registry.bioimageio.example import Example
@@ -29,10 +29,25 @@ README = """# {name}
 
 `seg run IMAGE --model PACKAGE.zip` gives instances, with `pip install {installs}`.
 
-Other tools run the network and get its heads: {heads}. The network always sees windows of {window} voxels, and of each
-its outermost {halo} voxels are what its neighbours are for; the description says so as `halo`. With bioimageio.core:
-`predict(model="PACKAGE.zip", inputs=IMAGE, blocksize_parameter=…)` with blocks of that size, or of one window in all.
-What lies within the halo of the border of an image may differ, as the ends of images are continued otherwise there.
+Other tools run the network and get its heads: {heads}. The network sees windows of at most {window} voxels, which
+overlap by {overlap}; of each voxel the window counts in which it lies farthest from the border. Half of the overlap is
+the `halo` of the description. An image of at most one window has the same heads in bioimageio.core, so:
+
+```python
+from bioimageio.core import create_prediction_pipeline, load_model_description
+from bioimageio.core.digest_spec import create_sample_for_model
+
+model = load_model_description("PACKAGE.zip")
+sample = create_sample_for_model(model, inputs={{"input": IMAGE}}, sample_id="image")  # float32 (1, C, {axes})
+with create_prediction_pipeline(model) as pipeline:
+    heads = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
+```
+
+Without the two words `skip` it enlarges the image by the halo, with its mirror image, before it looks at intensities:
+then heads are other ones at the border, and a little other ones everywhere where they hang on percentiles, which are
+those of the larger image. Larger images go with `blocksize_parameter`; blocks lie elsewhere than the windows here, so
+heads differ at their borders and at those of the image, as far as the network sees.
+
 ONNX and the state dict are the same weights; ONNX runs without seg-toolkit, the state dict {needs}.
 
 ## Validation
@@ -83,7 +98,29 @@ class About:
                              "5 to 128 letters, digits, spaces and _+-()")  # fmt: skip
         if not self.authors:
             raise UsageError("a package needs an author", "--author", "name one, or in the card beside the recipe")
+        self._allowed()
         return self
+
+    def _allowed(self) -> None:
+        """Refuse a licence, an author, a version or a DOI that is none to the format's own library."""
+        from bioimageio.spec.model import v0_5 as rdf
+        from pydantic import ValidationError
+
+        asked: list[tuple[str, Iterable[str], Callable[[str], object], str]] = [
+            ("--licence", [self.licence], rdf.LicenseId, "choose an SPDX name, such as CC-BY-4.0, MIT or BSD-3-Clause"),
+            ("--author", self.authors, lambda name: rdf.Author(name=name), "a name has letters and no / or \\"),
+            ("--cite", self.cite, rdf.Doi, "give a DOI, as 10.NUMBER/NAME"),
+            ("--version", [self.version], rdf.Version, "numbers with points between them, such as 1.0"),
+        ]
+        for option, values, made, cure in asked:
+            for value in values:
+                try:
+                    made(value)
+                except ValidationError as error:
+                    expected = str(error.errors()[0].get("ctx", {}).get("expected", ""))
+                    near = nearest(value, re.findall("'([^']+)'", expected))
+                    cure = f"{near} {cure}" if near.endswith("?") else cure
+                    raise UsageError("this is not what the format allows", f"{option} {value}", cure) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +147,7 @@ def beside(model: ModelPackage, about: About, test: Test, plugins: dict[str, str
         name=about.name, description=about.description, heads=heads, installs=" ".join(distributions),
         window=" × ".join(map(str, model.recipe.tiling.window)),
         needs=f"too: network.py needs torch{also}" if alone and source(alone) else "with it",
-        halo=" × ".join(str(o // 2) for o in model.recipe.tiling.overlaps),
+        overlap=" × ".join(map(str, model.recipe.tiling.overlaps)), axes=", ".join("ZYX"[-model.recipe.ndim :]),
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf8")
     return {

@@ -118,13 +118,27 @@ class Foreign(nn.Module):
         heads: dict[str, torch.Tensor] = {}
         shape = [n - 2 * m for n, m in zip(windows.shape[2:], self.adapter.margin, strict=True)]
         for output in self.adapter.outputs:
-            maps = from_model(outputs[output.index], self.description.outputs[output.index])
-            for d, (size, most, own) in enumerate(zip(shape, self.adapter.margin, output.margin, strict=True)):
-                maps = maps.narrow(2 + d, most - own, size)
+            beyond = [most - own for most, own in zip(self.adapter.margin, output.margin, strict=True)]
+            tensor = self.description.outputs[output.index]
+            self._described(outputs[output.index], tensor, [n + 2 * b for n, b in zip(shape, beyond, strict=True)])
+            maps = from_model(outputs[output.index], tensor)
+            for d, (size, start) in enumerate(zip(shape, beyond, strict=True)):
+                maps = maps.narrow(2 + d, start, size)
             for part in output.parts:
-                picked = maps[:, list(part.channels)]
-                heads[part.head.name] = 1 - picked if part.complement else picked
+                picked = 1 - maps[:, list(part.channels)] if part.complement else maps[:, list(part.channels)]
+                known = heads.get(part.head.name)
+                heads[part.head.name] = picked if known is None else torch.cat([known, picked], 1)
         return heads
+
+    def _described(self, x: torch.Tensor, tensor: Tensor, shape: Sequence[int]) -> None:
+        """Refuse an output, once it is postprocessed, whose sizes are not those of its description."""
+        sizes = dict(zip(tensor.space, shape, strict=True))
+        for axis, size in zip(tensor.axes, x.shape, strict=True):
+            said = {"channel": axis.size, "space": sizes.get(axis.id), "index": 1, "time": 1}.get(axis.kind)
+            if isinstance(said, int) and size != said:
+                raise ModelError("the model gives something else than its description says",
+                                 f"{self.description.name}: {tensor.id} has size {size} along {axis.id}, not {said}",
+                                 "ask the model's author")  # fmt: skip
 
     def _check(self, shape: Sequence[int], source: Tensor) -> None:
         for axis, size in zip(source.space, shape, strict=True):

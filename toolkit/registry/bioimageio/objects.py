@@ -21,12 +21,23 @@ from bioimageio.core.sample import Sample
 from bioimageio.core.tensor import Tensor
 from bioimageio.spec.model import v0_5 as rdf
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from toolkit.errors import ModelError
+from toolkit.plugins.refusal import place, sentence
 
 NEEDS = {"stardist_postprocessing": "stardist", "cellpose_flow_dynamics": "cellpose"}
 """The package that has what an operation is made of."""
 OUTPUT = MemberId("output")
+CELLPOSE = ((rdf.CellposeFlowDynamicsDescr, rdf.CellposeFlowDynamicsKwargs), CellposeFlowDynamics)
+STARDIST = rdf.StardistPostprocessingDescr
+OPERATIONS: Mapping[tuple[str, bool], Any] = {
+    ("cellpose_flow_dynamics", True): CELLPOSE,
+    ("cellpose_flow_dynamics", False): CELLPOSE,
+    ("stardist_postprocessing", True): ((STARDIST, rdf.StardistPostprocessingKwargs2D), StardistPostprocessing2D),
+    ("stardist_postprocessing", False): ((STARDIST, rdf.StardistPostprocessingKwargs3D), StardistPostprocessing3D),
+}
+"""How an operation and its keywords are described and what carries it out, by its name and whether it is 2-D."""
 
 
 def labels(name: str, x: NDArray[np.float32], axes: tuple[str, ...], kwargs: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -35,7 +46,7 @@ def labels(name: str, x: NDArray[np.float32], axes: tuple[str, ...], kwargs: Map
     if find_spec(NEEDS[name]) is None:
         raise ModelError(f"the operation {name} needs a package that is not installed", NEEDS[name],
                          f"pip install {NEEDS[name]}")  # fmt: skip
-    operation = _operation(name, {"id": name, "kwargs": dict(kwargs)})
+    operation = _operation(name, kwargs, "z" not in axes)
     sample = Sample(members={OUTPUT: Tensor(x, dims=tuple(map(AxisId, axes)))}, stat={}, id="window")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what those packages say of their own calls is nothing that a user can mend
@@ -44,9 +55,12 @@ def labels(name: str, x: NDArray[np.float32], axes: tuple[str, ...], kwargs: Map
     return np.asarray(found.to_numpy(), np.float32)
 
 
-def _operation(name: str, plain: Mapping[str, Any]) -> Any:
-    if name == "cellpose_flow_dynamics":
-        return CellposeFlowDynamics.from_proc_descr(rdf.CellposeFlowDynamicsDescr.model_validate(plain), OUTPUT)
-    about = rdf.StardistPostprocessingDescr.model_validate(plain)
-    flat = isinstance(about.kwargs, rdf.StardistPostprocessingKwargs2D)
-    return (StardistPostprocessing2D if flat else StardistPostprocessing3D).from_proc_descr(about, OUTPUT)
+def _operation(name: str, kwargs: Mapping[str, Any], flat: bool) -> Any:
+    descriptions, operation = OPERATIONS[name, flat]
+    about, words = descriptions
+    try:
+        return operation.from_proc_descr(about(kwargs=words.model_validate(dict(kwargs))), OUTPUT)
+    except ValidationError as error:
+        fault = f"{'.'.join(place(error.errors()[0]['loc']))}: {sentence(error.errors())}"
+        raise ModelError("the operation is not described as the format wants it", f"{name}: {fault}",
+                         "ask the model's author") from error  # fmt: skip

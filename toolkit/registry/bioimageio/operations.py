@@ -33,7 +33,9 @@ def apply(operations: Sequence[Operation], tensor: Named, others: Mapping[str, N
         if function is None:
             raise ModelError("this operation is not supported", f"{where}: {operation.id}",
                              "choose another model, or ask the author for one without it")  # fmt: skip
-        with refusing(FAILED, f"{where}: {operation.id}", "does the image have the shape that the model wants?"):
+        with refusing(
+            FAILED, f"{where}: {operation.id}", "ask the model's author, if the image is as the model wants it"
+        ):
             x = function(x, axes, dict(operation.kwargs), others)
     return x
 

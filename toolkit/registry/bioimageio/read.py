@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from toolkit.registry.bioimageio.description import Description
 from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import Files, open_package
 from toolkit.registry.gate.fitted import fitted
+from toolkit.registry.needs import present
 from toolkit.registry.package import ModelPackage, network
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Opened:
             if own["schema"] != SCHEMA:
                 raise ModelError("this package is of another version of the toolkit", f"{where}: {own['schema']}",
                                  "update the toolkit")  # fmt: skip
-        self._check_plugins(plugins, distributions, catalogue)
+        present(map(str, plugins), distributions, catalogue, reference)
         try:
             recipe = Recipe.parse(data, catalogue, owner)
         except UsageError as error:
@@ -116,18 +116,6 @@ class Opened:
             made = graph.load(data, self.files.read, where, [graph.CPU], len(data))
             proved(made, self.description, self.files, str(own["test"]["dtype"]), recipe)
             return made
-
-    def _check_plugins(
-        self, plugins: Mapping[str, Any], distributions: Mapping[str, Any], catalogue: Catalogue
-    ) -> None:
-        installed = {plugin.name for plugin in catalogue.plugins}
-        missing = sorted(name for name in map(str, plugins) if name not in installed)
-        if missing:
-            name = distributions.get(missing[0])
-            known = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
-            how = f"pip install {name}" if known else "ask the model's author for it"
-            where = f"{self.files.where}: {missing[0]}"
-            raise ModelError("the model needs a plugin that is not installed", where, how)
 
     def _package(
         self,

@@ -20,6 +20,8 @@ WORDS = {
 """Parts of names, in the order in which they count."""
 OPERATIONS = ("stardist_postprocessing", "cellpose_flow_dynamics")
 """Operations that make objects."""
+INSTANCES = "instances"
+"""The one head of all outputs that are objects already: their channels, one output after the other."""
 FARTHEST = 4096
 """Voxels that an affinity may reach along an axis."""
 
@@ -40,13 +42,13 @@ def roles(description: Description, output: Tensor, taken: Sequence[str] = ()) -
     """
     count = max(1, len(output.channels))
     if instances(output):
-        return (_fresh(Part(Head("instances", count, transform="none"), tuple(range(count))), output, taken),)
+        return (Part(Head(INSTANCES, count, transform="none"), tuple(range(count))),)
     parts = _affinities(description, output, count) or _named(output) or _guessed(description, output, count)
     names = {part.head.name for part in parts}
     if "boundary" in names and "foreground" not in names:
         boundary = next(part for part in parts if part.head.name == "boundary")
         parts = (*parts, Part(Head("foreground", 1), boundary.channels, complement=True))
-    return tuple(_fresh(part, output, taken) for part in parts)
+    return tuple(_fresh(part, output, (INSTANCES, *taken)) for part in parts)
 
 
 def instances(output: Tensor) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -14,7 +13,8 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.plugins.sections import Input, Learning, Tiling
 from toolkit.registry.bioimageio.description import Axis, Description, Free, Like, Operation, Tensor
-from toolkit.registry.bioimageio.roles import Part, roles
+from toolkit.registry.bioimageio.outputs import Output, kinds, maps
+from toolkit.registry.bioimageio.roles import INSTANCES
 from toolkit.registry.bioimageio.scaling import normalised
 from toolkit.steps.normalise import Normalise
 from toolkit.values.prediction import Head
@@ -25,15 +25,6 @@ MOST_NUMBERS = 2**27
 """Numbers that a window may have, all channels together."""
 FINEST = 16
 """Steps between windows are at least this part of one."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """Output `index` of the model, the heads that its channels become, and how much smaller it is than the input."""
-
-    index: int
-    parts: tuple[Part, ...]
-    margin: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,12 @@ class Adapter:
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        return tuple(part.head for output in self.outputs for part in output.parts)
+        """The heads; one that several outputs have a part of has the channels of all of them."""
+        found: dict[str, Head] = {}
+        for head in (part.head for output in self.outputs for part in output.parts):
+            known = found.get(head.name)
+            found[head.name] = head if known is None else replace(head, channels=known.channels + head.channels)
+        return tuple(found.values())
 
     def size(self, axis: str) -> int | Free:
         """What the model's first input allows along an axis."""
@@ -88,7 +84,7 @@ def adapter(description: Description) -> Adapter:
     """How to run the model on windows; raises `ModelError`, saying why, if it cannot be run on images alone."""
     description = _flat(_invariant(description))
     source = _only_input(description)
-    outputs = tuple(_outputs(description, source))
+    outputs, left = maps(description, source)
     if not outputs:
         raise ModelError("no output of this model is a map of the image", description.name,
                          "choose a model that predicts images")  # fmt: skip
@@ -105,7 +101,7 @@ def adapter(description: Description) -> Adapter:
         margin=margin,
         halo=halo,
         single=not batch or batch[0].size == 1,
-        notes=notes,
+        notes=(*notes, *left),
     )
     numbers = max(1, found.channels) * prod(n + 2 * m for n, m in zip(found.window(), margin, strict=True))
     if numbers > MOST_NUMBERS or min(found.window()) < 1:
@@ -127,9 +123,9 @@ def recipe(adapter: Adapter, catalogue: Catalogue) -> Recipe:
     chosen: dict[str, Any] = {"kind": "watershed"}
     if affinities is not None:
         chosen = {"kind": "mutex_watershed", "offsets": affinities.offsets}
-    objects = next((o for o in adapter.outputs if o.parts[0].head.name == "instances"), None)
-    if objects is not None:
-        chosen = {"kind": "instances", "names": adapter.description.outputs[objects.index].channels}
+    objects = [adapter.description.outputs[o.index] for o in adapter.outputs if o.parts[0].head.name == INSTANCES]
+    if objects:
+        chosen = {"kind": "instances", "names": kinds(objects)}
     channels: Any = "auto" if adapter.channels == 1 else tuple(range(adapter.channels)) or "all"
     source = adapter.description.inputs[0]
     spacing = tuple(um for axis in source.space if (um := source.axis(axis).um) is not None)
@@ -192,36 +188,6 @@ def _open(source: Tensor) -> bool:
     return any(axis.kind == "channel" and not isinstance(axis.size, int) for axis in source.axes)
 
 
-def _outputs(description: Description, source: Tensor) -> list[Output]:
-    """The outputs that are maps of the image."""
-    found: list[Output] = []
-    names: list[str] = []
-    for index, output in enumerate(description.outputs):
-        margin = _margin(output, source)
-        extra = any(axis.kind in ("index", "time") and axis.size != 1 for axis in output.axes)
-        if output.space != source.space or margin is None or extra:
-            continue
-        parts = roles(description, output, taken=names)
-        names += [part.head.name for part in parts]
-        found.append(Output(index, parts, margin))
-    return found
-
-
-def _margin(output: Tensor, source: Tensor) -> tuple[int, ...] | None:
-    """Voxels that the output lacks on each side; None if it has another grid, or is shifted."""
-    margin = []
-    for axis in output.space:
-        size, seen = output.axis(axis).size, source.axis(axis).size if axis in source.ids else None
-        if isinstance(size, Like):
-            less = -size.offset if size.scale == 1 and (size.tensor, size.axis) == (source.id, axis) else None
-        else:
-            less = seen - size if isinstance(size, int) and isinstance(seen, int) else None
-        if less is None or less < 0 or less % 2:
-            return None
-        margin.append(less // 2)
-    return tuple(margin)
-
-
 def _size(source: Tensor, axis: str) -> int | Free:
     size = source.axis(axis).size
     if isinstance(size, Like) and size.tensor == source.id and size.axis in source.ids and size.offset == 0:
@@ -236,8 +202,3 @@ def _about(allowed: int | Free, wanted: int) -> int:
         return allowed
     step = max(1, allowed.step)
     return allowed.least + step * max(0, -(-(wanted - allowed.least) // step))
-
-
-def described(operations: Sequence[Operation]) -> str:
-    """Operations in a few words."""
-    return ", ".join(operation.id for operation in operations) or "none"
