@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.passes import ended, local, work_of
+from toolkit.pipeline.passes import alone, ended, local, work_of
 from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.matching import compare
 from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction, small
@@ -77,6 +77,13 @@ class BlockTests:
             found = assemble(self.spec, whole, lattice=small(scene.shape))
             one = assemble(self.spec, whole)
             assert found == one, f"pieces of small windows give {len(found)} objects, one window {len(one)}, or others"
+
+    def test_the_piece_of_any_window_can_be_looked_at_by_itself(self) -> None:
+        for scene in self._scenes():
+            whole = prediction(self.heads(scene), scene.truth.voxel_size)
+            kept = pieces(self.spec, whole, small(scene.shape))
+            for window in kept.windows:
+                alone(self.spec, kept.read(window.core, window.core), Backend())
 
     def test_a_piece_depends_on_its_window_alone(self) -> None:
         for scene in self._scenes():

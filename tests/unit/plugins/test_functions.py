@@ -11,11 +11,13 @@ import pytest
 
 from toolkit.api import Instances, PluginError, Search, metric, postprocessor
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.passes import alone
 from toolkit.testing import MetricTests, PostProcessorTests
 from toolkit.testing.blockwise import assemble, grid, prediction
 from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import blobs
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 
 
@@ -71,6 +73,13 @@ def test_a_function_that_needs_the_whole_image_gets_it_whatever_the_blocks() -> 
     assert many.scores.tolist() == [0.25]
     assert "voxel_size" not in whole.model_fields
     assert assemble(whole(size=7), seen).attributes["size"].tolist() == [7]
+
+
+def test_a_window_of_an_image_by_itself_is_an_image_where_it_lies() -> None:
+    seen, window = prediction(drawn(blobs((48, 56))), (0.5, 0.25)), Box((0, 20), (40, 50))
+    found = alone(whole(), seen.crop(window), Backend())
+    part = prediction({"foreground": seen["foreground"][:, :40, 20:50]}, (0.5, 0.25))
+    assert found == assemble(whole(), part).place(window, (48, 56))
 
 
 def test_what_is_no_labels_is_told() -> None:

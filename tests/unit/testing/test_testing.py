@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from toolkit.builtin.postprocessors.components import divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
-from toolkit.plugins.gathering import need
+from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import stitch
@@ -29,6 +29,7 @@ from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
 from toolkit.values.tiles import Box
+from toolkit.values.voxels import Voxels
 
 
 def red(tests: type, only: str = "") -> set[str]:
@@ -271,6 +272,29 @@ def test_a_loose_piece_that_is_cut_beside_its_threshold_is_found_out(fault: str)
     tests = {"spec": Loose(fault=fault), "heads": staticmethod(drawn), "ndims": (2,)}
     name = "loose_pieces_serve_every_value_in_the_range_of_a_search"
     assert red(type("T", (PostProcessorTests,), tests), name) == {name}
+    assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
+
+
+class Everything(Gathering):
+    """Takes it for granted that what it settles are all voxels of the image."""
+
+    kind: Literal["everything"] = "everything"
+
+    def check(self, heads: Any, ndim: int) -> None:
+        need(heads, {"foreground": 1}, self.kind)
+
+    def keep(self, prediction: Any, backend: Any, loose: bool = False) -> Voxels:
+        seen = prediction.crop(prediction.core)
+        return Voxels.of(np.ones(seen.box.shape, bool), {"p": seen["foreground"][0].ravel()}, seen.box, seen.shape)
+
+    def settle(self, voxels: Any, backend: Any) -> Instances:
+        return Instances.from_labels(ndimage.label(voxels["p"].reshape(voxels.shape) > 0.5)[0])
+
+
+def test_a_method_that_fails_where_it_is_shown_one_window_of_an_image_is_found_out() -> None:
+    tests = {"spec": Everything(), "heads": staticmethod(drawn), "ndims": (2,)}
+    name = "the_piece_of_any_window_can_be_looked_at_by_itself"
+    assert red(type("T", (PostProcessorTests,), tests)) == {name}
     assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
 
 
