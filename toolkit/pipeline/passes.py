@@ -135,8 +135,9 @@ def ended(postprocess: PostProcessor, state: Any, fragments: Iterable[Any], shap
 
 
 def alone(postprocess: PostProcessor, piece: Piece, backend: Backend) -> Instances:
-    """The objects that one piece shows by itself, where they lie in the image. Heads are those of an image of their own:
-    a pass that gathers expects the heads of all of an image."""
+    """The objects that one piece shows by itself, where they lie in the image.
+
+    Heads are those of an image of their own: a pass that gathers expects the heads of all of an image."""
     if isinstance(piece, Prediction) and piece.box.shape != piece.shape:
         own = Box.whole(piece.box.shape)
         core = piece.core.relative_to(piece.box)

@@ -38,14 +38,15 @@ def calling(spec: Named, verb: str) -> Iterator[None]:
         yield
     except (ToolkitError, MemoryError, OSError):
         raise
-    # Whatever the code of a plugin raises is a fault of that plugin, which must not end the work of others.
-    except Exception as error:
+    # Whatever the code of a plugin raises, sys.exit included, is its fault, which must not end the work of others.
+    except (Exception, SystemExit) as error:
         if _exhausted(error):
             raise
+        cure = "raise an error" if isinstance(error, SystemExit) else "see seg --traceback, and seg plugins check"
         raise PluginError(
             f"{spec.kind} failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
             _where(spec, verb),
-            lacking_in(type(spec).__module__, error) or "see seg --traceback, and seg plugins check",
+            lacking_in(type(spec).__module__, error) or cure,
         ) from error
 
 
@@ -191,5 +192,5 @@ def _where(spec: Named, verb: str) -> str:
     return f"{type(spec).__module__}.{type(spec).__name__}.{verb}"
 
 
-def _exhausted(error: Exception) -> bool:
+def _exhausted(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
