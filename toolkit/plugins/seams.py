@@ -76,8 +76,12 @@ def _objects(found: Any, kind: type[Any], shape: tuple[int, ...], spec: Named, v
         if odd := wrong(found.attributes, len(found)):
             raise fault(spec, verb, odd, "give one entry per object, in the order of labels")
         return
-    got = f"of shape {found.shape}" if isinstance(found, Instances) else f"but {type(found).__name__}"
-    cure = "did you mean Instances.from_labels(…)?" if not isinstance(found, Instances) else "fill the whole block"
+    got, cure = f"but {type(found).__name__}", "did you mean Instances.from_labels(…)?"
+    if isinstance(found, Instances):
+        got, cure = f"of shape {found.shape}", "fill the whole block"
+    elif isinstance(found, np.ndarray):
+        got = f"but an array, {found.dtype} of shape {found.shape}"
+        cure = "number the pieces of a mask first: scipy.ndimage.label(mask)[0]" if found.dtype == bool else cure
     raise fault(spec, verb, f"it gives no Instances of shape {shape}, {got}", cure)
 
 
@@ -189,7 +193,7 @@ def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _where(spec: Named, verb: str) -> str:
-    return f"{type(spec).__module__}.{type(spec).__name__}.{verb}"
+    return ".".join(filter(None, (type(spec).__module__, type(spec).__name__, verb)))
 
 
 def _exhausted(error: BaseException) -> bool:

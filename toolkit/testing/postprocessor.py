@@ -16,6 +16,9 @@ from toolkit.testing.scenes import empty, examples, worms
 from toolkit.testing.seeded import same_for_any_seed
 from toolkit.values.thought import Marks
 
+BYTE, MANY, ROOM = 255, 400, 2**24
+"""Objects that 8 bits tell apart; as many as an image has in which there are more; numbers in the heads of it."""
+
 
 class PostProcessorTests(BlockTests):
     """Subclass it, set `spec`, write `heads`, and pytest runs these tests on your post-processor."""
@@ -64,6 +67,16 @@ class PostProcessorTests(BlockTests):
             assert found.shape == scene.shape, f"instances have shape {found.shape}, the image has {scene.shape}"
             score = (centred if self.spec.detects else agreement)(scene.instances, found)
             assert score >= GOOD, f"F1 {score:.2f}: {len(scene.instances)} objects, {len(found)} found"
+
+    def test_more_objects_than_a_byte_counts_are_found_where_their_heads_are_small(self) -> None:
+        scene, backend = next(self._scenes()), Backend()
+        heads, one = self.heads(scene), len(self._run(scene))
+        times = -(-MANY // max(1, one))
+        if times * sum(head.size for head in heads.values()) > ROOM:
+            return
+        many = {name: np.tile(head, times) for name, head in heads.items()}
+        found = len(self.spec.assemble(prediction(many, scene.truth.voxel_size), backend))
+        assert found > BYTE or not one, f"{found} objects in an image of about {one * times}: are its labels uint8?"
 
     def test_scores_are_probabilities(self) -> None:
         for scene in self._scenes():
