@@ -16,7 +16,7 @@ from toolkit.testing.scenes import empty, examples, worms
 from toolkit.testing.seeded import same_for_any_seed
 from toolkit.values.thought import Marks
 
-BYTE, MANY, ROOM = 255, 400, 2**24
+BYTE, MANY, ROOM = 256, 400, 2**24
 """Objects that 8 bits tell apart; as many as an image has in which there are more; numbers in the heads of it."""
 
 
