@@ -178,8 +178,9 @@ def raw(found: Any, heads: Sequence[Head], window: tuple[int, ...], spec: Named)
             )  # fmt: skip
 
 
-def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
-    """The targets of a loss: named arrays of numbers."""
+def targets(found: Any, spec: Any, shape: tuple[int, ...]) -> dict[str, np.ndarray[Any, Any]]:
+    """The targets of a loss for a crop of `shape`: named arrays of numbers; those that have the name of a head, and
+    others whose axes are those of the crop in another order, are `(C, *shape)`."""
     if not isinstance(found, Mapping):
         raise fault(spec, "targets", f"it gives a {type(found).__name__}", "give {name: array}")
     for name, array in found.items():
@@ -189,6 +190,13 @@ def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
             raise fault(spec, "targets", f"{name} has dtype {array.dtype}", "give float32, integers or bool")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise fault(spec, "targets", f"{name} is not finite everywhere", "mark what is unknown by a mask")
+        ndim = len(shape)
+        head, last = name in {head.name for head in spec.heads(ndim)}, array.shape[-ndim:]
+        if (last != shape or array.ndim != ndim + 1) if head else sorted(last) == sorted(shape) and last != shape:
+            of = "the target of head " * head + f"{name} has shape {array.shape}"
+            raise fault(
+                spec, "targets", f"{of}, and the crop {shape}", f"give (channels, {', '.join(map(str, shape))})"
+            )
     return dict(found)
 
 
