@@ -69,12 +69,12 @@ class PostProcessorTests(BlockTests):
             assert score >= GOOD, f"F1 {score:.2f}: {len(scene.instances)} objects, {len(found)} found"
 
     def test_more_objects_than_a_byte_counts_are_found_where_their_heads_are_small(self) -> None:
-        scene, backend = next(self._scenes()), Backend()
+        scene = next(self._scenes())
         heads, one = self.heads(scene), len(self._run(scene))
         times = -(-MANY // max(1, one))
         if times * sum(head.size for head in heads.values()) > ROOM:
             return
-        found = len(self.spec.assemble(prediction(self._crowd(scene, times), scene.truth.voxel_size), backend))
+        found = len(self._assembled(prediction(self._crowd(scene, times), scene.truth.voxel_size)))
         assert found > BYTE or not one, f"{found} objects in an image of about {one * times}: are its labels uint8?"
 
     def test_scores_are_probabilities(self) -> None:
@@ -121,8 +121,10 @@ class PostProcessorTests(BlockTests):
         told = set[str]()
         for scene in [*self._scenes(), *examples(self.ndims, empty)]:
             whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            piece = self.spec.keep(whole, Backend())
-            found = seams.thoughts(self.spec.thoughts(piece, Backend(), self.spec.shows), scene.shape, self.spec)
+            piece = self._kept(whole)
+            with seams.calling(self.spec, "thoughts"):
+                thought = self.spec.thoughts(piece, Backend(), self.spec.shows)
+            found = seams.thoughts(thought, scene.shape, self.spec)
             assert found.keys() <= {*self.spec.shows}, f"it tells {sorted(found)}: name them in shows"
             numbers = [one.rows() if isinstance(one, Marks) else one for one in found.values()]
             assert all(np.isfinite(values).all() for values in numbers), "what it shows is not finite"

@@ -25,6 +25,7 @@ from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorT
 from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms
 from toolkit.testing.strategies import instances, labels, partitions, scenes
+from toolkit.testing.suite import outcome
 from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
@@ -296,6 +297,24 @@ def test_a_method_that_fails_where_it_is_shown_one_window_of_an_image_is_found_o
     name = "the_piece_of_any_window_can_be_looked_at_by_itself"
     assert red(type("T", (PostProcessorTests,), tests)) == {name}
     assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
+
+
+class Failing(Loose):
+    """Needs a module that is not there, whenever it is asked."""
+
+    kind: Literal["failing"] = "failing"  # type: ignore[assignment]
+
+    def keep(self, prediction: Any, backend: Any, loose: bool = False) -> Any:
+        import no_such_module  # noqa: F401
+
+
+def test_what_fails_in_a_verb_is_one_sentence_in_every_check() -> None:
+    checked = type("T", (PostProcessorTests,), {"spec": Failing(), "heads": staticmethod(drawn), "ndims": (2,)})()
+    names = [name for name in dir(checked) if name.startswith("test_") and "gpu" not in name]
+    failed = [each for name in names if (each := outcome("it", name, getattr(checked, name))).state == "failed"]
+    assert len(failed) > 10
+    assert [each.why for each in failed if not each.why.startswith("failing failed: ModuleNotFoundError")] == []
+    assert all("\n" not in each.why for each in failed)
 
 
 def test_a_healthy_postprocessor_passes() -> None:
