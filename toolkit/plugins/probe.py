@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken
+from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken, patience
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
 
 def healthy(plugin: Plugin, timeout: float = 30.0) -> None:
     """Raise `PluginError` if the plugin cannot be imported: what would end or block this process is found out here."""
-    found = _probe(plugin, timeout)
+    with patience(plugin, f"it is given {timeout:g} seconds"):
+        found = _probe(plugin, timeout)
     if found.error:
         raise broken(plugin, found.error, found.cure)
 
