@@ -93,7 +93,7 @@ class Instances(Shown):
         none = [np.zeros(0, np.int64)]
         owner = np.concatenate([np.full(len(p[0]), q, np.int64) for q, p in enumerate(parts)] or none)
         start, length = (np.concatenate([p[i] for p in parts] or none) for i in range(2))
-        values = None if scores is None else np.asarray(about.each({"scores": scores}, len(planes))["scores"])
+        values = None if scores is None else about.each({"scores": np.asarray(scores)}, len(planes))["scores"]
         return cls.from_runs(planes.shape[1:], start, length, owner, values, about.each(attributes, len(planes)))
 
     @classmethod
