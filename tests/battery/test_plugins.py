@@ -160,9 +160,16 @@ def test_two_plugins_with_one_kind_are_both_named(seg: ForkServer, healthy: Path
     assert right.code == 0, right.err
 
 
-def test_a_plugin_that_fails_in_use_is_exit_9_without_a_traceback(seg: ForkServer, healthy: Path, image: Path) -> None:
+@pytest.mark.parametrize(("where", "what"), [
+    ("from scipy.ndimage import label", "raise KeyError('oh')"),
+    ("from scipy.ndimage import label", "raise SystemExit(0)"),
+    ("from good_module import GoodModule", "raise SystemExit(0)"),
+])  # fmt: skip
+def test_a_plugin_that_fails_in_use_or_ends_the_program_is_exit_9_without_a_traceback(
+    where: str, what: str, seg: ForkServer, healthy: Path, image: Path
+) -> None:
     module = healthy / "good_plugin.py"
-    module.write_text(module.read_text().replace("from scipy.ndimage import label", "raise KeyError('oh')"))
+    module.write_text(module.read_text().replace(where, what))
     result = seg("run", str(image), "--plugin", "good", "-o", "out", "--device", "cpu", "--workers", "1",
                  folder=healthy, path=healthy)  # fmt: skip
     assert result.code == 9, result.err

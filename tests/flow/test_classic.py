@@ -60,6 +60,16 @@ def test_it_runs_by_its_plugin_its_recipe_or_a_file_in_any_blocks(
     assert np.array_equal(tifffile.imread("again/cells.labels.tif"), found[0])
 
 
+def test_an_image_of_several_windows_is_one_image(image: Path) -> None:
+    """What a run will cost is measured on windows by themselves, as the size of objects is."""
+    tifffile.imwrite("large.tif", np.tile(tifffile.imread("cells.tif"), (5, 5)))
+    for out, diameter in (("own", "off"), ("seen", "auto")):
+        run = ["run", "large.tif", "--plugin", "otsu", "-o", out, "--diameter", diameter, "--workers", "1"]
+        assert main([*run, "--no-preview"]) == 0
+        found = Instances.from_labels(tifffile.imread(f"{out}/large.labels.tif"))
+        assert len(found) == 25 * len(blobs((96, 96), seed=5).instances)
+
+
 WRAPPED = """
 from pathlib import Path
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.battery.installed import install
 from tests.models import see_through
 from toolkit.cli import main
 from toolkit.cli.streams import NARROW, Patient
@@ -68,6 +69,50 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says(model: Path, here: Path) -
     assert done.returncode == 0
     assert (here / "out" / "run.json").is_file()
     assert seg("run", "in/b.tif", "--model", model, stdout=gone, stderr=gone).returncode == 5
+
+
+LOUD = """
+import os, subprocess
+from pathlib import Path
+
+from toolkit.api import hookimpl, postprocessor
+
+SEG_API = 2
+
+
+@postprocessor("loud", needs={"image": 1}, halo=8)
+def loud(heads):
+    print("said")
+    os.write(1, b"written\\n")
+    subprocess.run(["echo", "echoed"])
+    return (heads["image"][0] > 0.5).astype("int32")
+
+
+@hookimpl
+def seg_postprocessors():
+    return (loud,)
+
+
+@hookimpl
+def seg_recipes():
+    return [Path(__file__).parent / "loud.yaml"]
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_plugin_that_prints_while_it_works_is_heard_on_the_other_stream(workers: int, here: Path) -> None:
+    (here / "site").mkdir()
+    install(here / "site", "loud", "toolkit_loud", LOUD)
+    recipe = "schema: toolkit.recipe/1\nname: loud\nnetwork: {kind: image}\npostprocess: {kind: loud}\n"
+    (here / "site" / "loud.yaml").write_text(recipe)
+    for name in "ab":
+        image(here / "in" / f"{name}.tif")
+    run_it = ["run", "in", "--plugin", "loud", "-o", "out", "--workers", workers, "--diameter", "off", "--json"]
+    path = os.pathsep.join([str(here / "site"), os.environ.get("PYTHONPATH", "")])
+    done = seg(*run_it, capture_output=True, env={"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["images"]) == 2
+    assert {"said", "written", "echoed"} <= set(done.stderr.split())
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.streams import answers, reserved
 from toolkit.files.plain_text import document as plain_document
 from toolkit.files.plain_text import shown
 
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+
+def _alone(context: typer.Context, wanted: bool) -> bool:
+    if wanted:
+        context.with_resource(reserved())
+    return wanted
+
+
+Json = Annotated[
+    bool, typer.Option("--json", callback=_alone, help="Print one JSON document on stdout and nothing else there.")
+]
 """The flag that every verb with results has."""
 
 
@@ -45,12 +55,12 @@ def table(*names: str) -> Table:
 
 def document(data: Any) -> None:
     """The one JSON document of a verb that was given `--json`."""
-    text = plain_document(data)
+    text, screen = plain_document(data), answers()
     try:
-        text.encode(sys.stdout.encoding or "utf8")
+        text.encode(screen.encoding or "utf8")
     except UnicodeEncodeError:
         text = plain_document(data, ascii_only=True)
-    sys.stdout.write(text + "\n")
+    screen.write(text + "\n")
 
 
 class Remarks(logging.Formatter):

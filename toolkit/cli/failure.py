@@ -18,7 +18,7 @@ STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 def report(error: BaseException, stack: bool = False) -> int:
     """Write the line and return the exit code; a traceback goes with it only if the fault is ours, or with `stack`."""
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit) and _plugin_of(error) is None:
         return error.code if isinstance(error.code, int) else 1
     line, code = explain(error)
     if code == 1 or stack:

@@ -110,8 +110,12 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if wish.dry_run and wish.slurm:
         from toolkit.running.array import script
 
-        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--slurm")]
-        sys.stdout.write(script(words, session, ahead))
+        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--slurm", "--json")]
+        jobs = script(words, session, ahead)
+        if as_json:
+            console.document({"script": jobs})
+        else:
+            sys.stdout.write(jobs)
         return asdict(ahead)
     if wish.dry_run:
         if as_json:

@@ -7,10 +7,15 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 NARROW = 40
 """Columns below which a text is broken by the terminal rather than by us: nothing would be left of it."""
+
+STDOUT = 1
+"""The number of standard output."""
 
 
 class Patient(io.FileIO):
@@ -32,6 +37,52 @@ class Patient(io.FileIO):
             return memoryview(data).nbytes
 
 
+_ANSWERS: list[Any] = []
+"""Standard output, while it is reserved."""
+
+
+def answers() -> Any:
+    """Where the document of a verb goes."""
+    return _ANSWERS[-1] if _ANSWERS else sys.stdout
+
+
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Whatever is printed meanwhile goes to stderr, by plugins, compiled code and other processes, too; standard output
+    gets what is written to `answers()`."""
+    own, handle = sys.stdout, None
+    try:
+        if own.fileno() == STDOUT:
+            own.flush()
+            handle = os.dup(STDOUT)
+            os.dup2(sys.stderr.fileno(), STDOUT)
+    except (OSError, ValueError):  # a stream that is none of the system
+        handle = None
+    screen = own if handle is None else _patient(own, handle)
+    _ANSWERS.append(screen)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _ANSWERS.pop()
+        try:
+            screen.flush()
+        finally:
+            if handle is not None:
+                os.dup2(handle, STDOUT)
+                os.close(handle)
+
+
+def _patient(stream: Any, handle: int) -> Any:
+    return io.TextIOWrapper(
+        io.BufferedWriter(Patient(handle)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
 def prepare() -> None:
     """Make both streams of this process so, and no text narrower than `NARROW`."""
     for name in ("stdout", "stderr"):
@@ -40,14 +91,7 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf8"))  # noqa: PTH123, SIM115
             continue
         stream.flush()
-        patient = io.TextIOWrapper(
-            io.BufferedWriter(Patient(stream.fileno())),
-            encoding=stream.encoding,
-            errors="backslashreplace",
-            line_buffering=stream.line_buffering,
-            write_through=stream.write_through,
-        )
-        setattr(sys, name, patient)
+        setattr(sys, name, _patient(stream, stream.fileno()))
     said = os.environ.get("COLUMNS", "")
     if (int(said) if said.isdecimal() else shutil.get_terminal_size().columns) < NARROW:
         os.environ["COLUMNS"] = str(NARROW)

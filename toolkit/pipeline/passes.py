@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256 as digest
 from typing import Any
@@ -135,7 +135,14 @@ def ended(postprocess: PostProcessor, state: Any, fragments: Iterable[Any], shap
 
 
 def alone(postprocess: PostProcessor, piece: Piece, backend: Backend) -> Instances:
-    """The objects that one piece shows by itself, where they lie in the image."""
+    """The objects that one piece shows by itself, where they lie in the image.
+
+    Heads are those of an image of their own: a pass that gathers expects the heads of all of an image."""
+    if isinstance(piece, Prediction) and piece.box.shape != piece.shape:
+        own = Box.whole(piece.box.shape)
+        core = piece.core.relative_to(piece.box)
+        found = alone(postprocess, replace(piece, box=own, core=core, shape=own.shape), backend)
+        return found.place(piece.box, piece.shape)
     seams.sealed(piece)
     state: Any = None
     for number, step in enumerate(postprocess.passes()):

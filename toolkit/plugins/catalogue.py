@@ -108,7 +108,8 @@ class Catalogue:
         if plugin not in self._loaded:
             try:
                 # Standard output belongs to the results of a command, whatever a plugin prints at import.
-                with redirect_stdout(sys.stderr), _patience(plugin):
+                leave = f"if it hangs, leave it out: --no-plugin {plugin.name}, and see seg plugins check {plugin.name}"
+                with redirect_stdout(sys.stderr), patience(plugin, leave):
                     items = _items(plugin)
                 self._loaded[plugin] = Loaded(plugin, items)
             except KeyboardInterrupt:
@@ -196,10 +197,10 @@ def _changed(place: str) -> int:
 
 
 @contextmanager
-def _patience(plugin: Plugin) -> Iterator[None]:
-    """Say after a while what is waited for: an import may hang."""
-    what = f"the import of plugin {plugin.name} ({plugin.distribution}) takes long; if it hangs, leave it out: "
-    late = Timer(LATE, log.warning, [f"{what}--no-plugin {plugin.name}, and see seg plugins check {plugin.name}"])
+def patience(plugin: Plugin, then: str) -> Iterator[None]:
+    """Say after a while what is waited for, and what `then`: an import may hang."""
+    what = f"the import of plugin {plugin.name} ({plugin.distribution}) takes long; {then}"
+    late = Timer(LATE, log.warning, [what])
     late.daemon = True
     late.start()
     try:

@@ -13,6 +13,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 
 from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
 from toolkit.plugins.gathering import need
 from toolkit.plugins.metric import Counts, Metric
 from toolkit.plugins.passes import Pass
@@ -23,6 +24,8 @@ from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 
 S = TypeVar("S", bound=Spec)
+ITSELF = ""
+"""The verb of a function."""
 VOXEL_SIZE = "voxel_size"
 """A parameter that is no field: whoever has it is told, in micrometres per axis."""
 
@@ -48,16 +51,20 @@ class FunctionPostProcessor(PostProcessor):
         return (self.reach or 0,) * ndim
 
     def assemble(self, prediction: Prediction, backend: Backend) -> Instances:
-        heads = {name: backend.to_numpy(prediction[name]).view() for name in self.needs or prediction.heads}
+        named = {name: backend.to_numpy(prediction[name]).view() for name in self.needs or prediction.heads}
+        heads = Heads(self, named)
         for head in heads.values():
             head.flags.writeable = False
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
         if self.wants:
             fields[VOXEL_SIZE] = prediction.voxel_size
-        found = type(self).function(heads, **fields)
-        if isinstance(found, np.ndarray) and found.dtype.kind in "iu" and found.ndim == prediction.ndim:
-            return Instances.from_labels(found)
-        return found  # type: ignore[no-any-return]  # the seam looks at it
+        with seams.calling(self, ITSELF):
+            found = type(self).function(heads, **fields)
+        if isinstance(found, Instances):
+            return found
+        if odd := _no_labels(found, prediction.box.shape):
+            raise seams.fault(self, ITSELF, *odd)
+        return Instances.from_labels(found)
 
     def passes(self) -> tuple[Pass, ...]:
         if self.reach is not None:
@@ -72,6 +79,37 @@ class FunctionPostProcessor(PostProcessor):
             return self.assemble(Prediction.join(found, whole, whole, backend.xp), backend)
 
         return (Pass(local, reduce, Prediction, gathers=True),)
+
+
+class Heads(dict[str, Any]):
+    """Heads by name; a function that reads another one is told what to do."""
+
+    def __init__(self, spec: FunctionPostProcessor, heads: Mapping[str, Any]) -> None:
+        super().__init__(heads)
+        self._spec = spec
+
+    def __missing__(self, name: str) -> Any:
+        wrong = f"it reads a head {name}, and needs {', '.join(self)}"
+        raise seams.fault(self._spec, ITSELF, wrong, f"name it in needs: {{{name!r}: channels}}")
+
+
+def _no_labels(found: Any, shape: tuple[int, ...]) -> tuple[str, str] | None:
+    """What is wrong with labels for heads of `shape`, and what to do; None where they are labels."""
+    if not isinstance(found, np.ndarray):
+        gives = "nothing" if found is None else f"a {type(found).__name__}"
+        return f"it gives {gives}", f"return labels, integers of shape {shape} in which 0 is background, or Instances"
+    gives = f"{found.dtype} of shape {found.shape}"
+    if found.shape != shape:
+        return f"it gives {gives}, and the heads are of {shape}", "give one label per voxel, in the order of its axes"
+    if found.dtype == bool:
+        return f"it gives a mask, {gives}", "number its pieces: return scipy.ndimage.label(mask)[0]"
+    if found.dtype.kind not in "iu":
+        return f"it gives {gives}", 'labels are integers: return labels.astype("int32")'
+    if found.min(initial=0) < 0:
+        return f"it gives labels down to {found.min()}", "0 is background, and objects begin with 1"
+    if found.max(initial=0) == np.iinfo(found.dtype).max:
+        return f"{found.dtype} holds no label greater than {found.max()}, and it is reached", "return int32"
+    return None
 
 
 def postprocessor(

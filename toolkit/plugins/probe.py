@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from toolkit.plugins.burdens import burdens, told
-from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken
+from toolkit.plugins.catalogue import Catalogue, Loaded, Plugin, broken, patience
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def probe(plugins: Sequence[Plugin], timeout: float = 30.0) -> list[Probe]:
 
 def healthy(plugin: Plugin, timeout: float = 30.0) -> Probe:
     """What came of importing it; `PluginError` if it cannot be: what would end or block this process is found here."""
-    found = _probe(plugin, timeout)
+    with patience(plugin, f"it is given {timeout:g} seconds"):
+        found = _probe(plugin, timeout)
     if found.error:
         raise broken(plugin, found.error, found.cure)
     return found

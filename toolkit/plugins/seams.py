@@ -38,14 +38,15 @@ def calling(spec: Named, verb: str) -> Iterator[None]:
         yield
     except (ToolkitError, MemoryError, OSError):
         raise
-    # Whatever the code of a plugin raises is a fault of that plugin, which must not end the work of others.
-    except Exception as error:
+    # Whatever the code of a plugin raises, sys.exit included, is its fault, which must not end the work of others.
+    except (Exception, SystemExit) as error:
         if _exhausted(error):
             raise
+        cure = "raise an error" if isinstance(error, SystemExit) else "see seg --traceback, and seg plugins check"
         raise PluginError(
             f"{spec.kind} failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
             _where(spec, verb),
-            lacking_in(type(spec).__module__, error) or "see seg --traceback, and seg plugins check",
+            lacking_in(type(spec).__module__, error) or cure,
         ) from error
 
 
@@ -75,8 +76,12 @@ def _objects(found: Any, kind: type[Any], shape: tuple[int, ...], spec: Named, v
         if odd := wrong(found.attributes, len(found)):
             raise fault(spec, verb, odd, "give one entry per object, in the order of labels")
         return
-    got = f"of shape {found.shape}" if isinstance(found, Instances) else f"but {type(found).__name__}"
-    cure = "did you mean Instances.from_labels(…)?" if not isinstance(found, Instances) else "fill the whole block"
+    got, cure = f"but {type(found).__name__}", "did you mean Instances.from_labels(…)?"
+    if isinstance(found, Instances):
+        got, cure = f"of shape {found.shape}", "fill the whole block"
+    elif isinstance(found, np.ndarray):
+        got = f"but an array, {found.dtype} of shape {found.shape}"
+        cure = "number the pieces of a mask first: scipy.ndimage.label(mask)[0]" if found.dtype == bool else cure
     raise fault(spec, verb, f"it gives no Instances of shape {shape}, {got}", cure)
 
 
@@ -173,8 +178,9 @@ def raw(found: Any, heads: Sequence[Head], window: tuple[int, ...], spec: Named)
             )  # fmt: skip
 
 
-def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
-    """The targets of a loss: named arrays of numbers."""
+def targets(found: Any, spec: Any, shape: tuple[int, ...]) -> dict[str, np.ndarray[Any, Any]]:
+    """The targets of a loss for a crop of `shape`: named arrays of numbers; those that have the name of a head, and
+    others whose axes are those of the crop in another order, are `(C, *shape)`."""
     if not isinstance(found, Mapping):
         raise fault(spec, "targets", f"it gives a {type(found).__name__}", "give {name: array}")
     for name, array in found.items():
@@ -184,12 +190,19 @@ def targets(found: Any, spec: Named) -> dict[str, np.ndarray[Any, Any]]:
             raise fault(spec, "targets", f"{name} has dtype {array.dtype}", "give float32, integers or bool")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise fault(spec, "targets", f"{name} is not finite everywhere", "mark what is unknown by a mask")
+        ndim = len(shape)
+        head, last = name in {head.name for head in spec.heads(ndim)}, array.shape[-ndim:]
+        if (last != shape or array.ndim != ndim + 1) if head else sorted(last) == sorted(shape) and last != shape:
+            of = "the target of head " * head + f"{name} has shape {array.shape}"
+            raise fault(
+                spec, "targets", f"{of}, and the crop {shape}", f"give (channels, {', '.join(map(str, shape))})"
+            )
     return dict(found)
 
 
 def _where(spec: Named, verb: str) -> str:
-    return f"{type(spec).__module__}.{type(spec).__name__}.{verb}"
+    return ".".join(filter(None, (type(spec).__module__, type(spec).__name__, verb)))
 
 
-def _exhausted(error: Exception) -> bool:
+def _exhausted(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)

@@ -14,12 +14,6 @@ same tests without pytest.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from toolkit.testing.loss import LossTests
-from toolkit.testing.metric import MetricTests
-from toolkit.testing.network import NetworkTests
-from toolkit.testing.postprocessor import PostProcessorTests
-from toolkit.testing.recipe import RecipeFormTests, RecipeTests
-
 if TYPE_CHECKING:
     from toolkit.pipeline.predictor import Predictor as Predictor
     from toolkit.pipeline.raw import activate as activate
@@ -41,6 +35,12 @@ if TYPE_CHECKING:
     from toolkit.testing.device import RawModule as RawModule
     from toolkit.testing.device import device as simulated_gpu  # noqa: F401
     from toolkit.testing.gpu import need_gpu as need_gpu
+    from toolkit.testing.loss import LossTests as LossTests
+    from toolkit.testing.metric import MetricTests as MetricTests
+    from toolkit.testing.network import NetworkTests as NetworkTests
+    from toolkit.testing.postprocessor import PostProcessorTests as PostProcessorTests
+    from toolkit.testing.recipe import RecipeFormTests as RecipeFormTests
+    from toolkit.testing.recipe import RecipeTests as RecipeTests
     from toolkit.testing.scenes import Scene as Scene
     from toolkit.testing.scenes import blobs as blobs
     from toolkit.testing.scenes import worms as worms
@@ -57,10 +57,16 @@ _HOME = {
     "Catalogue": ("plugins.catalogue", "Catalogue"),
     "Heads": ("testing.blockwise", "Heads"),
     "Lattice": ("values.tiles", "Lattice"),
+    "LossTests": ("testing.loss", "LossTests"),
+    "MetricTests": ("testing.metric", "MetricTests"),
+    "NetworkTests": ("testing.network", "NetworkTests"),
     "Normalise": ("steps.normalise", "Normalise"),
+    "PostProcessorTests": ("testing.postprocessor", "PostProcessorTests"),
     "Predictor": ("pipeline.predictor", "Predictor"),
     "RawModule": ("testing.device", "RawModule"),
     "Recipe": ("plugins.recipe", "Recipe"),
+    "RecipeFormTests": ("testing.recipe", "RecipeFormTests"),
+    "RecipeTests": ("testing.recipe", "RecipeTests"),
     "Sample": ("training.augment", "Sample"),
     "Scene": ("testing.scenes", "Scene"),
     "activate": ("pipeline.raw", "activate"),
@@ -86,7 +92,7 @@ _HOME = {
     "train": ("training.start", "train"),
     "worms": ("testing.scenes", "worms"),
 }
-__all__ = ["LossTests", "MetricTests", "NetworkTests", "PostProcessorTests", "RecipeFormTests", "RecipeTests", *_HOME]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

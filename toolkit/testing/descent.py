@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.plugins import seams
 from toolkit.plugins.specs import Loss
 from toolkit.testing.blockwise import Heads
 from toolkit.values.prediction import Head
@@ -27,7 +28,7 @@ def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float 
     from toolkit.pipeline.raw import activate
 
     raw = start(losses, truth)
-    terms = [(loss.build(), tensors(loss.targets(truth))) for loss in losses]
+    terms = [(loss.build(), targets(loss, truth)) for loss in losses]
     optimiser = torch.optim.Adam(raw.values(), lr=rate)
     seen = []
     for step in range(steps):
@@ -50,6 +51,13 @@ def start(losses: Sequence[Loss], truth: Truth) -> dict[str, torch.Tensor]:
         return torch.full((1, head.channels, *truth.shape), head.initial or 0.0, requires_grad=True)
 
     return {head.name: fresh(head) for loss in losses for head in loss.heads(truth.ndim)}
+
+
+def targets(loss: Loss, truth: Truth) -> dict[str, torch.Tensor]:
+    """The targets of one crop as a batch of one; raises `PluginError` where they are none."""
+    with seams.calling(loss, "targets"):
+        found = seams.targets(loss.targets(truth), loss, truth.shape)
+    return tensors(found)
 
 
 def tensors(targets: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from toolkit.files import arrays
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.passes import ended, local, work_of
+from toolkit.pipeline.passes import alone, ended, local, reduced, work_of
+from toolkit.plugins import seams
 from toolkit.plugins.specs import PostProcessor
 from toolkit.steps.matching import compare
 from toolkit.testing.blockwise import Heads, assemble, grid, pieces, prediction, small
@@ -21,6 +22,7 @@ from toolkit.testing.scenes import Scene, blobs, examples, lopsided, worms
 from toolkit.tune.search import value
 from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
+from toolkit.values.prediction import Prediction
 from toolkit.values.tiles import Block
 from toolkit.values.truth import Truth
 
@@ -53,7 +55,7 @@ class BlockTests:
     def test_one_block_is_the_same_as_assemble(self) -> None:
         for scene in self._scenes():
             whole = prediction(self.heads(scene), scene.truth.voxel_size)
-            assert self.spec.assemble(whole, Backend()) == assemble(self.spec, whole), "assemble and passes disagree"
+            assert self._assembled(whole) == assemble(self.spec, whole), "assemble and passes disagree"
 
     def test_blocks_do_not_matter(self) -> None:
         for scene in self._scenes():
@@ -78,13 +80,20 @@ class BlockTests:
             one = assemble(self.spec, whole)
             assert found == one, f"pieces of small windows give {len(found)} objects, one window {len(one)}, or others"
 
+    def test_the_piece_of_any_window_can_be_looked_at_by_itself(self) -> None:
+        for scene in self._scenes():
+            whole = prediction(self.heads(scene), scene.truth.voxel_size)
+            kept = pieces(self.spec, whole, small(scene.shape))
+            for window in kept.windows:
+                alone(self.spec, kept.read(window.core, window.core), Backend())
+
     def test_a_piece_depends_on_its_window_alone(self) -> None:
         for scene in self._scenes():
             whole = prediction(dimmed(self.heads(scene), True), scene.truth.voxel_size)
             lattice = small(scene.shape)
             seen = [replace(whole.crop(w.outer & whole.box), core=w.core) for w in lattice.windows()]
-            forward = [self.spec.keep(one, Backend()) for one in seen]
-            backward = [self.spec.keep(one, Backend()) for one in reversed(seen)][::-1]
+            forward = [self._kept(one) for one in seen]
+            backward = [self._kept(one) for one in reversed(seen)][::-1]
             assert all(map(_same, forward, backward)), REMEMBERS
             # Whoever remembers the first window alone begins with another one here.
             fresh = type(self.spec).model_validate(self.spec.model_dump())
@@ -107,12 +116,12 @@ class BlockTests:
             kept = pieces(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), small(scene.shape))
             cuts = self._cuts(scene)[1]
             state: Any = None
-            for number, step in enumerate(self.spec.passes()):
+            for number in range(len(self.spec.passes())):
                 fragments = []
                 for work in work_of(number, state, self.spec, kept, cuts):
                     part = None if state is None else _again(work.state)
                     fragments.append(_again(local(self.spec, kept, False, replace(work, state=part))))
-                state = _again(step.reduce(fragments, state, Backend()))
+                state = _again(reduced(self.spec, number, fragments, state, Backend()))
             found = ended(self.spec, state, fragments, scene.shape)
             assert found == assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size), cuts), (
                 "what was written and read gives other objects"
@@ -142,6 +151,17 @@ class BlockTests:
         yield from examples(self.ndims, blobs)
         if self.overlaps:
             yield from examples(self.ndims, worms)
+
+    def _assembled(self, whole: Prediction) -> Instances:
+        """What `assemble` says of a whole image."""
+        with seams.calling(self.spec, "assemble"):
+            found = self.spec.assemble(whole, Backend())
+        return seams.instances(found, whole.shape, self.spec, "assemble")
+
+    def _kept(self, seen: Prediction) -> Piece:
+        """What `keep` keeps of a window."""
+        with seams.calling(self.spec, "keep"):
+            return self.spec.keep(seen, Backend())
 
     def _run(self, scene: Scene) -> Instances:
         return assemble(self.spec, prediction(self.heads(scene), scene.truth.voxel_size))

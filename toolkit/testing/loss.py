@@ -9,7 +9,8 @@ import numpy as np
 
 from toolkit.plugins import seams
 from toolkit.plugins.specs import Loss
-from toolkit.testing.descent import descend, start, tensors
+from toolkit.testing.descent import descend, start
+from toolkit.testing.descent import targets as wanted
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import blobs, empty, examples, sealed, worms
 from toolkit.testing.seeded import same_for_any_seed
@@ -44,7 +45,7 @@ class LossTests:
 
     def test_targets_are_finite_arrays(self) -> None:
         for truth in self._truths():
-            for name, target in seams.targets(self.spec.targets(truth), self.spec).items():
+            for name, target in seams.targets(self.spec.targets(truth), self.spec, truth.shape).items():
                 assert target.ndim >= 1, f"target {name} has no axis to batch along"
 
     def test_targets_are_the_same_when_asked_twice(self) -> None:
@@ -61,7 +62,7 @@ class LossTests:
     def test_heads_and_targets_are_untouched(self) -> None:
         for truth in self._truths(hard=False):
             raw = {name: head.detach() for name, head in start([self.spec], truth).items()}
-            targets = tensors(self.spec.targets(truth))
+            targets = wanted(self.spec, truth)
             before = {name: tensor.clone() for name, tensor in (raw | targets).items()}
             self.spec.build()(raw, targets)
             for name, tensor in (raw | targets).items():
@@ -169,6 +170,6 @@ class LossTests:
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         import torch
 
-        targets = {name: target.to(device) for name, target in tensors(self.spec.targets(truth)).items()}
+        targets = {name: target.to(device) for name, target in wanted(self.spec, truth).items()}
         terms = self.spec.build().to(device)(raw, targets)
         return sum(terms.values(), torch.zeros((), device=device)), terms

@@ -17,7 +17,7 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.steps import normalise
 from toolkit.testing.blockwise import Heads
-from toolkit.testing.descent import tensors
+from toolkit.testing.descent import targets
 from toolkit.testing.ideal import Taught
 from toolkit.testing.phases import phases_go_on_exactly
 from toolkit.testing.postprocessor import PostProcessorTests
@@ -93,6 +93,11 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
             image = prepare(scene.image, self.recipe)
             return {"image": normalise.fit(image, self.recipe.normalise)(image.read())}
         return self._ideal(scene)
+
+    def _crowd(self, scene: Scene, times: int) -> Heads:
+        if self.recipe.network.untrained:
+            return super()._crowd(scene, times)
+        return {name: np.tile(head, times) for name, head in self.heads(scene).items()}
 
     def test_it_learns_or_has_no_weights(self) -> None:
         assert self.recipe.network.untrained != bool(self.recipe.losses)
@@ -177,7 +182,7 @@ class RecipeTests(RecipeFormTests, PostProcessorTests):
         scene = self._scene(recipe, recipe.training.crop)
         image = prepare(scene.image, recipe)
         voxels = torch.from_numpy(normalise.fit(image, recipe.normalise)(image.read()))[None]
-        criteria = [(loss.build(), tensors(loss.targets(scene.truth))) for loss in recipe.losses]
+        criteria = [(loss.build(), targets(loss, scene.truth)) for loss in recipe.losses]
         with torch.random.fork_rng():
             torch.manual_seed(0)
             module = package.network(recipe).train()

@@ -83,6 +83,14 @@ def lopsided(
     return _scene(layers, np.random.default_rng(seed), channels)
 
 
+def repeated(scene: Scene, times: int) -> Scene:
+    """The same `times` side by side along the last axis, as other objects each time."""
+    layers, most = scene.truth.layers, scene.truth.layers.max()
+    beside = np.concatenate([np.where(layers > 0, layers + n * most, layers) for n in range(times)], axis=-1)
+    image = Image.from_array(np.tile(scene.image.read(), times), scene.image.axes, name=scene.image.name)
+    return Scene(image, Truth.from_layers(beside))
+
+
 def sealed(truth: Truth) -> Truth:
     """The same truth, whose arrays refuse to be written into, as they do in a training."""
     for array in (truth.layers, truth.void, truth.ids, truth.centres):

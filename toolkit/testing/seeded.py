@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,17 +31,18 @@ SEEDS = ("1", "2")
 CURE = ", and remember nothing of other windows"
 
 
-def same_for_any_seed(spec: Spec, given: Given) -> None:
-    """Assert that `spec` makes the same of the arrays `given` in this process and in two others, where a post-processor
+def same_for_any_seed(spec: Spec, *given: Given) -> None:
+    """Assert that `spec` makes the same of all arrays `given` in this process and in two others, where a post-processor
     sees the last window first: heads by name for it, `truth` and `predicted` layers for a loss or a metric."""
     kind = type(spec)
     if _found(kind.__module__, kind.__qualname__) is not kind:
         raise SkipTest(f"{kind.__qualname__} cannot be imported from {kind.__module__} by another process")
-    here = made(spec, given)
+    here = "; ".join(made(spec, each) for each in given)
     with TemporaryDirectory() as folder:
         task = {"module": kind.__module__, "name": kind.__qualname__, "fields": spec.model_dump(mode="json")}
         (Path(folder) / "task.json").write_text(json.dumps(task), encoding="utf8")
-        np.savez(Path(folder) / "given.npz", **dict[str, Any](given))
+        named: dict[str, Any] = {f"{n}/{name}": a for n, each in enumerate(given) for name, a in each.items()}
+        np.savez(Path(folder) / "given.npz", **named)
         there = _elsewhere(folder)
     differ = [seed for seed, answer in zip(SEEDS, there, strict=True) if answer != here]
     assert not differ, f"with PYTHONHASHSEED={differ[0]} it gives something else: sort what comes out of a set{CURE}"
@@ -68,12 +70,18 @@ def made(spec: Spec, given: Given, backwards: bool = False) -> str:
 def _elsewhere(folder: str) -> Sequence[str]:
     # -P: what lies in the working folder must not be imported instead of what is installed.
     command = [sys.executable, "-P", "-m", __name__, folder]
-    children = []
-    for seed in SEEDS:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": seed}
-        pipe = subprocess.PIPE
-        children.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
-    answers = [child.communicate() for child in children]
+    path, pipe = os.pathsep.join(filter(None, sys.path)), subprocess.PIPE
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, stdout=pipe, stderr=pipe, text=True,
+                    env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed},
+                )
+            )
+            for seed in SEEDS
+        ]  # fmt: skip
+        answers = [child.communicate() for child in children]
     for child, (_, said) in zip(children, answers, strict=True):
         assert child.returncode == 0, f"it fails in a process of its own: {said.strip().splitlines()[-1]}"
     return [answer.strip().splitlines()[-1] for answer, _ in answers]
@@ -92,8 +100,13 @@ def _found(module: str, name: str) -> Any:
 def _answer(folder: Path) -> None:
     task = json.loads((folder / "task.json").read_text(encoding="utf8"))
     spec = _found(task["module"], task["name"]).model_validate(task["fields"])
+    given: dict[str, dict[str, NDArray[Any]]] = {}
     with np.load(folder / "given.npz") as arrays:
-        sys.stdout.write(f"\n{made(spec, dict(arrays), backwards=True)}\n")
+        for key in arrays:
+            number, _, name = key.partition("/")
+            given.setdefault(number, {})[name] = arrays[key]
+    answer = "; ".join(made(spec, each, backwards=True) for each in given.values())
+    sys.stdout.write(f"\n{answer}\n")
 
 
 if __name__ == "__main__":

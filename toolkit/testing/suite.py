@@ -19,6 +19,8 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.lacking import lacking
 from toolkit.testing.subjects import checks
 
+RUNNING, WHOLE = "running", "that was all"
+"""What the child says before each check, and at its end: without it, whatever its status, it has not come that far."""
 READ_ONLY = "it writes into what it was given, which others read, too: work on a copy"
 
 
@@ -46,22 +48,24 @@ def run(plugin: str, timeout: float = 300.0, environment: Mapping[str, str] | No
         env=environment,
     ) as child:
         assert child.stdout is not None
-        running = Outcome(f"plugin {plugin}", "import", "failed")
+        running, whole = Outcome(f"plugin {plugin}", "import", "failed"), False
         timer = Timer(timeout, child.kill)
         timer.start()
         began = time.monotonic()
         for line in child.stdout:
             timer.cancel()
             outcome = Outcome(**json.loads(line))
-            if outcome.why == "running":
+            if outcome.why == RUNNING:
                 running = outcome
+            elif outcome.why == WHOLE:
+                whole = True
             else:
                 yield outcome
             timer, began = Timer(timeout, child.kill), time.monotonic()
             timer.start()
         timer.cancel()
         status = child.wait()
-    if status != 0:
+    if status != 0 or not whole:
         late = time.monotonic() - began >= timeout
         why = f"it took longer than {timeout:g} seconds" if late else f"it ended the process with status {status}"
         yield Outcome(running.subject, running.check, "failed", why)
@@ -76,7 +80,7 @@ def outcome(subject: str, name: str, test: Any, distribution: str = "") -> Outco
     except SkipTest as reason:
         return Outcome(subject, check, "skipped", str(reason), time.monotonic() - began)
     # Whatever the code of a plugin raises is what this check is there to find.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = str(error) if isinstance(error, AssertionError | ToolkitError) and str(error) else _trace(error)
         why = f"{why}\n{READ_ONLY}" if "read-only" in why else why
         cure = lacking(distribution, error) if distribution else None
@@ -85,7 +89,7 @@ def outcome(subject: str, name: str, test: Any, distribution: str = "") -> Outco
     return Outcome(subject, check, "ok", "", time.monotonic() - began)
 
 
-def _trace(error: Exception) -> str:
+def _trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(error, limit=-3)).strip()
 
 
@@ -96,8 +100,9 @@ def _answer(plugin: str, stream: TextIO) -> None:
         instance = tests()
         for name in sorted(dir(instance)):
             if name.startswith("test_"):
-                _say(stream, Outcome(subject, name, "failed", "running"))
+                _say(stream, Outcome(subject, name, "failed", RUNNING))
                 _say(stream, outcome(subject, name, getattr(instance, name), loaded.plugin.distribution))
+    _say(stream, Outcome("", "", "ok", WHOLE))
 
 
 def _say(stream: TextIO, what: Outcome) -> None:

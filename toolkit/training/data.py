@@ -25,6 +25,7 @@ from toolkit.training.augment import Sample, chosen
 from toolkit.training.crowd import crowd
 from toolkit.training.warp import crop_box, margin, warp
 from toolkit.values.image import Image
+from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 
 SHARE = 0.5
@@ -82,7 +83,10 @@ class Crops:
         for sample in samples:
             for at, (section, loss) in enumerate(self.recipe.taught):
                 with seams.calling(loss, "targets"), told(section):
-                    targets = seams.targets(loss.targets(sample.truth), loss)
+                    if part == step == 0 and sample is samples[0]:
+                        uneven = _uneven(sample.truth)
+                        seams.targets(loss.targets(uneven), loss, uneven.shape)
+                    targets = seams.targets(loss.targets(sample.truth), loss, sample.truth.shape)
                 for name, target in targets.items():
                     columns.setdefault(f"{at}.{name}", []).append(target)
         return {name: _stack(arrays) for name, arrays in columns.items()}
@@ -147,6 +151,14 @@ def reading(item: Item) -> Iterator[None]:
         raise InputError(
             "an image or its mask cannot be read any more", item.image, error.strerror or str(error) or "check the disk"
         ) from error
+
+
+def _uneven(truth: Truth) -> Truth:
+    """As much of a crop as has no two axes of one length: in a square one nobody sees that axes have changed places."""
+    stop: list[int] = []
+    for n in truth.shape:
+        stop.append(next((k for k in range(n, 0, -1) if k not in stop), n))
+    return truth.crop(Box((0,) * len(stop), tuple(stop)))
 
 
 def _size(held: Held) -> int:

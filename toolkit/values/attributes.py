@@ -13,6 +13,23 @@ POLYGON = "polygon"
 """The attribute `(N, K, D)` that holds points of the image in voxels, `(Z)YX`: it goes where its object goes."""
 
 
+def each(attributes: Attributes | None, count: int) -> Attributes:
+    """What is said of each of `count` objects; raises `ValueError` where it is said of more or fewer."""
+    for name, values in (attributes or {}).items():
+        if not np.ndim(values) or len(values) != count:
+            has = f"has {len(values)} entries" if np.ndim(values) else "is one value"
+            raise ValueError(f"{name} {has} for {count} objects: give one per object, in ascending order of labels")
+    return attributes or {}
+
+
+def owned(attributes: Attributes, owners: NDArray[Any], scores: Any = None) -> dict[str, NDArray[Any]]:
+    """Those of the objects with these indices into `attributes` and `scores`, which speak of as many objects."""
+    least = int(owners.max(initial=-1)) + 1
+    said = [len(values) for values in attributes.values() if np.ndim(values)]
+    count = max([least, *said]) if scores is None else len(scores)
+    return picked(each(attributes, count), owners)
+
+
 def picked(attributes: Attributes, index: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Those of the objects with these indices, in that order."""
     return {name: np.asarray(values)[index] for name, values in attributes.items()}

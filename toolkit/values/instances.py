@@ -58,7 +58,7 @@ class Instances(Shown):
         order = canonical(start, length, first, count, size, values)
         picked = runs.voxels(first[order], count[order])
         offsets = np.concatenate([[0], np.cumsum(count[order])]).astype(np.int64)
-        kept = about.picked(attributes or {}, names[order])
+        kept = about.owned(attributes or {}, names[order], scores)
         return cls(shape, start[picked], length[picked].astype(np.int32), offsets, values[order], kept)
 
     @classmethod
@@ -71,7 +71,8 @@ class Instances(Shown):
     def from_labels(cls, labels: NDArray[np.integer], scores: Scores = None, attributes: Said = None) -> Instances:
         """One object per positive label, in however many pieces; 0 and negative labels are no objects.
 
-        `scores` maps labels to scores in [0, 1]; absent labels score 1. `attributes` are in ascending order of labels.
+        `scores` maps labels to scores in [0, 1]; absent labels score 1. `attributes` are in ascending order of labels;
+        raises `ValueError` where they are of more or fewer objects.
         """
         return cls.from_layers(labels[None], scores, attributes)
 
@@ -82,8 +83,8 @@ class Instances(Shown):
         parts = [runs.of_labels(layer) for layer in layers]
         start, length, label = (np.concatenate([p[i] for p in parts]) for i in range(3))
         names, owner = np.unique(label, return_inverse=True)
-        values = about.scored(scores, names.tolist())
-        return cls.from_runs(shape, start, length, owner.astype(np.int64), values, attributes)
+        values, each = about.scored(scores, names.tolist()), about.each(attributes, len(names))
+        return cls.from_runs(shape, start, length, owner.astype(np.int64), values, each)
 
     @classmethod
     def from_planes(cls, planes: NDArray[Any], scores: Each = None, attributes: Said = None) -> Instances:
@@ -92,8 +93,8 @@ class Instances(Shown):
         none = [np.zeros(0, np.int64)]
         owner = np.concatenate([np.full(len(p[0]), q, np.int64) for q, p in enumerate(parts)] or none)
         start, length = (np.concatenate([p[i] for p in parts] or none) for i in range(2))
-        values = None if scores is None else np.asarray(scores)
-        return cls.from_runs(planes.shape[1:], start, length, owner, values, attributes)
+        values = None if scores is None else about.each({"scores": np.asarray(scores)}, len(planes))["scores"]
+        return cls.from_runs(planes.shape[1:], start, length, owner, values, about.each(attributes, len(planes)))
 
     @classmethod
     def concatenate(cls, shape: Sequence[int], parts: Sequence[Instances]) -> Instances:

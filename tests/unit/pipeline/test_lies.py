@@ -68,6 +68,8 @@ class Lying(PostProcessor):
         first = cut.box.start == (0, 0)
         found = Voxels.of(np.ones(cut.box.shape, bool), {"a": np.ones(cut.box.size, np.uint8)}, cut.box, cut.shape)
         match self.how:
+            case "ends":
+                raise SystemExit(0)
             case "doubles":
                 return replace(cut, heads={"foreground": cut["foreground"].astype(np.float64)})
             case "kinds":
@@ -124,6 +126,7 @@ def swept(how: str, folder: Path, shelved: bool) -> Instances:
 
 @pytest.mark.parametrize("shelved", [False, True])
 @pytest.mark.parametrize(("how", "what"), [
+    ("ends", r"lying failed: SystemExit: 0: .*Lying\.keep; raise an error"),
     ("short", r"lying: its halo is \(1,\): .*Lying\.halo; give 2 numbers"),
     ("negative", r"its halo is \(1, -1\)"),
     ("broken", r"its halo is \(0\.5, 1\)"),

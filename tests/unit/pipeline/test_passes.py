@@ -387,11 +387,23 @@ def test_what_a_postprocessor_gets_wrong_is_told_where_it_enters(how: str, what:
         ({"a": np.ones(3)}, "a has dtype float64: .*; give float32, integers or bool"),
         ({"a": np.array(["x"])}, "a has dtype <U1"),
         ({"a": np.array([np.nan], np.float32)}, "a is not finite everywhere: .*; mark what is unknown by a mask"),
+        (
+            {"foreground": np.zeros((1, 9, 8), bool)},
+            r"bce_dice: the target of head foreground has shape \(1, 9, 8\), and the crop \(8, 9\): "
+            r".*BceDice\.targets; give \(channels, 8, 9\)",
+        ),
+        ({"foreground": np.zeros((8, 9), bool)}, r"the target of head foreground has shape \(8, 9\), and the crop"),
+        ({"known": np.zeros((2, 9, 8), bool)}, r"bce_dice: known has shape \(2, 9, 8\), and the crop \(8, 9\)"),
     ],
 )
 def test_targets_that_are_none_are_told_where_they_enter(found: Any, what: str) -> None:
     with pytest.raises(PluginError, match=what):
-        seams.targets(found, BceDice())
+        seams.targets(found, BceDice(), (8, 9))
+
+
+def test_targets_may_be_other_than_maps() -> None:
+    found = {"foreground": np.zeros((3, 8, 9), bool), "centres": np.zeros((5, 3), np.int32), "radius": np.ones(2, bool)}
+    assert seams.targets(found, BceDice(), (8, 9)) == found
 
 
 @pytest.mark.parametrize(

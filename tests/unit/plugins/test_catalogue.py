@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def test_what_is_waited_for_is_said(
     assert (
         "the import of plugin slow (slow_plugin) takes long; if it hangs, leave it out: --no-plugin slow" in caplog.text
     )
+
+
+def test_what_is_waited_for_elsewhere_is_said_too(
+    site: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(catalogue, "LATE", 0.05)
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    install(site, "hangs", "hanging_plugin", "import time\ntime.sleep(60)\nSEG_API = 2")
+    with pytest.raises(PluginError, match="its import took longer than 1 seconds"):
+        healthy(Catalogue().plugin("hangs"), 1)
+    assert "the import of plugin hangs (hanging_plugin) takes long; it is given 1 seconds" in caplog.text
 
 
 def test_a_plugin_is_imported_once(site: Path) -> None:

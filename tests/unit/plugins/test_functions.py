@@ -11,11 +11,13 @@ import pytest
 
 from toolkit.api import Instances, PluginError, Search, metric, postprocessor
 from toolkit.gpu.backend import Backend
+from toolkit.pipeline.passes import alone
 from toolkit.testing import MetricTests, PostProcessorTests
 from toolkit.testing.blockwise import assemble, grid, prediction
 from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import blobs
 from toolkit.values.prediction import Head
+from toolkit.values.tiles import Box
 from toolkit.values.truth import Truth
 
 
@@ -73,12 +75,42 @@ def test_a_function_that_needs_the_whole_image_gets_it_whatever_the_blocks() -> 
     assert assemble(whole(size=7), seen).attributes["size"].tolist() == [7]
 
 
-def test_what_is_no_labels_is_told() -> None:
+def test_a_window_of_an_image_by_itself_is_an_image_where_it_lies() -> None:
+    seen, window = prediction(drawn(blobs((48, 56))), (0.5, 0.25)), Box((0, 20), (40, 50))
+    found = alone(whole(), seen.crop(window), Backend())
+    part = prediction({"foreground": seen["foreground"][:, :40, 20:50]}, (0.5, 0.25))
+    assert found == assemble(whole(), part).place(window, (48, 56))
+
+
+@pytest.mark.parametrize(("given", "wrong"), [
+    (lambda p: p > 0.5, r"it gives a mask, bool of shape \(48, 56\): .*; number its pieces: return scipy"),
+    (lambda p: (p > 0.5) * 1.0, r'float64 of shape \(48, 56\): .*; labels are integers: return labels.astype\("int32'),
+    (lambda p: (p > 0.5)[None] * 1, r"int64 of shape \(1, 48, 56\), and the heads are of \(48, 56\): .*; give one"),
+    (lambda p: (p > 0.5).T * 1, r"int64 of shape \(56, 48\), and the heads are of \(48, 56\)"),
+    (lambda p: (p > 0.5) - 1, "labels down to -1: .*; 0 is background, and objects begin with 1"),
+    (lambda p: np.arange(p.size).reshape(p.shape).astype(np.uint8), "uint8 holds no label greater than 255, .*int32"),
+    (lambda p: [p > 0.5], r"it gives a list: .*; return labels, integers of shape \(48, 56\)"),
+    (lambda p: None, "it gives nothing: .*; return labels"),
+    (lambda p: {}["a"], "odd failed: KeyError: 'a'"),
+])  # fmt: skip
+@pytest.mark.parametrize("halo", [0, None])
+def test_what_is_no_labels_is_told_with_the_name_of_the_function(given: Any, wrong: str, halo: int | None) -> None:
+    @postprocessor("odd", needs={"foreground": 1}, halo=halo)
+    def odd_one(heads: Any) -> Any:
+        return given(heads["foreground"][0])
+
+    with pytest.raises(PluginError, match=wrong) as told:
+        assemble(odd_one(), prediction(drawn(blobs((48, 56)))))
+    assert f"odd{' failed' * ('failed' in wrong)}: " in str(told.value)
+    assert f": {__name__}.odd_one; " in str(told.value)
+
+
+def test_a_head_that_is_not_among_those_it_needs_is_named() -> None:
     @postprocessor("odd", needs={"foreground": 1})
     def odd(heads: Any) -> Any:
-        return heads["foreground"][0] > 0.5
+        return heads["boundary"][0] > 0.5
 
-    with pytest.raises(PluginError, match=r"it gives no Instances .* but ndarray: .*; did you mean Instances.from_lab"):
+    with pytest.raises(PluginError, match=r"it reads a head boundary, and needs foreground: .*odd; name it in needs"):
         assemble(odd(), prediction(drawn(blobs((48, 56)))))
 
 
@@ -87,7 +119,7 @@ def test_heads_are_read_only() -> None:
     def writes(heads: Any) -> Any:
         heads["foreground"][:] = 0
 
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(PluginError, match="read-only"):
         writes().assemble(prediction(drawn(blobs((48, 56)))), Backend())
 
 

@@ -18,7 +18,7 @@ from scipy import ndimage
 from toolkit.builtin.postprocessors.components import divide
 from toolkit.builtin.postprocessors.from_foreground import FromForeground, rounded
 from toolkit.plugins.functions import postprocessor
-from toolkit.plugins.gathering import need
+from toolkit.plugins.gathering import Gathering, need
 from toolkit.plugins.metric import Metric
 from toolkit.plugins.specs import Loss, Network, PostProcessor
 from toolkit.steps.stitch import stitch
@@ -26,10 +26,12 @@ from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorT
 from toolkit.testing.ideal import drawn
 from toolkit.testing.scenes import SHAPES, blobs, empty, worms
 from toolkit.testing.strategies import instances, labels, partitions, scenes
+from toolkit.testing.suite import outcome
 from toolkit.values.fragment import Fragment
 from toolkit.values.instances import Instances
 from toolkit.values.prediction import Head
 from toolkit.values.tiles import Box
+from toolkit.values.voxels import Voxels
 
 
 def red(tests: type, only: str = "") -> set[str]:
@@ -294,6 +296,47 @@ def test_a_loose_piece_that_is_cut_beside_its_threshold_is_found_out(fault: str)
     assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
 
 
+class Everything(Gathering):
+    """Takes it for granted that what it settles are all voxels of the image."""
+
+    kind: Literal["everything"] = "everything"
+
+    def check(self, heads: Any, ndim: int) -> None:
+        need(heads, {"foreground": 1}, self.kind)
+
+    def keep(self, prediction: Any, backend: Any, loose: bool = False) -> Voxels:
+        seen = prediction.crop(prediction.core)
+        return Voxels.of(np.ones(seen.box.shape, bool), {"p": seen["foreground"][0].ravel()}, seen.box, seen.shape)
+
+    def settle(self, voxels: Any, backend: Any) -> Instances:
+        return Instances.from_labels(ndimage.label(voxels["p"].reshape(voxels.shape) > 0.5)[0])
+
+
+def test_a_method_that_fails_where_it_is_shown_one_window_of_an_image_is_found_out() -> None:
+    tests = {"spec": Everything(), "heads": staticmethod(drawn), "ndims": (2,)}
+    name = "the_piece_of_any_window_can_be_looked_at_by_itself"
+    assert red(type("T", (PostProcessorTests,), tests)) == {name}
+    assert red(type("T", (PostProcessorTests,), {**tests, "spec": Loose()}), name) == set()
+
+
+class Failing(Loose):
+    """Needs a module that is not there, whenever it is asked."""
+
+    kind: Literal["failing"] = "failing"  # type: ignore[assignment]
+
+    def keep(self, prediction: Any, backend: Any, loose: bool = False) -> Any:
+        raise ModuleNotFoundError("No module named 'absent'", name="absent")
+
+
+def test_what_fails_in_a_verb_is_one_sentence_in_every_check() -> None:
+    checked = type("T", (PostProcessorTests,), {"spec": Failing(), "heads": staticmethod(drawn), "ndims": (2,)})()
+    names = [name for name in dir(checked) if name.startswith("test_") and "gpu" not in name]
+    failed = [each for name in names if (each := outcome("it", name, getattr(checked, name))).state == "failed"]
+    assert len(failed) > 10
+    assert [each.why for each in failed if not each.why.startswith("failing failed: ModuleNotFoundError")] == []
+    assert all("\n" not in each.why for each in failed)
+
+
 def test_a_healthy_postprocessor_passes() -> None:
     assert red(type("T", (ComponentsTests,), {"spec": Components()})) == set()
 
@@ -392,16 +435,23 @@ def test_partitions_cover_every_voxel_once(blocks: list) -> None:
     assert all(block.core in Box.whole((7, 9, 5)) for block in blocks)
 
 
-def test_the_suite_reports_every_check_of_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("way", "why"), [
+    ("os._exit(4)", "it ended the process with status 4"),
+    ("os._exit(0)", "it ended the process with status 0"),
+    ("sys.exit(0)", "SystemExit: 0"),
+])  # fmt: skip
+def test_the_suite_reports_every_check_of_a_plugin_that_may_end_the_process(
+    way: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tests.battery.installed import install, install_good
     from toolkit.testing.suite import run
 
     install_good(tmp_path)
-    ends = "import os\nfrom fine_plugin import *\nDifference.count = lambda *_: os._exit(4)"
+    ends = f"import os, sys\nfrom fine_plugin import *\nDifference.count = lambda *_: {way}"
     install(tmp_path, "ends", "ends_plugin", ends)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     outcomes = list(run("fine", timeout=120))
     assert {o.state for o in outcomes} == {"ok"}
     assert {o.subject for o in outcomes} == {"metric difference"}
-    last = list(run("ends", timeout=120))[-1]
-    assert (last.state, last.why) == ("failed", "it ended the process with status 4")
+    last = [each for each in run("ends", timeout=120) if each.state == "failed"][-1]
+    assert last.why.endswith(why)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.samples import crossing, nuclei, write
-from toolkit.errors import InputError, UsageError
+from toolkit.builtin.losses.bce_dice import BceDice
+from toolkit.errors import InputError, PluginError, UsageError
 from toolkit.io import open_dataset
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
@@ -53,6 +54,19 @@ def test_a_batch_is_a_pure_function_of_the_seed_and_its_number(tmp_path: Path) -
         assert same(second.batch(n), there[n])
     assert not same(there[0], there[1])
     assert not same(crops(folder, recipe(seed=4)).batch(0), there[0])
+
+
+def test_axes_that_have_changed_places_are_noticed_in_square_crops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = BceDice.targets
+
+    def swapped(self: BceDice, truth: Truth) -> Any:
+        return {name: np.swapaxes(target, -1, -2) for name, target in right(self, truth).items()}
+
+    monkeypatch.setattr(BceDice, "targets", swapped)
+    with pytest.raises(PluginError, match=r"head foreground has shape \(1, 31, 32\), and the crop \(32, 31"):
+        crops(nuclei(tmp_path / "data"), recipe()).batch(0)
 
 
 def test_a_small_cache_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

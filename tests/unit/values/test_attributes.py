@@ -50,6 +50,30 @@ def test_an_object_keeps_what_was_said_of_it(image: np.ndarray) -> None:
     assert true(there, np.pad(image, [(2, 1)] * image.ndim))
 
 
+@pytest.mark.parametrize("more", [-1, 1])
+def test_what_is_said_of_more_or_fewer_objects_than_there_are_is_refused(more: int) -> None:
+    image = np.zeros((8, 8), np.int32)
+    image[1, 1], image[3, 3], image[5:, 5] = 4, 2, 9
+    said = {"mean": np.arange(3 + more)}
+    why = f"mean has {3 + more} entries for 3 objects: give one per object, in ascending order of labels"
+    planes = np.stack([image == 9, image == 7, image == 2])
+    with pytest.raises(ValueError, match=why):
+        Instances.from_labels(image, attributes=said)
+    with pytest.raises(ValueError, match=why):
+        Instances.from_planes(planes, attributes=said)
+    with pytest.raises(ValueError, match=f"scores has {3 + more} entries for 3 objects"):
+        Instances.from_planes(planes, [0.5] * (3 + more))
+    with pytest.raises(ValueError, match="mean is one value for 3 objects"):
+        Instances.from_labels(image, attributes={"mean": np.float32(1)})
+    one = np.ones(3, np.int64)
+    with pytest.raises(ValueError, match=why):
+        Instances.from_runs((8, 8), np.arange(3) * 9, one, np.arange(3), np.ones(3), said)
+    with pytest.raises(ValueError, match="mean has 2 entries for 3 objects"):
+        Instances.from_runs((8, 8), np.arange(3) * 9, one, np.arange(3), attributes={"mean": np.arange(2)})
+    last = Instances.from_planes(planes, [0.1, 0.2, 0.3], {"mean": np.arange(3)})
+    assert (last.attributes["mean"].tolist(), last.scores.tolist()) == ([2, 0], [np.float32(0.3), np.float32(0.1)])
+
+
 @given(labels(), st.integers(0, 5))
 def test_stitched_objects_say_what_their_largest_part_said(image: np.ndarray, cut: int) -> None:
     whole, (first, *rest) = Box.whole(image.shape), image.shape
