@@ -218,7 +218,7 @@ class Labels(ThreePasses):
 def test_labels_at_the_end_are_a_sentence_that_says_what_to_do() -> None:
     heads = {"foreground": np.ones((1, 20, 20), np.float32)}
     kept = pieces(Labels(), prediction(heads))
-    with pytest.raises(PluginError, match=r"labels: it gives no Instances of shape \(20, 20\), but ndarray"):
+    with pytest.raises(PluginError, match=r"labels: it gives no Instances of shape \(20, 20\), but an array, int64"):
         sweep(Labels(), kept, blocks(kept.lattice, None))
 
 
@@ -363,7 +363,7 @@ class Faulty(PostProcessor):
     [
         (
             "labels",
-            r"it gives no Instances of shape \(20, 20\), but ndarray: .*Faulty\.assemble; .*from_labels",
+            r"no Instances of shape \(20, 20\), but an array, int64 .*: .*Faulty\.assemble; .*from_labels",
         ),
         ("a row short", r"no Instances of shape \(20, 20\), of shape \(19, 20\): .*; fill the whole block"),
         ("scores", r"a score is no number from 0 to 1: .*Faulty\.assemble; give probabilities"),
