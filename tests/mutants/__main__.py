@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 
 from tests.mutants.fault import Fault, part, table
 from tests.mutants.plant import CAUGHT, ERROR, SURVIVED, Bed, Outcome, copied
@@ -23,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="TEXT", help="faults whose name or file holds this text")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there")
     parser.add_argument("--trusting", action="store_true", help="the tests are known to pass without a fault")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="so many faults at once")
     parser.add_argument("--list", action="store_true", help="name the faults and plant none")
     said = parser.parse_args(arguments)
     faults = table()
@@ -33,15 +38,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if said.list:
         print("\n".join(f"{fault.file}: {fault.name}" for fault in faults))
         return 0
-    with copied() as tree, Bed(tree) as bed:
-        if not said.trusting and (why := bed.sound(faults)):
+    with ExitStack() as stack:
+        beds = [stack.enter_context(Bed(stack.enter_context(copied()))) for _ in range(said.jobs)]
+        if not said.trusting and (why := beds[0].sound(faults)):
             print(why, "the tests fail without a fault", sep="\n", file=sys.stderr)
             return 1
-        outcomes = [told(bed.plant(fault)) for fault in faults]
+        outcomes = planted(faults, beds)
     if said.json:
         said.json.parent.mkdir(parents=True, exist_ok=True)
         said.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
     return judged(outcomes)
+
+
+def planted(faults: Sequence[Fault], beds: Sequence[Bed]) -> list[Outcome]:
+    """What became of each fault; a bed has one at a time."""
+    free: SimpleQueue[Bed] = SimpleQueue()
+    for bed in beds:
+        free.put(bed)
+
+    def one(fault: Fault) -> Outcome:
+        bed = free.get()
+        try:
+            return told(bed.plant(fault))
+        finally:
+            free.put(bed)
+
+    with ThreadPoolExecutor(len(beds)) as pool:
+        return list(pool.map(one, faults))
 
 
 def told(outcome: Outcome) -> Outcome:
