@@ -68,6 +68,7 @@ def test_processes_find_what_one_finds(tmp_path: Path, capfd: pytest.CaptureFixt
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.slow
 def test_the_command_at_the_end_trains_what_suits(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_what_is_no_file_and_no_folder_is_a_sentence(tmp_path: Path, capsys: pyt
     assert "this is no file and no folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_workers_print_what_one_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predicted, _, true = folders(tmp_path)
     out = []

@@ -99,6 +99,7 @@ def test_names_of_files_are_neither_markup_nor_formulas(seg: Seg, tmp_path: Path
         assert not [text for text in cells if text.lstrip()[:1] in set("=+-@\uff1d") or "\x1b" in text]
 
 
+@pytest.mark.slow
 def test_images_of_any_name_are_segmented(seg: Seg, tmp_path: Path) -> None:
     model = see_through(tmp_path / "model")
     (tmp_path / "in").mkdir()
@@ -118,6 +119,7 @@ def test_images_of_any_name_are_segmented(seg: Seg, tmp_path: Path) -> None:
     assert seg("run", "--from", "out/run.json", "-o", "again", "--workers", "1")[0] == 0
 
 
+@pytest.mark.slow
 def test_results_of_any_name_are_looked_at_corrected_and_given_to_other_programs(seg: Seg, tmp_path: Path) -> None:
     see_through(tmp_path / "model")
     (tmp_path / "in").mkdir()

@@ -45,6 +45,7 @@ def train(out: Path, folder: str, *more: str, start: str = "model") -> int:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_corrections_teach_and_the_score_before_and_after_is_said_and_obtained(
     out: Path, capsys: pytest.CaptureFixture[str], obtained: Callable[[Path, Path], tuple[float, float]]
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_model_is_added_shown_tested_used_and_removed(seg: Seg, tmp_path: Path
     assert seg.refused("models show tiny")[0] == 2
 
 
+@pytest.mark.slow
 def test_code_is_refused_until_it_is_trusted(seg: Seg, tmp_path: Path) -> None:
     packages.zipped(tmp_path / "m.zip", packages.good("pytorch_state_dict"))
     assert seg("models add m.zip --name tiny")[0] == 0

@@ -59,6 +59,7 @@ def nuclei(path: Path, side: int, seed: int = 0, by: int = 1) -> None:
     tifffile.imwrite(path, np.kron(scene, np.ones((by, by), scene.dtype)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "workers", "diameter"), [
     (512, 1, "auto"), (512, 2, "auto"),
     *(pytest.param(*each, marks=pytest.mark.slow) for each in (
@@ -77,6 +78,7 @@ def test_ppp_predicts_25_windows_once_each(tmp_path: Path, side: int, workers: i
     assert sum(map(Counter.total, found.values())) <= (2 if diameter == "auto" else 0), "a look at half the size"
 
 
+@pytest.mark.slow
 def test_an_image_of_one_window_of_objects_that_stand_apart_is_seen_once(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for number in range(3):
@@ -85,6 +87,7 @@ def test_an_image_of_one_window_of_objects_that_stand_apart_is_seen_once(tmp_pat
     assert sum(map(Counter.total, found.values())) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [(), ("--block", "64"), pytest.param(("--block", "64", "--workers", "2"), marks=pytest.mark.slow)]
 )

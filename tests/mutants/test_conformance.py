@@ -39,10 +39,12 @@ def spec(module: str, name: str) -> Any:
     return getattr(import_module(f"sound.{module}"), name)()
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_metric() -> None:
     assert found(MetricTests, spec=spec("metric", "SoundMetric"), ndims=(2,)) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_loss() -> None:
     assert found(LossTests, spec=spec("learning", "SoundLoss"), ndims=(2,)) == []
 
@@ -51,16 +53,19 @@ def test_nothing_is_wrong_with_the_network() -> None:
     assert found(NetworkTests, spec=spec("network", "SoundNetwork"), ndims=(2,)) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_exact_objects() -> None:
     heads = staticmethod(drawn)
     assert found(PostProcessorTests, spec=spec("objects", "Exact"), ndims=(2,), heads=heads) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_stitched_objects() -> None:
     heads = staticmethod(drawn)
     assert found(PostProcessorTests, spec=spec("objects", "stitched"), ndims=(2,), heads=heads) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_classic_method() -> None:
     assert found(RecipeTests, name="sound:sound-classic") == []
 

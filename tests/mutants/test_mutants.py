@@ -58,6 +58,7 @@ def fault(old: str, new: str, test: str) -> Fault:
     return Fault("another answer", "answer.py", old, new, (f"test_answer.py::{test}",))
 
 
+@pytest.mark.slow
 def test_a_fault_is_caught_or_survives_or_cannot_be_planted_and_is_gone_afterwards(tree: Path) -> None:
     before = (tree / "answer.py").read_text()
     cases = [("42", "24", "test_value"), ("42", "43", "test_kind"), ("7", "8", "test_value"), ("42", "1", "test_gone"),
@@ -70,6 +71,7 @@ def test_a_fault_is_caught_or_survives_or_cannot_be_planted_and_is_gone_afterwar
         assert "test_gone" in bed.sound([fault(*cases[3])])
 
 
+@pytest.mark.slow
 def test_tests_that_take_too_long_are_ended(tree: Path) -> None:
     (tree / "test_long.py").write_text("import time\n\ndef test_long():\n    time.sleep(60)\n")
     with Bed(tree) as bed:

@@ -61,12 +61,14 @@ def undeclared(modules: Iterator[tuple[str, Path]], allowed: set[str]) -> set[st
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda p: p.name)
 def test_a_distribution_declares_what_it_imports(project: Path) -> None:
     name = "seg-toolkit" if project == ROOT else f"seg-toolkit-{project.name}"
     assert undeclared(imported(project / OURS[name]), declared(project) | {name}) == set()
 
 
+@pytest.mark.slow
 def test_tests_import_what_the_tools_of_developers_are_declared_to_be() -> None:
     here = {
         "twins_of_the_page",  # a module that a test writes

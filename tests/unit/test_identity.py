@@ -24,6 +24,7 @@ _spec.loader.exec_module(golden)
 DIGESTS = json.loads((GOLDEN / "identity.json").read_text(encoding="utf8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", golden.SPECS)
 def test_heads_give_the_objects_that_they_always_gave(name: str, ndim: int, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_of_this_system():
 WHOLE = "import pytest\npytest.importorskip('no_such_module')\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "status", "said"),
     [(SKIPS, 1, "2 failed, 2 skipped, 1 xfailed, 1 error"), (WHOLE, 2, "1 error")],

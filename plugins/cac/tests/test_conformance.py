@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from toolkit_cac.loss import CacLoss
 from toolkit_cac.network import ResidualUNet
 from toolkit_cac.spoco import SpocoLoss
 
 from toolkit.api import Head
 from toolkit.testing import LossTests, NetworkTests, RecipeFormTests, RecipeTests
+
+pytestmark = pytest.mark.slow
 
 SMALL = "network.maps=[4,6]"
 

@@ -41,6 +41,7 @@ def trained(data: Path, run: Path, *changes: str, steps: int = 9) -> None:
     assert main(["train", "--plugin", "cac", *arguments, *sets]) == 0
 
 
+@pytest.mark.slow
 def test_a_training_leaves_the_embedding_branch_alone_which_runs_by_itself(data: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
     trained(data, run)

@@ -60,6 +60,7 @@ def found(model: Path, data: Path, out: Path) -> np.ndarray:
     return np.asarray(tifffile.imread(out / "f.labels.tif"))
 
 
+@pytest.mark.slow
 def test_it_finds_all_discs_though_a_quarter_of_some_images_is_annotated(
     run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_it_finds_all_discs_though_a_quarter_of_some_images_is_annotated(
     assert json.loads(capsys.readouterr().out)["summary"]["S@0.50"]["mean"] >= 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_package_of_it_gives_the_same_objects(run: Path, data: Path, tmp_path: Path) -> None:
     package = tmp_path / "discs.zip"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from toolkit_cpv.affinities import AffinitiesLoss
 from toolkit_cpv.cpv import CpvLoss
 from toolkit_cpv.gauss import GaussLoss
@@ -12,6 +13,8 @@ from toolkit_cpv.three_label import ThreeLabelLoss
 from toolkit_cpv.watershed import SdtWatershed
 
 from toolkit.testing import Heads, LossTests, NetworkTests, PostProcessorTests, RecipeTests, Scene
+
+pytestmark = pytest.mark.slow
 
 
 class TestCpvUNet(NetworkTests):

@@ -64,6 +64,7 @@ def judged(data: Path, run: Path, out: Path, capsys: pytest.CaptureFixture[str],
     return float(json.loads(capsys.readouterr().out)["summary"]["AP_det"]["mean"])
 
 
+@pytest.mark.slow
 def test_points_teach_blobs_and_a_run_writes_points(
     points: Path,
     data: Path,
@@ -102,6 +103,7 @@ def test_points_teach_blobs_and_a_run_writes_points(
     assert json.loads(capsys.readouterr().out)["summary"]["AP_det@1um"]["mean"] == 1
 
 
+@pytest.mark.slow
 def test_points_teach_vectors_and_votes_find_them(
     points: Path,
     tmp_path: Path,
@@ -115,6 +117,7 @@ def test_points_teach_vectors_and_votes_find_them(
     assert obtained(tmp_path / "run", points) == (score, score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plugin", "changes"),
     [

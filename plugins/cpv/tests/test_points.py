@@ -30,6 +30,7 @@ def test_points_are_the_markers_of_the_published_program() -> None:
         np.testing.assert_allclose(found.scores, np.clip(data["gauss"][data["markers"] > 0], 0, 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, SHAPES, st.integers(1, 3), st.sampled_from([4, 1000]))
 def test_points_are_one_for_each_plateau_of_local_maxima(
@@ -52,6 +53,7 @@ def test_points_are_one_for_each_plateau_of_local_maxima(
     np.testing.assert_allclose(value, values.reshape(-1)[index], rtol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 10**6), st.sampled_from([(40, 50), (12, 30, 31)]), st.integers(1, 40), st.booleans(), st.booleans()

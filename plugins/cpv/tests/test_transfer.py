@@ -67,6 +67,7 @@ def test_another_method_starts_with_the_network_and_new_heads(data: Path, capsys
     assert "this run was begun from another model" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_start_is_not_forgotten_before_the_first_checkpoint(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = ("--model", str(data.parent / "first"))
     assert begin(data, "first", "sdt") == 0

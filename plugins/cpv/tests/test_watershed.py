@@ -187,6 +187,7 @@ def test_the_watershed_is_that_of_the_definition(
     np.testing.assert_allclose(ours.scores, expected.scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10**6),
@@ -265,6 +266,7 @@ def test_voxels_of_one_height_take_turns_in_the_order_in_which_they_were_reached
     np.testing.assert_array_equal(found.reshape(shape), label)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32), st.integers(1, 3), st.integers(2, 9))
 def test_objects_that_grow_into_one_voxel_are_settled_together(seed: int, dilations: int, size: int) -> None:

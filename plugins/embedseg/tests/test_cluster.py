@@ -74,6 +74,7 @@ def test_the_grid_gives_exactly_the_sequential_definition(seed: int, shape: tupl
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([(40, 50), (12, 30, 31)]), st.integers(1, 40))
 def test_any_blocks_give_the_instances_of_one_block(seed: int, shape: tuple[int, ...], size: int) -> None:

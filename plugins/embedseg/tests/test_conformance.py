@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from toolkit_embedseg.loss import EmbedSegLoss
 from toolkit_embedseg.network import BranchedErfNet, Sliced
 
 from toolkit.testing import LossTests, NetworkTests, RecipeTests
+
+pytestmark = pytest.mark.slow
 
 
 class TestErfNet(NetworkTests):

@@ -55,6 +55,7 @@ def square(shape: tuple[int, ...], *places: tuple[int, ...], side: int = 8) -> n
     return labels
 
 
+@pytest.mark.slow
 def test_volumes_thinner_than_the_stride_train_and_are_segmented(tmp_path: Path) -> None:
     volume = square((3, 40, 40), (0, 4, 4), (0, 20, 22))
     shape = ("tiling.window=[8,32,32]", "tiling.overlap=[0,8,8]", "training.crop=[8,32,32]")

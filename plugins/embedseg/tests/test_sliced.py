@@ -78,6 +78,7 @@ def recipe(catalogue: Catalogue, *changes: str) -> Recipe:
     return Recipe.load(path, catalogue, plugin, changes)
 
 
+@pytest.mark.slow
 def test_the_shipped_2d_model_segments_volumes_in_any_blocks() -> None:
     catalogue = Catalogue()
     small = ("tiling.window=[16,48,48]", "tiling.overlap=[4,16,16]", "network.anisotropy=[]", "loss.anisotropy=[]",

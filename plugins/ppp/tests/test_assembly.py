@@ -39,6 +39,7 @@ def compare(seen: Prediction, how: PatchPerPix) -> None:
     assert how.assemble(seen, CPU) == result
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=40)
 @given(st.integers(0, 999), options(2), st.booleans())
 def test_2d_equals_the_literal_integer_version(seed: int, how: PatchPerPix, crowded: bool) -> None:

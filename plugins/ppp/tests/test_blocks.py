@@ -38,6 +38,7 @@ def test_blocks_change_nothing_in_2d(seed: int, how: PatchPerPix, crowded: bool,
     same(scene(seed, (20, 23), how.patch, crowded), how, borders)
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=20)
 @given(st.integers(0, 999), options(3), st.booleans(), cuts((6, 9, 11)))
 def test_blocks_change_nothing_in_3d(seed: int, how: PatchPerPix, crowded: bool, borders: list[list[int]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
+import pytest
 import torch
 from toolkit_ppp.lazy import NEVER
 from toolkit_ppp.loss import CodeLoss, PatchLoss
@@ -14,6 +15,8 @@ from toolkit_ppp.patchperpix import PatchPerPix
 
 from toolkit.api import Head
 from toolkit.testing import Heads, LossTests, NetworkTests, PostProcessorTests, Scene
+
+pytestmark = pytest.mark.slow
 
 
 class _Assembly(PostProcessorTests):

@@ -222,6 +222,7 @@ def test_a_code_that_does_not_fit_is_refused(seg: Callable[..., Said], data: Pat
     assert "multiple of its 3×3 places" in said.error
 
 
+@pytest.mark.slow
 def test_any_network_can_learn_vectors_beside_patches(seg: Callable[..., Said], data: Path, tmp_path: Path) -> None:
     for recipe, fields in (("ppp", UNET), ("ppp-dec-paper", (*CODER, "loss.foreground=foreground"))):
         assert seg(*train(data, recipe, recipe, (*fields, "auxiliary=cpv"))).code == 0

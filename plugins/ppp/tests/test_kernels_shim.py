@@ -21,6 +21,7 @@ quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BARRIER = "__syncthreads();"
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=20)
 @given(st.integers(0, 999), options(2), st.booleans())
 def test_2d_kernels_equal_the_cpu(seed, how, crowded) -> None:
@@ -48,6 +49,7 @@ def test_each_option_equals_the_cpu(field, patch) -> None:
         compare(scene(11, (13, 15) if len(patch) == 2 else (3, 7, 9), patch), how, gpu)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vote", ["product", "normalised"])
 @pytest.mark.parametrize("patch", [(63, 63), (13, 43, 59)])
 def test_the_largest_patches_and_sums_equal_the_cpu(patch, vote) -> None:
@@ -148,6 +150,7 @@ def test_positions_are_those_of_the_layout() -> None:
     assert steps[-1] == layout.length - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["consensus.cu", "rank.cu"])
 def test_every_barrier_is_missed_under_some_order(name, monkeypatch) -> None:
     how = PatchPerPix(patch=(13, 13))

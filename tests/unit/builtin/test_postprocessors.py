@@ -47,6 +47,7 @@ def problems(draw: st.DrawFn) -> tuple[Heads, list, tuple[float, ...]]:
     return random_heads(draw(SEEDS), shape, draw(st.booleans())), draw(partitions(shape)), size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", POSTPROCESSORS, ids=lambda s: repr(s)[:40])
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), order=st.randoms(use_true_random=False))

@@ -269,6 +269,7 @@ def test_doctor_says_what_is_wrong_with_the_registry(tmp_path: Path, monkeypatch
     assert found.fix.startswith("put a copy of it back")
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails_its_checks_is_exit_9_and_says_which(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

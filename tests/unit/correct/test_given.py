@@ -164,6 +164,7 @@ def lying(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pipe, device, loop, nothing, large, lying])
 def test_a_file_that_holds_no_labels_of_the_image_is_a_sentence(out: Path, make: Callable[[Path], None]) -> None:
     path = opened(out).corrections / "a.tif"

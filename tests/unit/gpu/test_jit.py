@@ -38,6 +38,7 @@ def asked(package: Path) -> list[int]:
     return [int(n) for n in run.stdout.split()]
 
 
+@pytest.mark.slow
 def test_a_function_is_compiled_once_and_again_where_one_that_it_calls_has_changed_in_another_file(
     package: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def test_honest_chunks_are_read_and_one_that_unpacks_to_more_is_refused(
         everything(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", OLD)
 def test_so_it_is_with_the_codecs_of_version_2(tmp_path: Path, codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HARMLESS", 0)

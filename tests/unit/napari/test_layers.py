@@ -231,6 +231,7 @@ def test_an_image_that_no_model_sees_is_refused() -> None:
     assert models()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_objects_are_read_in_seconds(tmp_path: Path) -> None:
     labels = np.zeros((1600, 1600), np.int32)
     ids = np.arange(1, 320 * 320 + 1).reshape(320, 320)

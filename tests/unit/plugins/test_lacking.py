@@ -54,6 +54,7 @@ def test_what_is_missing_in_use_is_named_with_its_pip_line(needy: None) -> None:
         raise ModuleNotFoundError("No module named 'nowhere_io'", name="nowhere_io")
 
 
+@pytest.mark.slow
 def test_doctor_says_what_to_install(needy: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     assert "plugin needy: pip install 'nowhere-io<3,>=2'" in capsys.readouterr().out

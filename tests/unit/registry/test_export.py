@@ -77,6 +77,7 @@ def checked(plugins: Catalogue) -> Any:
     return lambda path: verify(str(path), plugins, pipeline.segment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [CHANGES, pytest.param(VOLUME, marks=pytest.mark.slow)], ids=["2d", "3d"])
 def test_an_exported_package_gives_the_same_instances_again(
     tmp_path: Path, plugins: Catalogue, changes: list[str]
@@ -129,6 +130,7 @@ def test_what_cannot_be_exported_is_said_before_anything_is_asked(
         assert said in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, plugins: Catalogue) -> None:
     model = trained(tmp_path / "run", plugins, CHANGES)
     out = tmp_path / "blobs.zip"
@@ -157,6 +159,7 @@ def test_nothing_is_written_that_does_not_give_the_same_again(tmp_path: Path, pl
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
     model, out = trained(tmp_path / "run", plugins, [*CHANGES, "postprocess.min_size=5000"]), tmp_path / "blobs.zip"
     with pytest.raises(UsageError, match=r"finds nothing in the image that it is shown on: blobs; .*--force"):
@@ -166,6 +169,7 @@ def test_a_model_that_finds_nothing_is_exported_only_if_that_is_forced(tmp_path:
         export(model, ABOUT, blobs((64, 64)), out, plugins, pipeline.segment, ENGINE, lambda _: [], force=True)
 
 
+@pytest.mark.slow
 def test_a_model_that_scored_0_is_exported_only_if_that_is_forced(tmp_path: Path, plugins: Catalogue) -> None:
     model = trained(tmp_path / "run", plugins, CHANGES)
     for value, why in ((0.0, "none of the objects of its validation images: S@0.50 0 on 3 images"), (0.1, "unlike")):
@@ -240,6 +244,7 @@ def without_us(out: Path, home: Path) -> float:
     return float(lines[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["unet", "plain_unet"])
 def test_other_tools_run_the_state_dict_without_this_toolkit(tmp_path: Path, plugins: Catalogue, network: str) -> None:
     plain = ["network={kind: plain_unet, maps: 4, levels: 3}", *CHANGES[2:]]

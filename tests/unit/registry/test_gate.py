@@ -137,6 +137,7 @@ def test_yaml_that_is_not_small_plain_data_is_refused(text: bytes) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(),

@@ -99,6 +99,7 @@ def test_a_recipe_of_a_foreign_model_survives_as_text(tmp_path: Path) -> None:
     assert model.with_recipe(again).recipe == again
 
 
+@pytest.mark.slow
 def test_code_runs_only_once_the_user_trusts_these_very_bytes(tmp_path: Path) -> None:
     for kind in ("torchscript", "pytorch_state_dict"):
         made = opened(tmp_path, packages.good(kind))

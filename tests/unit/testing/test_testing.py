@@ -156,6 +156,7 @@ def test_a_faulty_loss_is_found_out(fault: str, test: str) -> None:
     assert test in red(type("T", (LossTests,), {"spec": SquaredError(fault=fault)}), test)
 
 
+@pytest.mark.slow
 def test_a_healthy_loss_passes() -> None:
     assert red(type("T", (LossTests,), {"spec": SquaredError()})) == set()
 
@@ -278,6 +279,7 @@ class Remembering(Loose):
         return found / max(most, 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "test"), [
     ("", "a_piece_depends_on_its_window_alone"),
     ("previous", "a_piece_depends_on_its_window_alone"),
@@ -337,6 +339,7 @@ def test_what_fails_in_a_verb_is_one_sentence_in_every_check() -> None:
     assert all("\n" not in each.why for each in failed)
 
 
+@pytest.mark.slow
 def test_a_healthy_postprocessor_passes() -> None:
     assert red(type("T", (ComponentsTests,), {"spec": Components()})) == set()
 
@@ -379,6 +382,7 @@ def test_a_faulty_metric_is_found_out(fault: str, test: str) -> None:
     assert test in red(tests, test)
 
 
+@pytest.mark.slow
 def test_a_healthy_metric_passes() -> None:
     assert red(type("T", (MetricTests,), {"spec": Missing(), "perfect": {"missing": 0.0}})) == set()
 

@@ -43,6 +43,7 @@ def data(tmp_path: Path) -> Path:
     return nuclei(tmp_path / "data", train=2, val=1)
 
 
+@pytest.mark.slow
 def test_a_training_with_too_few_steps_goes_on_with_fewer_crops_and_says_so(data: Path, tmp_path: Path) -> None:
     said: list[str] = []
     wanted = recipe(steps=1000, batch=4)

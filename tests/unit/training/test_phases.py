@@ -338,6 +338,7 @@ def test_a_phase_sets_what_it_may() -> None:
     assert settings(recipe(), checked(recipe())[0]) == recipe().training
 
 
+@pytest.mark.slow
 def test_minutes_are_shared_out_and_each_phase_is_timed_and_resumed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ def score(model: package.ModelPackage, data: str, key: str) -> float:
     return float(evaluate(pairs, [S()], samples=0).summary[key]["mean"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "trials"), [("coordinates", 40), ("grid", 125), ("optuna", 40)])
 def test_the_right_thresholds_are_found_and_a_run_with_them_scores_what_was_said(
     run: Path, tmp_path: Path, sampler: str, trials: int
@@ -254,6 +255,7 @@ def test_what_a_tuning_takes_is_estimated_by_some_of_its_images(
     assert [index for _, index in seen] == [2, 2, 6, 6]
 
 
+@pytest.mark.slow
 def test_processes_find_what_one_finds_and_nothing_stays_behind(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
