@@ -59,6 +59,7 @@ def test_pieces_are_not_split_without_a_folder_to_write_to(tmp_path: Path, capfd
     assert capfd.readouterr().err.startswith("error: nothing is altered without --fix")
 
 
+@pytest.mark.slow
 def test_processes_find_what_one_finds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = write(tmp_path, healthy(16))
     outputs = []

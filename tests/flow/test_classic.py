@@ -36,6 +36,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cells.tif"
 
 
+@pytest.mark.slow
 def test_it_runs_by_its_plugin_its_recipe_or_a_file_in_any_blocks(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_recipe_alone_means_the_model_that_it_was_made_of(image: Path, capsys:
     assert "this method ships no trained model" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_imports_no_torch(image: Path) -> None:
     code = (
         "import sys, toolkit\n"

@@ -52,6 +52,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(output.read_text()) == document
 
 
+@pytest.mark.slow
 def test_tables_and_page_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predicted, worse, true = folders(tmp_path)
     arguments = ["evaluate", predicted, true, "--against", worse, "--csv", str(tmp_path / "csv"), "--metric", "S"]
@@ -69,6 +70,7 @@ def test_tables_and_page_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "r.html").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_only_what_an_evaluation_made_is_written_over_and_nothing_before_that_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def test_corrections_teach_and_the_score_before_and_after_is_said_and_obtained(
     assert again["closing"]["before"] == score["value"]
 
 
+@pytest.mark.slow
 def test_a_training_that_makes_it_worse_keeps_the_model_that_it_began_with(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_training_that_makes_it_worse_keeps_the_model_that_it_began_with(
     assert record["changes"]
 
 
+@pytest.mark.slow
 def test_a_training_from_corrections_is_stopped_and_resumed(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["correct", str(out), "--whole"]) == 0
     assert train(out, "run", "--steps", "3") == 0

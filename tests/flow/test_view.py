@@ -102,6 +102,7 @@ def test_showing_changes_no_object(folder: Path) -> None:
         assert (plain / name).read_bytes() == (folder / "other.seg" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_page_is_served_until_it_is_interrupted(folder: Path) -> None:
     command = [sys.executable, "-m", "toolkit.cli", "view", str(folder / "other.seg")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

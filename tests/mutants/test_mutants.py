@@ -19,6 +19,7 @@ def test_each_fault_is_where_the_table_says() -> None:
     assert odd == []
 
 
+@pytest.mark.slow
 def test_each_named_test_is_there() -> None:
     named = {test.partition("[")[0] for fault in FAULTS for test in fault.tests}
     there = {

@@ -86,6 +86,7 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [DOCS / "reliability.md", ROOT / "README.md"], ids=lambda p: p.name)
 def test_each_promise_names_tests_that_are_there(page: Path) -> None:
     text = page.read_text(encoding="utf8")
@@ -101,6 +102,7 @@ def test_each_promise_names_tests_that_are_there(page: Path) -> None:
         assert all(re.search(r"`tests/[\w/]+\.py::test_\w+`", tests) for _, tests in promises)
 
 
+@pytest.mark.slow
 def test_the_page_of_the_command_line_is_what_the_program_says() -> None:
     done = subprocess.run(
         [sys.executable, str(DOCS / "make.py"), "--check"], capture_output=True, text=True, check=False

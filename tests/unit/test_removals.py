@@ -159,6 +159,7 @@ def found() -> set[str]:
     return {f"{call} ×{count}" if count > 1 else call for call, count in seen.items()}
 
 
+@pytest.mark.slow
 def test_every_call_that_removes_or_writes_over_a_file_is_listed_with_the_reason_why_it_is_safe() -> None:
     there = found()
     assert sorted(there - SAFE.keys()) == [], "say in SAFE why no file of a user is lost by these"

@@ -61,6 +61,7 @@ def test_a_training_leaves_the_embedding_branch_alone_which_runs_by_itself(data:
     assert tifffile.imread(out / "d.labels.tif").shape == (72, 80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teaching", ["none", "entropy"])
 def test_ablations_train_and_no_image_without_annotation_stops_them(data: Path, tmp_path: Path, teaching: str) -> None:
     trained(data, tmp_path / "run", f"loss.teaching={teaching}", steps=4)

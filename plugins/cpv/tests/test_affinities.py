@@ -190,6 +190,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_is_trained_on_far_pairs_is_run_with_the_mutex_watershed(cells: Path, tmp_path: Path) -> None:
     small = sets("training.crop=[48,48]", "tiling.window=[64,64]", "tiling.overlap=16", "network.maps=4",
                  "network.levels=3", "training.batch=1")  # fmt: skip

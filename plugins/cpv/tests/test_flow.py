@@ -162,6 +162,7 @@ def test_a_head_that_is_missing_for_the_chosen_seeds_is_said(
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_volumes_of_unknown_voxel_size_are_said_to_be_of_cubes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

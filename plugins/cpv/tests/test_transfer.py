@@ -43,6 +43,7 @@ def begin(data: Path, out: str, recipe: str, network: str = NETWORK, *more: str)
     return main([*words, *changes, *more])
 
 
+@pytest.mark.slow
 def test_another_method_starts_with_the_network_and_new_heads(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also where the new heads have as many channels as the old ones: `sdt` and `gauss` have one."""
     first = ("--model", str(data.parent / "first"))
@@ -85,6 +86,7 @@ def test_a_start_is_not_forgotten_before_the_first_checkpoint(data: Path, capsys
     assert all(np.array_equal(value, after[name]) for name, value in expected.items())
 
 
+@pytest.mark.slow
 def test_another_kind_of_the_same_network_and_heads_lends_everything(data: Path) -> None:
     assert begin(data, "first", "sdt") == 0
     other = "network={kind: cpv_unet, maps: 6, growth: 2, levels: 2, norm: batch}"

@@ -175,6 +175,7 @@ def literal(spec: SeededWatershed, found: dict[str, np.ndarray], voxel_size: tup
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), SHAPES, st.sampled_from(SPECS), st.booleans())
 def test_the_watershed_is_that_of_the_definition(

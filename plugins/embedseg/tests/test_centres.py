@@ -50,6 +50,7 @@ def test_of_equal_medoids_the_first_in_raster_order_counts() -> None:
     assert centre(square, "medoid", (1.0, 1.0)).tolist() == [9, 9]
 
 
+@pytest.mark.slow
 def test_a_sampled_medoid_is_a_few_per_cent_from_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(centres, "ROOM", 1)
     for seed in range(5):
@@ -59,6 +60,7 @@ def test_a_sampled_medoid_is_a_few_per_cent_from_the_best(monkeypatch: pytest.Mo
         assert every[found] <= 1.05 * every.min()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [centres.ROOM, 1], ids=["exact", "sampled"])
 def test_the_memory_of_a_medoid_does_not_grow_with_the_square_of_the_pixels(
     room: int, monkeypatch: pytest.MonkeyPatch

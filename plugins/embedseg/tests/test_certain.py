@@ -29,6 +29,7 @@ def scattered(shape: tuple[int, ...], rng: np.random.Generator) -> Heads:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
 def test_blocks_give_the_instances_and_scores_of_the_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)

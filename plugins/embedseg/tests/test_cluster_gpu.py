@@ -31,6 +31,7 @@ def equal(options: dict, shape: tuple[int, ...], seed: int, gpu: Backend) -> Non
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize(("options", "shape"), CASES)
 def test_the_kernel_gives_the_same_labels_in_any_order_of_its_threads(

@@ -69,6 +69,7 @@ def test_volumes_thinner_than_the_stride_train_and_are_segmented(tmp_path: Path)
 CROP = ("training.crop=[64,64]", "tiling.window=[64,64]", "tiling.overlap=16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "images",
     [

@@ -46,6 +46,7 @@ def test_2d_equals_the_literal_integer_version(seed: int, how: PatchPerPix, crow
     compare(scene(seed, (12, 14), how.patch, crowded), how)
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=12)
 @given(st.integers(0, 999), options(3), st.booleans())
 def test_3d_equals_the_literal_integer_version(seed: int, how: PatchPerPix, crowded: bool) -> None:

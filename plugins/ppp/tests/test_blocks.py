@@ -32,6 +32,7 @@ def same(seen: Prediction, how: PatchPerPix, borders: list[list[int]]) -> None:
         np.testing.assert_array_equal(parts.scores, whole.scores)
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=30)
 @given(st.integers(0, 999), options(2), st.booleans(), cuts((20, 23)))
 def test_blocks_change_nothing_in_2d(seed: int, how: PatchPerPix, crowded: bool, borders: list[list[int]]) -> None:
@@ -64,6 +65,7 @@ def test_the_order_of_the_blocks_changes_nothing() -> None:
     assert results[0] == results[1] == results[2] == how.assemble(seen, CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "patch"), [((60, 70), (9, 7)), ((12, 20, 22), (3, 5, 3))])
 def test_threads_change_nothing(shape: tuple[int, ...], patch: tuple[int, ...], monkeypatch) -> None:
     how = PatchPerPix(patch=patch, self_pairs=True)

@@ -104,6 +104,7 @@ def learnt(module: torch.nn.Module, part: str) -> bool:
     return found.pop()
 
 
+@pytest.mark.slow
 def test_the_autoencoder_learns_first_and_then_the_network_its_codes() -> None:
     truth = blobs((24, 24), seed=1).truth
     first, second = (kind(patch=PATCH[1:], foreground="foreground") for kind in (AutoencoderLoss, CodeLoss))

@@ -110,6 +110,7 @@ def test_background_below_the_threshold_allows_any_threshold(seg: Callable[..., 
     assert seg("show", "ppp:ppp", *changes(both)).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "sentence"),
     [
@@ -136,6 +137,7 @@ def test_masks_without_foreground_can_be_learnt_and_give_no_objects(
         assert seg(*train(empty, f"run{number}", "ppp", fields)).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 40), (4, 3), (1, 1)])
 def test_an_image_smaller_than_a_patch_is_an_image(
     seg: Callable[..., Said], data: Path, model: Path, tmp_path: Path, shape: tuple[int, int]
@@ -149,6 +151,7 @@ def test_an_image_smaller_than_a_patch_is_an_image(
     assert seg(*train(tiny, "run", "ppp", UNET)).code == 0
 
 
+@pytest.mark.slow
 def test_planes_of_overlapping_objects_must_have_one_shape(
     seg: Callable[..., Said], data: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +190,7 @@ def test_blocks_give_the_same_objects(seg: Callable[..., Said], data: Path, mode
     assert np.array_equal(*found)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_is_trained_before_its_codes(seg: Callable[..., Said], data: Path, tmp_path: Path) -> None:
     fields = (*CODER, "loss.foreground=foreground", "loss.pixels=64")
     assert seg(*train(data, "first", "ppp-ae-codes-paper", fields)).code == 0

@@ -63,6 +63,7 @@ def _nvrtc() -> ctypes.CDLL:
 COMPILERS = [nvrtc, nvcc] if shutil.which("nvcc") else [nvrtc]
 
 
+@pytest.mark.slow
 @pytest.mark.linux
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
@@ -78,6 +79,7 @@ def test_kernels_compile_and_keep_to_their_registers(name, architecture, compile
     assert max(int(n) for n in re.findall(r"Used (\d+) registers", report)) <= REGISTERS
 
 
+@pytest.mark.slow
 @pytest.mark.linux
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_products_are_rounded_before_they_are_added(compiler, tmp_path) -> None:

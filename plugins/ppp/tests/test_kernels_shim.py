@@ -29,6 +29,7 @@ def test_2d_kernels_equal_the_cpu(seed, how, crowded) -> None:
         compare(scene(seed, (12, 14), how.patch, crowded), how, gpu)
 
 
+@pytest.mark.slow
 @settings(quiet, max_examples=10)
 @given(st.integers(0, 999), options(3), st.booleans())
 def test_3d_kernels_equal_the_cpu(seed, how, crowded) -> None:
@@ -36,6 +37,7 @@ def test_3d_kernels_equal_the_cpu(seed, how, crowded) -> None:
         compare(scene(seed, (4, 6, 7), how.patch, crowded), how, gpu)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [
     {"vote": "normalised", "threshold": 0.7}, {"count": "decided"}, {"background": "half", "threshold": 0.3},
     {"sparse": False}, {"border": "drop"}, {"self_pairs": True}, {"paff_count": "in_range"},
@@ -192,6 +194,7 @@ TWO = """extern "C" __global__ void half(int *out) {
 LANES = 'extern "C" __global__ void half(int *out) { if (threadIdx.x) out[0] = __shfl_sync(0xffffffff, 3, 1); }'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [BRANCH, TWO, LANES])
 def test_threads_that_wait_for_ever_are_found(code) -> None:
     with device() as gpu, pytest.raises(RuntimeError, match=r"half: deadlock: thread .* waits in line"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.ndimage import binary_erosion
 
 from toolkit.builtin.losses.bce_dice import BceDice
@@ -16,6 +17,8 @@ from toolkit.builtin.postprocessors.watershed import Watershed
 from toolkit.testing import LossTests, MetricTests, NetworkTests, PostProcessorTests, RecipeTests
 from toolkit.testing.blockwise import Heads
 from toolkit.testing.scenes import Scene
+
+pytestmark = pytest.mark.slow
 
 
 class TestUNet(NetworkTests):

@@ -54,6 +54,7 @@ def test_the_adapted_rand_error_agrees_with_scikit_image(seed: int) -> None:
         assert ours["ARAND precision"] == pytest.approx(precision, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(seeds)
 @settings(deadline=None)
 def test_matching_scores_agree_with_stardist(seed: int) -> None:

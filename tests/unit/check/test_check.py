@@ -267,6 +267,7 @@ def test_a_copy_in_another_split_is_found(how: str) -> None:
     assert [(t.first, t.second) for t in twins([fingerprint(i[None]) for i in images])] == [(2, 6)]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**16))
 def test_different_images_are_no_copies(seed: int) -> None:
     images = [picture(seed + k, (64, 72), scenes.labels(seed + k, (64, 72))) for k in range(4)]

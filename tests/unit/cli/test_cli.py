@@ -173,6 +173,7 @@ def test_no_plugin_leaves_a_plugin_out(
     assert (code, err) == (2, "error: this plugin is left out: good; see --no-plugin and TOOLKIT_PLUGINS\n")
 
 
+@pytest.mark.slow
 def test_plugins_show_tells_fields_defaults_and_what_is_tunable(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = seg(capsys, "plugins", "show", "builtin", "--json")
     about = json.loads(out)
@@ -226,6 +227,7 @@ def test_a_narrow_screen_cuts_no_name(capsys: pytest.CaptureFixture[str], monkey
         assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_doctor_finds_the_machine_and_the_plugins(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_one_image_has_no_interval() -> None:
     assert evaluate(scene(1), [S()]).summary["S@0.50"]["interval"] is None
 
 
+@pytest.mark.slow
 def test_a_better_prediction_has_a_positive_difference_and_itself_has_none() -> None:
     better, worse = scene(30), scene(30, worse=3)
     entry = evaluate(better, [S()], against=worse).summary["S@0.50"]
@@ -64,6 +65,7 @@ def test_unequal_shapes_are_refused() -> None:
         evaluate([Pair("odd", truth(a), found(a[:-1]))], [S()])
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_process_gives(tmp_path: Path) -> None:
     names = []
     for seed in range(4):

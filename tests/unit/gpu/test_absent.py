@@ -90,6 +90,7 @@ def test_a_run_on_a_cpu_is_refused_before_anything_is_written(needy: Path, capsy
     assert not (needy / "x.seg").exists()
 
 
+@pytest.mark.slow
 def test_a_check_says_that_it_tests_on_a_cpu(needy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "check", "needy"]) == 9
     said = capsys.readouterr()

@@ -38,6 +38,7 @@ def everything(path: Path) -> np.ndarray:
     return np.asarray(io.read(path).read()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", NEW)
 @pytest.mark.parametrize("shards", [None, (32, 32)])
 def test_honest_chunks_are_read_and_one_that_unpacks_to_more_is_refused(

@@ -99,6 +99,7 @@ def attempt(path: Path) -> None:
         assert str(path) in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_mutated_bytes_end_in_an_input_error_or_an_image(name: str, tmp_path: Path) -> None:
     rng = random.Random(name)

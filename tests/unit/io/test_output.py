@@ -52,6 +52,7 @@ def scenes(draw: st.DrawFn) -> Instances:
     return Instances.from_planes(planes, scores=np.linspace(0, 1, len(planes), dtype=np.float32))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(scenes())
 def test_objects_read_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, instances: Instances) -> None:

@@ -125,6 +125,7 @@ CZIS: dict[str, tuple[dict[str, int], Callable[[np.ndarray], list[np.ndarray]]]]
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CZIS)
 def test_a_czi_of_zeiss_is_read(name: str, tmp_path: Path) -> None:
     sizes, wanted = CZIS[name]

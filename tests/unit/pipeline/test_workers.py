@@ -79,6 +79,7 @@ def tried(folder: Path, how: str, number: int) -> tuple[int, int]:
     return count, others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["dies", "memory"])
 def test_an_item_that_fails_is_done_again_the_last_time_alone_and_no_other_is(tmp_path: Path, how: str) -> None:
     with processes(3) as run:

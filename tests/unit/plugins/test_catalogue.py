@@ -182,6 +182,7 @@ def test_kinds_and_recipes_are_found_under_their_names(site: Path) -> None:
     assert Catalogue().find("recipes", "good") == site / "good.yaml"
 
 
+@pytest.mark.slow
 def test_a_probe_reports_what_a_plugin_brings_or_why_it_does_not(site: Path) -> None:
     install_good(site)
     install_bad(site, "kills")

@@ -28,6 +28,7 @@ READERS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_module_outside_the_gate_reads_foreign_bytes() -> None:
     found = []
     sources = [*(ROOT / "toolkit").rglob("*.py"), *(ROOT / "plugins").glob("*/toolkit_*/**/*.py")]
@@ -305,6 +306,7 @@ def test_trusted_code_sees_no_environment_but_its_own(monkeypatch: pytest.Monkey
     assert (found == packages.WEIGHT + packages.BIAS).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "made", [torch.eye(2).to_sparse(), torch.zeros(2, dtype=torch.complex64), torch.zeros(2, device="meta"), 3]
 )

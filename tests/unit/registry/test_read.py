@@ -119,6 +119,7 @@ def test_reviewed_code_runs_without_a_question(tmp_path: Path, monkeypatch: pyte
     assert [r.passed for r in reproduce(made, Catalogue())] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.linux
 def test_trusted_code_writes_nothing_and_reaches_nobody(tmp_path: Path) -> None:
     marker = tmp_path / "marker"

@@ -71,6 +71,7 @@ def test_each_object_of_random_scenes_is_recovered_once(first: int, count: int) 
     assert recoverable > count / 3
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.randoms(use_true_random=False))
 def test_the_order_of_the_blocks_changes_nothing_whatever_they_saw(seed: int, random) -> None:
     fragments = quarrel(np.random.default_rng(seed))
@@ -96,6 +97,7 @@ def quarrel(rng: np.random.Generator) -> list[Fragment]:
     return fragments
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 def test_every_voxel_of_an_object_was_seen_by_the_block_that_answers_for_it(seed: int) -> None:
     fragments = quarrel(np.random.default_rng(seed))

@@ -37,6 +37,7 @@ def looks(one: Sample) -> list[tuple[np.ndarray, np.ndarray, float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augment", [flip, rotate])
 @given(one=scenes, seed=seeds)
 def test_voxels_objects_and_centres_of_whole_objects_move_together(augment, one: Sample, seed: int) -> None:

@@ -122,6 +122,7 @@ def test_what_only_prepares_has_no_score(tmp_path: Path, data: str) -> None:
     assert close(run(tmp_path / "run"), done(best=-1.0), data, CATALOGUE, Backend()) is None
 
 
+@pytest.mark.slow
 def test_a_quarter_of_the_time_is_enough_and_one_setting_is_always_scored(tmp_path: Path, data: str) -> None:
     now = [0.0]
 

@@ -42,6 +42,7 @@ def test_processes_make_up_for_what_crops_take_longer_than_steps(making: float, 
         assert 1 <= count <= most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [False, True])
 def test_batches_are_the_same_whoever_makes_them(data: Path, monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
     expected = [crops(data, accumulate=2).batches(step) for step in range(STEPS)]
@@ -71,6 +72,7 @@ def test_a_feed_may_begin_anywhere(data: Path) -> None:
         assert same(feed(7)[0], crops(data).batch(7))
 
 
+@pytest.mark.slow
 def test_where_processes_cannot_begin_the_thread_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = crops(data)
     monkeypatch.setattr(module, "median", lambda times: 1.0 if times is feed._making else 0.3)
@@ -81,6 +83,7 @@ def test_where_processes_cannot_begin_the_thread_goes_on(data: Path, monkeypatch
     assert same(found[-1][0], crops(data).batch(STEPS - 1))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_made_up_for(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "median", lambda times: 1.0 if times is feed._making else 0.3)
     with Feed(crops(data), most=2) as feed:
@@ -107,6 +110,7 @@ def test_an_error_in_a_process_is_the_one_that_the_thread_would_meet(
             [feed(step) for step in range(module.LOOK, STEPS)]
 
 
+@pytest.mark.slow
 def test_a_feed_leaves_no_process_behind(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "median", lambda times: 1.0 if times is feed._making else 0.3)
     with Feed(crops(data), most=2) as feed:

@@ -63,6 +63,7 @@ def test_a_training_with_too_few_steps_goes_on_with_fewer_crops_and_says_so(data
     assert again.progress.step > TIMED
 
 
+@pytest.mark.slow
 def test_a_batch_that_somebody_has_said_stays(data: Path, tmp_path: Path) -> None:
     wanted = recipe(steps=1000, batch=4)
     done = train(

@@ -104,6 +104,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, STEPS))
 def test_a_training_with_phases_and_accumulation_is_resumed_exactly_at_any_step(
     data: Path, tmp_path: Path, undisturbed: Path, at: int
@@ -115,6 +116,7 @@ def test_a_training_with_phases_and_accumulation_is_resumed_exactly_at_any_step(
     assert_same(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_it_may_be_stopped_after_each_step(data: Path, tmp_path: Path, undisturbed: Path) -> None:
     """Every step that has a checkpoint behind it is the first of a process once."""
     wanted, out = recipe(accumulate=2), tmp_path / "run"
@@ -236,6 +238,7 @@ def declaring(phases: tuple[Phase, ...] = (Phase("a"),), members: tuple[str, ...
     return recipe(Declares())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phases", "members", "why"),
     [

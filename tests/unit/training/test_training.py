@@ -132,6 +132,7 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2, 3, 6, 8])
 def test_a_training_that_was_stopped_and_resumed_is_one_that_was_not(
     data: Path, tmp_path: Path, undisturbed: Path, at: int
@@ -150,6 +151,7 @@ def test_it_may_be_stopped_again_and_again(data: Path, tmp_path: Path, undisturb
     assert_same(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_the_numbers_in_which_it_was_begun(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +231,7 @@ def test_a_training_that_was_killed_is_resumed_exactly(data: Path, tmp_path: Pat
     assert_same(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_a_training_killed_while_it_writes_leaves_what_it_had(
     data: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

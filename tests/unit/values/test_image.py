@@ -45,6 +45,7 @@ def test_a_box_is_a_part_of_the_whole(data: st.DataObject, array: np.ndarray) ->
     assert np.array_equal(image.read(box), image.read()[(slice(None), *box.slices)])
 
 
+@pytest.mark.slow
 @given(st.data(), arrays)
 def test_beyond_its_borders_an_image_is_mirrored(data: st.DataObject, array: np.ndarray) -> None:
     box = data.draw(boxes(array.shape, 15))

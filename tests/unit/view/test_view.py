@@ -330,6 +330,7 @@ def test_a_page_stays_small_by_showing_fewer_voxels_and_says_so(
     assert np.array_equal(ids, objects.layers()[:, ::factor, ::factor])
 
 
+@pytest.mark.slow
 def test_a_page_of_1024_pixels_squared_has_less_than_5_mb(tmp_path: Path) -> None:
     out, _ = result(tmp_path, discs((1024, 1024), 60, 1, 60), channels=3)
     assert len(whole(scene(results(out)[0])).encode()) < 5_000_000
