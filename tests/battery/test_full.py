@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.writing import WRITERS, begun, stocked, tree
+from tests.battery.writing import SLOW, WRITERS, begun, stocked, tree
 
 STEPS = (0, 2, 5, 12, 30, 80)
 """Blocks of 4 kB that are left on the disk."""
-SLOW = {"export"}
-"""What is looked at in a clean process each time before a byte is written."""
 WHOLE = {"out", "seen.zip", "page.html"}
 """Outputs that are there when all of it is."""
 pytestmark = [pytest.mark.slow, pytest.mark.linux]

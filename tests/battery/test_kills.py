@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.battery.forkserver import ForkServer
-from tests.battery.writing import WRITERS, made, tree
+from tests.battery.writing import SLOW, WRITERS, made, tree
 
 KILLS = 3
-SLOW = {"export"}
-"""What takes so long that it is killed once."""
 pytestmark = pytest.mark.slow
 
 

@@ -60,6 +60,8 @@ WRITERS = {
          "DISK/csv", "--output", "DISK/r.json"), ("r.html", "csv", "r.json")),
 }  # fmt: skip
 """`--resume` starts anew where there is nothing to resume."""
+SLOW = {"export"}
+"""What is looked at in a clean process each time before a byte is written, so that it is done less often."""
 
 
 def stocked(folder: Path, disk: Path) -> None:
