@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,11 +50,8 @@ def seg(folder: Path, *words: str) -> str:
 
 def kept(name: str, png: bytes) -> None:
     """A picture of few colours."""
-    few = (
-        Picture.open(io.BytesIO(png))
-        .convert("RGB")
-        .quantize(COLOURS, Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE)
-    )
+    full = Picture.open(io.BytesIO(png)).convert("RGB")
+    few = full.quantize(COLOURS, Picture.Quantize.FASTOCTREE, dither=Picture.Dither.NONE)
     OUT.mkdir(exist_ok=True)
     few.save(OUT / f"{name}.png", optimize=True)
     size = (OUT / f"{name}.png").stat().st_size
@@ -116,14 +114,11 @@ def terminal(tab: Browser, name: str, title: str, said: str, folder: Path) -> No
 
 def _format() -> str:
     """The picture of rich without fonts of others."""
-    import re
-
     from rich._export_format import CONSOLE_SVG_FORMAT
 
     plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    return plain.replace("Fira Code", "DejaVu Sans Mono").replace(
-        'class="rich-terminal"', 'class="rich-terminal" width="1040"'
-    )
+    terminal = 'class="rich-terminal"'
+    return plain.replace("Fira Code", "DejaVu Sans Mono").replace(terminal, f'{terminal} width="1040"')
 
 
 def made(folder: Path) -> None:
@@ -188,10 +183,9 @@ def thoughts(tab: Browser, folder: Path) -> None:
 
 def suggest(tab: Browser, folder: Path) -> None:
     """Correct and learn, on the command line."""
-    images = folder / "images"
-    images.mkdir()
-    for number, path in enumerate(sorted((ROOT / "tests" / "golden" / "dsb2018" / "images").iterdir())[:4]):
-        shutil.copy(path, images / f"{'abcd'[number]}.tif")
+    (folder / "images").mkdir()
+    for name, path in zip("abcd", sorted((NUCLEI.with_name("dsb2018") / "images").iterdir()), strict=False):
+        shutil.copy(path, folder / "images" / f"{name}.tif")
     seg(folder, "run", "images", "-o", "cells.seg", "--no-preview")
     said = seg(folder, "suggest", "cells.seg", "-n", "3")
     (folder / "cells.seg.corrections").mkdir()
