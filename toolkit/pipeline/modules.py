@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,7 +66,7 @@ class TorchEngine:
         return self._said(lazily, windows)
 
     def _said(self, module: Any, windows: torch.Tensor) -> dict[str, Any]:
-        with seams.calling(self._network, "build"):
+        with seams.calling(self._network, "build"), quick(windows.ndim - 2):
             found: dict[str, Any] = module(windows)
         seams.raw(found, self._heads, tuple(windows.shape[2:]), self._network)
         return found
@@ -105,6 +106,15 @@ def lay(module: torch.nn.Module) -> None:
     for weight in module.parameters():
         if weight.ndim in (4, 5):
             weight.data = weight.data.contiguous(memory_format=layout(weight.ndim - 2))
+
+
+def quick(ndim: int) -> AbstractContextManager[Any]:
+    """What to call a network of so many axes in."""
+    if ndim == 2:
+        return nullcontext()
+    from toolkit.pipeline.convolutions import QuickVolumes
+
+    return QuickVolumes()
 
 
 def layout(ndim: int) -> torch.memory_format:

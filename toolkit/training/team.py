@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend, short
-from toolkit.pipeline.modules import lay, layout
+from toolkit.pipeline.modules import lay, layout, quick
 from toolkit.plugins.phases import OWN, Member, Phase
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
@@ -69,7 +69,8 @@ class Team:
 
         module = self.module(name)
         voxels = voxels.contiguous(memory_format=layout(voxels.ndim - 2))
-        with torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=self._mixed[name]):
+        half = torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=self._mixed[name])
+        with half, quick(voxels.ndim - 2):
             heads = module(voxels) if weights is None else torch.func.functional_call(module, dict(weights), (voxels,))
         return {head: value.float() for head, value in heads.items()}
 

@@ -1,0 +1,60 @@
+"""Quick convolutions of volumes are convolutions."""
+
+import pytest
+import torch
+
+from toolkit.pipeline.convolutions import FEW, QuickVolumes
+
+KERNELS = [(3, 3, 3), (3, 1, 1), (1, 3, 3), (2, 2, 2)]
+
+
+def _results(layer, maps, mode):
+    layer.zero_grad()
+    entered = maps.detach().clone().requires_grad_()
+    if mode is None:
+        found = layer(entered)
+    else:
+        with mode:
+            found = layer(entered)
+    (found**2).sum().backward()
+    return found.detach(), entered.grad, layer.weight.grad.clone(), layer.bias.grad.clone()
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"dilation": 2}, {"groups": 2}], ids=str)
+def test_values_and_gradients_are_those_of_a_plain_convolution(kernel, settings):
+    torch.manual_seed(0)
+    layer = torch.nn.Conv3d(4, 6, kernel, padding=1, **settings).double()
+    maps = torch.randn(1, 4, 6, 9, 11, dtype=torch.float64)
+    exact = _results(layer, maps, None)
+    found = _results(layer.float(), maps.float(), QuickVolumes())
+    for one, other in zip(found, exact, strict=True):
+        assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-4)
+
+
+def _ran(layer, maps, mode):
+    """Names of the operations that ran."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen, torch.inference_mode(), mode:
+        layer(maps)
+    return {row.key for row in seen.key_averages()}
+
+
+def test_what_torch_unfolds_goes_to_onednn():
+    layer, maps = torch.nn.Conv3d(4, 4, 3, padding=1), torch.randn(1, 4, 8, 8, 8)
+    assert maps.shape[1:4].numel() <= FEW
+    assert "aten::slow_conv3d_forward" not in _ran(layer, maps, QuickVolumes())
+
+
+@pytest.mark.parametrize("kind", ["1 × 1 × 1", "two volumes", "16 bits"])
+def test_what_is_quick_anyway_stays_as_it_is(kind):
+    layer = torch.nn.Conv3d(4, 4, 1 if kind == "1 × 1 × 1" else 3)
+    maps = torch.randn(2 if kind == "two volumes" else 1, 4, 8, 8, 8)
+    if kind == "16 bits":
+        layer, maps = layer.bfloat16(), maps.bfloat16()
+    assert "aten::to_mkldnn" not in _ran(layer, maps, QuickVolumes())
+
+
+def test_a_network_that_computes_in_16_bits_where_it_may_stays_as_it_is():
+    layer, maps = torch.nn.Conv3d(4, 4, 3), torch.randn(1, 4, 8, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "aten::to_mkldnn" not in _ran(layer, maps, QuickVolumes())
