@@ -11,7 +11,7 @@ from tests.battery.bending import bent
 from tests.battery.fuzz import CODES, fuzzed
 from tests.battery.fuzzed import KINDS, case
 
-SLICE = 300
+SLICE = 200
 
 
 @pytest.mark.slow

@@ -57,11 +57,11 @@ def test_any_way_to_run_a_model_gives_the_same_bytes(
     assert seg("resumed", "--block", "40", **{VARIABLE: "journal.after:12"}) < 0
     assert seg("resumed", "--block", "60", "--resume") == 0
     found["resumed with other blocks"] = content(tmp_path / "resumed")
-    for seed in ("1", "2"):
-        command = [sys.executable, "-m", "toolkit.cli", *run, "a.tif", "-o", f"seed {seed}", "--workers", "1"]
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "SEG_HOME": str(tmp_path)}
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
-        found[f"with hash seed {seed}"] = content(tmp_path / f"seed {seed}")
+    # What the server forks has hashes by chance.
+    command = [sys.executable, "-m", "toolkit.cli", *run, "a.tif", "-o", "other hashes", "--workers", "1"]
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "SEG_HOME": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    found["with other hashes"] = content(tmp_path / "other hashes")
     assert [way for way, files in found.items() if files != wanted] == []
     for order in ("ab", "ba"):
         assert seg(order, images=order) == 0

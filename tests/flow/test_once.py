@@ -60,11 +60,7 @@ def nuclei(path: Path, side: int, seed: int = 0, by: int = 1) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("side", "workers", "diameter"), [
-    (512, 1, "auto"), (512, 2, "auto"),
-    *(pytest.param(*each, marks=pytest.mark.slow) for each in (
-        (512, 1, "off"), (512, 2, "off"), (1024, 2, "auto"))),
-])  # fmt: skip
+@pytest.mark.parametrize(("side", "workers", "diameter"), [(512, 1, "auto"), (512, 2, "off"), (1024, 2, "auto")])
 def test_ppp_predicts_25_windows_once_each(tmp_path: Path, side: int, workers: int, diameter: str) -> None:
     nuclei(tmp_path / "a.tif", side)
     window, overlap = side // 4, side // 16
