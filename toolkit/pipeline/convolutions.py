@@ -13,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 FEW = 20480
 """Of one volume, torch gives a convolution to oneDNN only if channels × depth × height are more than this."""
+WORTH = 2**16
+"""Smaller matrices are unfolded sooner than maps are handed over."""
 
 
 class QuickVolumes(TorchFunctionMode):
@@ -36,5 +38,5 @@ def _slow(maps: torch.Tensor, kernels: torch.Tensor) -> bool:
         return False
     if kernels.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return False
-    size, flat = tuple(kernels.shape[2:]), tuple(kernels.shape[3:]) == (1, 1)
-    return size != (1, 1, 1) and (flat or maps.shape[1:4].numel() <= FEW)
+    taps, flat = kernels.shape[2:].numel(), kernels.shape[3:].numel() == 1
+    return taps > 1 and maps.numel() * taps > WORTH and (flat or maps.shape[1:4].numel() <= FEW)
