@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.large_balls import Ideal, model, volume
 from toolkit import io
-from toolkit.io import tifflabels, zarrimage, zarrlabels
+from toolkit.io import pyramid, tifflabels, zarrimage
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.session import Session
 from toolkit.running.options import Options
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read and written at once is as little to a small volume as it else is to a large one."""
-    monkeypatch.setattr(zarrlabels, "SHARD", {3: (64, 64, 64)})
-    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (32, 64, 64)})
+    monkeypatch.setattr(pyramid, "SHARD", {3: (64, 64, 64)})
+    monkeypatch.setattr(pyramid, "CHUNK", {3: (32, 64, 64)})
     monkeypatch.setattr(zarrimage, "COPIED", 0)
     monkeypatch.setattr(tifflabels, "STRIP", 2**14)
     monkeypatch.setattr(scattered, "ROOM", 2**20)

@@ -12,6 +12,7 @@ from typing import Any
 import numcodecs
 import numpy as np
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
 
 VERSIONS = ("0.5", "0.4")
@@ -23,7 +24,7 @@ class OmeFormat:
 
     version: str = "0.5"
 
-    def root(self, path: Path) -> Any:
+    def root(self, path: Path | Store) -> Any:
         """A new root group."""
         return zarr.create_group(path, zarr_format=3 if self.version == "0.5" else 2)
 

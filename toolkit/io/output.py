@@ -13,6 +13,7 @@ from toolkit.errors import StorageError, UsageError
 from toolkit.files import whole
 from toolkit.files.failpoint import failpoint
 from toolkit.io.paths import is_zarr
+from toolkit.io.shards import Make, one_by_one
 from toolkit.values.frames import frame
 from toolkit.values.image import Image
 from toolkit.values.scattered import Objects
@@ -32,6 +33,7 @@ def write(
     fields: Mapping[str, NDArray[Any]] | None = None,
     marks: Mapping[str, Marks] | None = None,
     version: str = "0.5",
+    make: Make = one_by_one,
 ) -> tuple[Path, ...]:
     """Write the objects of `image` into `folder` (made if missing) and give the paths. If `instances` has an axis more,
     it is that of time, and `image` is the first frame.
@@ -39,9 +41,9 @@ def write(
     `STEM.labels.tif`: labels `(Z)YX`, or layers `L(Z)YX` where objects overlap; `STEM.zarr`: OME-Zarr of `version`, the
     labels over the image, the lossless objects and, if given, what the method thought, `fields` and `marks`;
     `STEM.objects.csv`: `table`, if given, and `STEM.objects.parquet`, if wanted; `STEM.points.csv`: `points`, if given;
-    `STEM.overlay.png`: outlines on `preview`, if given. Each appears whole or not at all and replaces what was there.
-    Raises `StorageError` if the disk is full or the folder may not be written, `UsageError` if a link, or a
-    Zarr that is none of ours, has the name of an output.
+    `STEM.overlay.png`: outlines on `preview`, if given. `make` has the files of label layers made. Each output
+    appears whole or not at all and replaces what was there. Raises `StorageError` if the disk is full or the folder may
+    not be written, `UsageError` if a link, or a Zarr that is none of ours, has the name of an output.
     """
     folder = Path(folder)
     try:
@@ -49,7 +51,7 @@ def write(
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem[:80]}.") as scratch:
             made = _write_all(
                 Path(scratch), stem, instances, image, {"objects": table, "points": points}, preview, parquet,
-                {"fields": fields, "marks": marks, "version": version},
+                {"fields": fields, "marks": marks, "version": version, "make": make},
             )  # fmt: skip
             for path in made:
                 _replaceable(folder / path.name)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.io.omeformat import OmeFormat, multiscales
+from toolkit.io.pyramid import Pyramid
 from toolkit.io.render import Layers
+from toolkit.io.shards import Files, Make, Shard, one_by_one
 from toolkit.io.zarrimage import copied, write_image
 from toolkit.io.zarrinstances import write_zarr_instances
 from toolkit.io.zarrthoughts import write_thoughts
@@ -19,14 +21,7 @@ from toolkit.values.image import Image
 from toolkit.values.scattered import Objects
 from toolkit.values.shown import colours
 from toolkit.values.thought import Marks
-from toolkit.values.tiles import Box, boxes
 
-CHUNK = {2: (2048, 2048), 3: (64, 256, 256)}
-"""Voxels per chunk: each a few megabytes."""
-SHARD = {2: (4096, 4096), 3: (128, 512, 512)}
-"""Voxels that are rendered at once, of all levels; where they are several chunks, these are one file."""
-SMALLEST = 512
-"""The pyramid ends where no axis is longer."""
 MOST_SAID = 20_000
 """Of more objects colours and properties are not listed: viewers have colours of their own, and there is the table."""
 
@@ -41,25 +36,28 @@ def write_zarr(
     image: Image | None = None,
     table: Mapping[str, NDArray[Any]] | None = None,
     version: str = "0.5",
+    make: Make = one_by_one,
 ) -> None:
     """Write `labels/layer-0` … with nearest-neighbour pyramids, and `instances`. `voxel_size` is in µm or None.
 
     The root shows `image`, which is the first frame if `axes` begin with T, copied where it is not too large; else the
     first layer, so that viewers find something to open. Labels have the colours that they have elsewhere and, as far as
     they are not too many, what `table` says of them. `fields` and `marks` are what the method thought
-    (`zarrthoughts`). `version`: of OME-Zarr.
+    (`zarrthoughts`). `version`: of OME-Zarr. `make` has the files of the layers made.
     """
     layers, form = Layers(instances), OmeFormat(version)
     root = form.root(path)
     series = axes.startswith("T")
-    spatial = _steps(instances.shape[series:], voxel_size or (1.0,) * (len(axes) - series))
-    steps = [(1,) * series + step for step in spatial]
+    pyramid = Pyramid.over(layers.shape, layers.dtype, axes, voxel_size, form)
     names = [f"layer-{n}" for n in range(layers.count)]
     frames = instances.shape[0] if series else None
     if image is not None and copied(image, frames):
-        write_image(root, image, frames, spatial, form)
+        write_image(root, image, frames, [step[series:] for step in pyramid.steps], form)
     else:
-        form.say(root, {"multiscales": [multiscales("objects", axes, steps, voxel_size, "nearest", "labels/layer-0/")]})
+        form.say(
+            root,
+            {"multiscales": [multiscales("objects", axes, pyramid.steps, voxel_size, "nearest", "labels/layer-0/")]},
+        )
     labels = root.create_group("labels")
     form.say(labels, {"labels": names})
     said = properties(instances, table or {})
@@ -67,12 +65,15 @@ def write_zarr(
         group = labels.create_group(name)
         mine = np.flatnonzero(instances.layer_of == layer)
         about = {
-            "multiscales": [multiscales(name, axes, steps, voxel_size, "nearest")],
+            "multiscales": [multiscales(name, axes, pyramid.steps, voxel_size, "nearest")],
             "image-label": {**coloured(mine, len(instances)), "properties": [said[k] for k in mine if said],
                             "source": {"image": "../../"}},
         }  # fmt: skip
         form.say(group, about)
-        _write_levels(group, layers, layer, axes, steps, form)
+        pyramid.arrays(group)
+    shards = [Shard(pyramid, layer, box, instances.digest) for layer in range(layers.count) for box in pyramid.boxes]
+    for shard, files in zip(shards, make(shards, instances), strict=True):
+        _put(path / "labels" / names[shard.layer], files)
     write_zarr_instances(root.create_group("instances"), instances, voxel_size, form)
     if fields or marks:
         write_thoughts(root, fields or {}, marks or {}, axes, voxel_size, form)
@@ -98,34 +99,8 @@ def properties(instances: Objects, table: Mapping[str, NDArray[Any]]) -> list[di
     ]
 
 
-def _steps(shape: tuple[int, ...], voxel_size: tuple[float, ...]) -> list[tuple[int, ...]]:
-    """Stride of each level along each axis; an axis with larger voxels waits until the others have caught up."""
-    steps, most = [(1,) * len(shape)], tuple(map(min, shape, SHARD[len(shape)]))
-    while any(-(-n // s) > SMALLEST for n, s in zip(shape, steps[-1], strict=True)):
-        axes = list(zip(most, voxel_size, steps[-1], strict=True))
-        finest = min((v * s for n, v, s in axes if n > s), default=0.0)
-        if not finest:
-            break
-        steps.append(tuple(2 * s if n > s and v * s < 2 * finest else s for n, v, s in axes))
-    return steps
-
-
-def _write_levels(
-    group: Any, layers: Layers, layer: int, axes: str, steps: list[tuple[int, ...]], form: OmeFormat
-) -> None:
-    shape, lead = layers.shape, (1,) * (axes[0] == "T")
-    chunk, shard = ((*lead, *of[len(shape) - len(lead)]) for of in (CHUNK, SHARD))
-    arrays = []
-    for level, step in enumerate(steps):
-        size = tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
-        whole = tuple(n // s for n, s in zip(shard, step, strict=True))
-        chunks = tuple(map(min, chunk, size, whole))
-        file = tuple(-(-min(n, m) // c) * c for n, m, c in zip(whole, size, chunks, strict=True))
-        arrays.append(
-            form.array(group, str(level), size, layers.dtype, chunks, axes.lower(), file if file != chunks else ())
-        )
-    for box in boxes(shape, shard):
-        labels = layers.box(layer, box)
-        for array, step in zip(arrays, steps, strict=True):
-            start, stop = (tuple(-(-n // s) for n, s in zip(end, step, strict=True)) for end in (box.start, box.stop))
-            array[Box(start, stop).slices] = labels[tuple(slice(None, None, s) for s in step)]
+def _put(group: Path, files: Files) -> None:
+    for name, content in files.content.items():
+        path = group / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

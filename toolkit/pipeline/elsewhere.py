@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from toolkit import io
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import plain_yaml
 from toolkit.gpu.backend import Backend
+from toolkit.io.shards import Shard
+from toolkit.pipeline import written
 from toolkit.pipeline.engines import ASKED, Engine, choose
-from toolkit.pipeline.passes import Work, store
+from toolkit.pipeline.passes import Work, local, store
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session, Share
+from toolkit.pipeline.shelf import Part, read
 from toolkit.pipeline.sized import rescaling
 from toolkit.pipeline.stored import Stored
 from toolkit.pipeline.tools import tools
@@ -25,6 +29,8 @@ from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
+from toolkit.values.instances import Instances
+from toolkit.values.joined import found
 from toolkit.values.rescaling import Rescaling
 
 
@@ -122,6 +128,13 @@ class Bench:
             self._pieces = folder, Pieces.open(Path(folder), self.session.backend, postprocess)
         return self._pieces[1]
 
+    def parts(self, folder: str, name: Part | Work) -> Instances:
+        """A set of parts that the last pass has left in `folder`, or that it finds in pieces which were saved there."""
+        postprocess = self.session.model.recipe.postprocess
+        if isinstance(name, Part):
+            return found(read(Path(folder), postprocess.passes()[-1].fragment, name))
+        return found(local(postprocess, self.pieces(folder), False, name))
+
 
 def pieces_elsewhere(source: Source, scale: Scale, folder: str, share: Share) -> list[Stored]:
     """`Session.stored` of some windows."""
@@ -133,3 +146,9 @@ def block_elsewhere(folder: str, work: Work) -> str:
     """`passes.store` of a block of the pieces that were saved in `folder`."""
     bench: Bench = tools()
     return store(bench.session.model.recipe.postprocess, bench.pieces(folder), work)
+
+
+def shard_elsewhere(folder: str, shard: Shard) -> str:
+    """`written.store` of a shard of objects whose parts lie in `folder`."""
+    bench: Bench = tools()
+    return written.store(partial(bench.parts, folder), Path(folder), shard)

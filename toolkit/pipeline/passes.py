@@ -14,7 +14,8 @@ from toolkit.errors import PluginError
 from toolkit.files import arrays
 from toolkit.files.failpoint import failpoint
 from toolkit.gpu.backend import Backend
-from toolkit.pipeline.heard import each, tell
+from toolkit.pipeline.heard import each
+from toolkit.pipeline.parts import Again, on_shelf
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.workers import Map, serial
@@ -50,21 +51,6 @@ class Work:
     def __str__(self) -> str:
         where = ", ".join(f"{a}:{b}" for a, b in zip(self.block.core.start, self.block.core.stop, strict=True))
         return f"block {self.block.index} [{where}] in pass {self.number + 1}"
-
-
-class Again:
-    """Values that are made when they are asked for, and as often, each told as a part of `stage`: no two of them need
-    be in memory."""
-
-    def __init__(self, stage: str, make: Callable[[Any], Any], of: Sequence[Any]) -> None:
-        self._stage, self._make, self._of = stage, make, of
-
-    def __call__(self, number: int) -> Any:
-        """One of them, which nobody is told."""
-        return self._make(self._of[number])
-
-    def __iter__(self) -> Iterator[Any]:
-        return each(self._stage, map(self._make, self._of), len(self._of))
 
 
 Remote = Callable[[Work], str]
@@ -124,7 +110,8 @@ def sweep(
             with _written(postprocess, "state"):
                 shelf.save(saved, state, f"{saved}.{parts}")
     if shelf is not None and isinstance(state, Joined) and isinstance(fragments, Again):
-        return Scattered(seams.joined(state, pieces.shape, postprocess, "passes"), fragments)
+        found = seams.joined(state, pieces.shape, postprocess, "passes")
+        return Scattered(found, fragments.make, fragments.of)
     return ended(postprocess, state, fragments, pieces.shape)
 
 
@@ -195,21 +182,9 @@ def shelved(
     run: Map = serial,
     remote: Remote | None = None,
 ) -> Iterable[Any]:
-    """The fragments of a pass, of which `work` are `total`: those that are not on the shelf are made first, each is
-    read when it is asked for."""
-    kind, stage, files, todo = postprocess.passes()[number].fragment, said(postprocess, number), [], []
-
-    def missing() -> Iterator[Work]:
-        for one in work:
-            files.append(one.file)
-            if one.file not in shelf.known(one.stage):
-                todo.append((one.stage, one.file))
-                yield one
-
-    for done, sha256 in enumerate(run(remote or partial(store, postprocess, pieces), missing())):
-        shelf.add(*todo[done], sha256)
-        tell(stage, done + 1 + len(files) - len(todo), total)
-    return Again(stage, lambda file: shelf.read(f"pass-{number + 1}", file, kind), files)
+    """The fragments of a pass, of which `work` are `total`, on the shelf."""
+    kind, make = postprocess.passes()[number].fragment, remote or partial(store, postprocess, pieces)
+    return on_shelf(work, total, said(postprocess, number), kind, shelf, make, run)
 
 
 def local(postprocess: PostProcessor, pieces: Pieces, loose: bool, work: Work) -> Any:

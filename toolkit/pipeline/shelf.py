@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,14 @@ from toolkit.gpu.memory import amount
 
 JOURNAL = "journal"
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file in the folder of a shelf."""
+
+    file: str
+    sha256: str
 
 
 class Shelf:
@@ -73,15 +82,20 @@ class Shelf:
         there = (file or stage) in self.known(stage)
         return arrays.read(self.folder / (file or stage), cls) if there else None
 
-    def read(self, stage: str, file: str, cls: type[T]) -> T:
-        """A part that is done; raises `StorageError` if it is no longer what it was."""
-        path = self.folder / file
-        try:
-            if not _whole(path, self._rows[stage, file]):
-                raise StorageError("what was done of a block is damaged or gone", path, "run again with --resume")
-            return arrays.read(path, cls)
-        except OSError as error:
-            raise StorageError("what was done of a block is unreadable", path, "run again with --resume") from error
+    def part(self, stage: str, file: str) -> Part:
+        """A part that is done."""
+        return Part(file, self._rows[stage, file])
+
+
+def read(folder: Path, cls: type[T], part: Part) -> T:
+    """A part that is done; raises `StorageError` if it is no longer what it was."""
+    path = folder / part.file
+    try:
+        if not _whole(path, part.sha256):
+            raise StorageError("what was done of a block is damaged or gone", path, "run again with --resume")
+        return arrays.read(path, cls)
+    except OSError as error:
+        raise StorageError("what was done of a block is unreadable", path, "run again with --resume") from error
 
 
 @contextmanager

@@ -16,11 +16,12 @@ from toolkit.pipeline.heard import tell
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
+from toolkit.pipeline.workers import Map
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
 from toolkit.running.seen import nothing
-from toolkit.running.shelved import SCALE, SIZE, Making
+from toolkit.running.shelved import SCALE, SIZE, Making, beside
 from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
@@ -66,6 +67,11 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
 
     What was done of it before is on its shelf in `space` and is not done again.
     """
+    with beside(model, options, processes) as others:
+        return _one_image(options, space, others, found)
+
+
+def _one_image(options: Options, space: Workspace, others: Map | None, found: Found) -> Done:
     began = time.perf_counter()
     bench: Bench = tools()
     session, folder = bench.session, space.work
@@ -92,7 +98,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
             lattice = session.lattice(here)
             void = hulls(options.skip, lattice, original.shape, original.name)
             here = replace(here, void=numbers(void, lattice))
-            made = Making(session, model, at, here, sized, void, options, processes, shelf, space.folder).made()
+            made = Making(session, at, here, sized, void, options, others, shelf, space.folder).made()
             vanished += made.vanished
             if options.show:
                 tell("thoughts")
@@ -112,7 +118,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         tell("write")
         told = together(thought) if thought else Thoughts()
         files = io.write(folder / found.folder, found.stem, instances, frames[0], table, preview, points,
-                         options.parquet, told.fields, told.marks, options.ome_zarr)  # fmt: skip
+                         options.parquet, told.fields, told.marks, options.ome_zarr, made.make)  # fmt: skip
         if options.also:
             files += also.write(options.also, folder / found.folder, found.stem, whole(instances), frames[0], table)
     except (InputError, PluginError) as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import BlocksFailed, OutOfMemory, StorageError, ToolkitError
+from toolkit.io.shards import Make, one_by_one
 from toolkit.pipeline.cluster import cluster
-from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere
+from toolkit.pipeline.elsewhere import Bench, Model, Source, block_elsewhere, pieces_elsewhere, shard_elsewhere
 from toolkit.pipeline.origin import returned
 from toolkit.pipeline.passes import Work, sweep
 from toolkit.pipeline.pieces import Pieces
@@ -19,6 +20,7 @@ from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session, Share
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.workers import Map, serial, workers
+from toolkit.pipeline.written import shelving
 from toolkit.plugins.specs import PostProcessor
 from toolkit.running.options import Options
 from toolkit.running.record import versions
@@ -42,28 +44,29 @@ SIZE = "size"
 @dataclass(frozen=True)
 class Made:
     """The objects of an image, how many of them vanished at its resolution, the pieces that they were made of, in how
-    many blocks, and what is to be said of these."""
+    many blocks, how the files of their layers are made, and what is to be said of the blocks."""
 
     objects: Objects
     vanished: int
     kept: Pieces
     blocks: int
+    make: Make
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Making:
     """How the objects are made of an image that is seen as `here` and at a size of `sized`, on its `shelf` in the
-    folder `run` of the whole run. `void`: parts of what the network sees in which nothing is found."""
+    folder `run` of the whole run. `void`: parts of what the network sees in which nothing is found.
+    `others` work beside this process, if there are any."""
 
     session: Session
-    model: Model
     where: Source
     here: Prepared
     sized: Rescaling
     void: Sequence[Box]
     options: Options
-    processes: int
+    others: Map | None
     shelf: Shelf
     run: Path
 
@@ -80,7 +83,7 @@ class Making:
         while True:
             work = divided(lattice, block, self.postprocess)
             try:
-                kept, found = self._found(lattice, work)
+                kept, found, make = self._found(lattice, work)
                 break
             except ToolkitError as error:
                 less = self._less(error, lattice, work)
@@ -96,37 +99,30 @@ class Making:
             found = without(whole(found), self.void)
         assert kept.origin is not None, "a session makes pieces with their origin"
         objects = returned(found, kept.origin)
-        return Made(objects, len(found) - len(objects), kept, len(work), note)
+        return Made(objects, len(found) - len(objects), kept, len(work), make, note)
 
-    def _found(self, lattice: Lattice, work: Sequence[Block]) -> tuple[Pieces, Objects]:
-        """The pieces and the objects in what the network saw."""
+    def _found(self, lattice: Lattice, work: Sequence[Block]) -> tuple[Pieces, Objects, Make]:
+        """The pieces, the objects in what the network saw, and how files of these are made."""
         windows = sum(1 for _ in lattice.windows())
         if self.here.scale.constant or (len(work) == 1 and windows <= FEW):
             kept = self.session.pieces(self.here)
-            return kept, self.session.found(kept, self.postprocess)
+            return kept, self.session.found(kept, self.postprocess), one_by_one
         for stage, value in ((SIZE, self.sized), (SCALE, self.here.scale)):
             if stage not in self.shelf.known(stage):
                 self.shelf.save(stage, value)
-        with ExitStack() as stack:
-            run: Map = serial
-            remotes: dict[str, Any] = {}
-            across = self.options.scheduler or (self.processes > 1 and (len(work) > 1 or windows >= MANY))
-            if across:
-                run = stack.enter_context(self._elsewhere())
-                folder = str(self.shelf.folder)
-                remotes = {
-                    "pieces": partial(pieces_elsewhere, self.where, self.here.scale, folder),
-                    "blocks": partial(block_elsewhere, folder),
-                }
-            kept = self.session.pieces(self.here, shelf=self.shelf, run=run, remote=remotes.get("pieces"))
-            kept.save()
-            return kept, sweep(self.postprocess, kept, work, shelf=self.shelf, run=run, remote=remotes.get("blocks"))
-
-    def _elsewhere(self) -> AbstractContextManager[Map]:
-        make = partial(Bench.of, self.model)
-        if self.options.scheduler:
-            return cluster(self.options.scheduler, make, versions)
-        return workers(self.processes, make)
+        run: Map = serial
+        remotes: dict[str, Any] = {}
+        if self.others and (self.options.scheduler or len(work) > 1 or windows >= MANY):
+            run, folder = self.others, str(self.shelf.folder)
+            remotes = {
+                "pieces": partial(pieces_elsewhere, self.where, self.here.scale, folder),
+                "blocks": partial(block_elsewhere, folder),
+                "shards": partial(shard_elsewhere, folder),
+            }
+        kept = self.session.pieces(self.here, shelf=self.shelf, run=run, remote=remotes.get("pieces"))
+        kept.save()
+        found = sweep(self.postprocess, kept, work, shelf=self.shelf, run=run, remote=remotes.get("blocks"))
+        return kept, found, shelving(self.shelf, run, remotes.get("shards"))
 
     def _less(self, error: ToolkitError, lattice: Lattice, work: Sequence[Block]) -> int | None:
         """Voxels per axis of smaller blocks, if those in `work` were too large and there are any."""
@@ -152,6 +148,25 @@ class Making:
             part = Box(cores[0].start, cores[-1].stop) if len(cores) == 1 else None
         if part is not None:
             error.add(f"or leave it out with {OPTION} {said(part, lattice, self.here.shape)}")
+
+
+@contextmanager
+def beside(model: Model, options: Options, processes: int) -> Iterator[Map | None]:
+    """A `Map` over those who work beside this process, if there are any: they begin when there is something to do."""
+    if not options.scheduler and processes == 1:
+        yield None
+        return
+    begun: list[Map] = []
+    make = partial(Bench.of, model)
+
+    def run(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        if not begun:
+            there = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
+            begun.append(stack.enter_context(there))
+        return begun[0](fn, items)
+
+    with ExitStack() as stack:
+        yield run
 
 
 def divided(lattice: Lattice, block: int | None, postprocess: PostProcessor) -> list[Block]:

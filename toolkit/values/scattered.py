@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 
 from toolkit.values import runs
 from toolkit.values.attributes import Attributes
+from toolkit.values.inside import Inside, Ints, Runs
 from toolkit.values.instances import Instances
 from toolkit.values.joined import Joined, found
 from toolkit.values.tiles import Box
 
-Ints = NDArray[np.int64]
 ROOM = 2**27
 """Bytes of parts that are kept in memory, and runs of objects that are looked at at once, in bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scattered:
-    """The objects of `joined`; `read(k)` gives a set of their parts. To those who write and measure they are what
-    `Instances` are, but no more of their voxels is in memory than that of some blocks."""
+    """The objects of `joined`; `read(names[k])` gives set k of their parts. To those who write and measure they are
+    what `Instances` are, but no more of their voxels is in memory than that of some blocks."""
 
     joined: Joined
-    read: Callable[[int], Any]
-    _near: dict[int, Instances] = field(default_factory=dict)
+    read: Callable[[Any], Any]
+    names: Sequence[Any]
+    _near: dict[Any, Instances] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.joined)
@@ -72,26 +73,28 @@ class Scattered:
 
     def select(self, keep: NDArray[np.bool_]) -> Scattered:
         """The objects where `keep` is true."""
-        return Scattered(self.joined.select(keep), self.read, self._near)
+        return Scattered(self.joined.select(keep), self.read, self.names, self._near)
 
     def whole(self) -> Instances:
         """The same objects in memory."""
-        blocks = len(self.joined.extents) - (len(self.joined.more) > 0)
-        return self.joined.whole(map(self.read, range(blocks)))
+        return self.joined.whole(map(self.read, self.names))
 
-    def within(self, box: Box) -> tuple[Ints, Ints, Ints]:
+    def within(self, box: Box) -> Runs:
         """As of `Instances`."""
-        parts = [(np.zeros(0, np.int64),) * 3]
-        for number in self._meeting(box):
-            start, length, part = self._part(number).within(box)
-            owner = self.joined.owners(number)[part]
-            parts.append((start[owner >= 0], length[owner >= 0], owner[owner >= 0]))
-        start, length, owner = (np.concatenate([p[k] for p in parts]) for k in range(3))
-        start, length, owner = runs.unite(start, length, owner, self.shape[-1])
+        start, length, owner = runs.unite(*self.inside(box).joined(self.part), self.shape[-1])
         order = np.argsort(start, kind="stable")
         return start[order], length[order], owner[order]
 
-    def sets(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+    def inside(self, box: Box) -> Inside:
+        """What is to be read to know the runs in `box`."""
+        met = self._meeting(box).tolist()
+        start, length, part = self.joined.more.within(box)
+        owner = self.joined.owners(len(self.names))[part] if len(part) else part
+        some = owner >= 0
+        sets = tuple((self.names[k], self.joined.owners(k)) for k in met if k < len(self.names))
+        return Inside(box, sets, (start[some], length[some], owner[some]))
+
+    def sets(self) -> Iterator[Runs]:
         """All runs `(start, length, index of the object)`, those of a block at once; a run may be in pieces."""
         for number in range(len(self.joined.extents)):
             part = self._part(number)
@@ -134,17 +137,19 @@ class Scattered:
         return np.flatnonzero(met)
 
     def _part(self, number: int) -> Instances:
-        """A set of parts; the ones that were read last stay at hand."""
-        near, more = self._near, self.joined.more
-        if len(more) and number == len(self.joined.extents) - 1:
-            return more
-        if number in near:
-            near[number] = near.pop(number)
-            return near[number]
-        near[number] = found(self.read(number))
+        """A set of parts."""
+        return self.part(self.names[number]) if number < len(self.names) else self.joined.more
+
+    def part(self, name: Any) -> Instances:
+        """A set of parts by its name; the ones that were read last stay at hand."""
+        near = self._near
+        if name in near:
+            near[name] = near.pop(name)
+            return near[name]
+        near[name] = found(self.read(name))
         while len(near) > 1 and sum(24 * len(part.start) for part in near.values()) > ROOM:
             near.pop(next(iter(near)))
-        return near[number]
+        return near[name]
 
 
 Objects = Instances | Scattered
@@ -155,7 +160,17 @@ def whole(objects: Objects) -> Instances:
     return objects.whole() if isinstance(objects, Scattered) else objects
 
 
-def sets(objects: Objects) -> Iterator[tuple[Ints, Ints, Ints]]:
+def inside(objects: Objects, box: Box) -> Inside:
+    """What is to be read to know the runs in `box`."""
+    return objects.inside(box) if isinstance(objects, Scattered) else Inside(box, (), objects.within(box))
+
+
+def reader(objects: Objects) -> Callable[[Any], Instances]:
+    """How sets of their parts are read by name: of `Instances` there is one."""
+    return objects.part if isinstance(objects, Scattered) else lambda _: objects
+
+
+def sets(objects: Objects) -> Iterator[Runs]:
     """All runs `(start, length, index of the object)`, as many at once as are in memory together; a run may be in
     pieces."""
     if isinstance(objects, Scattered):

@@ -21,7 +21,7 @@ from toolkit import io
 from toolkit.errors import InputError, StorageError, UsageError
 from toolkit.io import output
 from toolkit.io.render import Layers
-from toolkit.io.zarrlabels import _steps
+from toolkit.io.pyramid import strides
 from toolkit.steps.measure import measure
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -146,7 +146,7 @@ def test_each_level_of_the_pyramid_has_the_scale_that_its_shape_says(
     st.lists(st.floats(0.01, 100), min_size=3, max_size=3),
 )
 def test_every_pyramid_ends_and_keeps_voxels_as_even_as_it_can(shape: list[int], size: list[float]) -> None:
-    steps = _steps(tuple(shape), tuple(size[: len(shape)]))
+    steps = strides(tuple(shape), tuple(size[: len(shape)]))
     assert all(-(-n // s) <= 512 for n, s in zip(shape, steps[-1], strict=True))
     for before, after in pairwise(steps):
         assert after != before
@@ -154,11 +154,11 @@ def test_every_pyramid_ends_and_keeps_voxels_as_even_as_it_can(shape: list[int],
 
 
 def test_a_large_volume_is_written_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolkit.io import tifflabels, zarrlabels
+    from toolkit.io import pyramid, tifflabels
 
-    monkeypatch.setattr(zarrlabels, "SHARD", {3: (4, 8, 16)})
-    monkeypatch.setattr(zarrlabels, "SMALLEST", 8)
-    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (2, 8, 8)})
+    monkeypatch.setattr(pyramid, "SHARD", {3: (4, 8, 16)})
+    monkeypatch.setattr(pyramid, "SMALLEST", 8)
+    monkeypatch.setattr(pyramid, "CHUNK", {3: (2, 8, 8)})
     monkeypatch.setattr(tifflabels, "STRIP", 40)
     instances = crossing((9, 17, 19))
     labels, path = io.write(tmp_path, "a", instances, image(instances.shape))[:2]
@@ -174,11 +174,11 @@ def test_a_large_volume_is_written_shard_by_shard(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
 def test_every_file_of_a_level_is_written_once(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes a part of a chunk or shard reads and writes all of it: two who do so at once lose voxels."""
-    from toolkit.io import zarrlabels
+    from toolkit.io import pyramid
 
-    monkeypatch.setattr(zarrlabels, "SHARD", {3: (4, 8, 8)})
-    monkeypatch.setattr(zarrlabels, "SMALLEST", 8)
-    monkeypatch.setattr(zarrlabels, "CHUNK", {3: (2, 8, 4)})
+    monkeypatch.setattr(pyramid, "SHARD", {3: (4, 8, 8)})
+    monkeypatch.setattr(pyramid, "SMALLEST", 8)
+    monkeypatch.setattr(pyramid, "CHUNK", {3: (2, 8, 4)})
     written: list[tuple[str, tuple[int, ...]]] = []
     put = zarr.Array.__setitem__
 

@@ -26,7 +26,7 @@ def cut(objects: Instances, size: tuple[int, ...]) -> Scattered:
         found = Instances.from_runs(objects.shape, start, length, mine, attributes={"of": np.arange(len(objects))})
         owner.append(found.attributes["of"])
         parts.append(Instances(found.shape, found.start, found.length, found.offsets, found.scores))
-    return Scattered(Joined.by(parts, np.concatenate(owner), objects.scores), lambda k: parts[k])
+    return Scattered(Joined.by(parts, np.concatenate(owner), objects.scores), lambda k: parts[k], range(len(parts)))
 
 
 @st.composite

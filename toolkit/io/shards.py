@@ -1,0 +1,68 @@
+"""Files of label layers, box by box: what is to be done for them, by anybody and in any order, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.io.render import Layers, painted
+from toolkit.values.inside import Inside
+from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects, reader
+from toolkit.values.tiles import Box
+
+if TYPE_CHECKING:
+    from toolkit.io.pyramid import Pyramid
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Contents of files by name."""
+
+    content: Mapping[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """All files of a layer, of all levels of its pyramid, in a box. `objects` is their digest; `inside` is what is to
+    be read for it, where it is to be made."""
+
+    pyramid: Pyramid
+    layer: int
+    box: Box
+    objects: str
+    inside: Inside | None = None
+
+    stage = "labels"
+
+    @property
+    def file(self) -> str:
+        """Name of the file that holds them until the result is written."""
+        return f"{self.stage}.{self.objects[:16]}.{self.layer}.{'-'.join(map(str, self.box.start))}"
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{a}:{b}" for a, b in zip(self.box.start, self.box.stop, strict=True))
+        return f"labels [{where}] of layer {self.layer}"
+
+    def of(self, objects: Objects) -> Shard:
+        """With what is to be read for it."""
+        return replace(self, inside=Layers(objects).inside(self.layer, self.box))
+
+    def files(self, read: Callable[[Any], Instances]) -> Files:
+        """Paint and compress them; `read` gives a set of parts by its name."""
+        assert self.inside is not None, "a shard is made of some objects"
+        labels = painted(self.inside, self.pyramid.shape, np.dtype(self.pyramid.dtype), read)
+        return Files(self.pyramid.files(labels, self.box))
+
+
+Make = Callable[[Sequence[Shard], Objects], Iterable[Files]]
+"""Has shards of objects made, and gives their files in the same order."""
+
+
+def one_by_one(shards: Sequence[Shard], objects: Objects) -> Iterator[Files]:
+    """Make them here, when they are asked for."""
+    return (shard.of(objects).files(reader(objects)) for shard in shards)
