@@ -25,6 +25,8 @@ POINTS = (
     "output.made", "output.named", "finish.before", "forget.before", "publish.before", "publish.aside", "publish.after",
 )  # fmt: skip
 WINDOWS = 16
+SHARDS = 2 + 4
+"""Of a layer, in the TIFF and in the Zarr."""
 PATCHES = {
     "name": "chance",
     "network": {"kind": "unet", "maps": [4, 8], "strides": [2], "units": 1},
@@ -44,6 +46,7 @@ class Kills:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = ForkServer(
+            "tests.battery.small_shards",
             "toolkit.io.zarrlabels",
             "toolkit_ppp.assembly",
             "toolkit.builtin.networks.unet_module",
@@ -64,12 +67,14 @@ class Kills:
             name: ["run", "a.tif", "--model", str(model), "--block", "64", "--no-preview", "--device", "cpu"]
             for name, model in models.items()
         }
-        self.whole, self.seconds = {}, {}
+        self.whole, self.seconds, self.total = {}, {}, {"seen": 2 + WINDOWS + 4, "chance": 2 + WINDOWS + 4 + 1 + 4}
         for name in models:
             done = self.seg(name, f"whole-{name}")
             assert done.code == 0, done.err
             self.seconds[name] = done.seconds
             self.whole[name] = content(folder / f"whole-{name}")
+            layers = len([*(folder / f"whole-{name}/a.zarr/labels").glob("layer-*")])
+            self.total[name] += layers * SHARDS
 
     def seg(
         self, model: str, out: str, *words: str, timeout: float = 60, workers: int = 1, **environment: str
@@ -120,11 +125,12 @@ class Kills:
     def parts(self, model: str) -> int:
         """How many parts a resumed run has to make."""
         work = self.folder / "out.work"
-        total = {"seen": 2 + WINDOWS + 4, "chance": 2 + WINDOWS + 4 + 1 + 4}[model]
         if Journal(work / "done.txt").rows() and (work / "result").exists():
             return 0
         kept = self.scratch.glob("*.work") if self.scratch else [work]
-        return total - sum(len(Journal(p).rows()) for place in kept for p in place.glob("images/*/0/journal"))
+        return self.total[model] - sum(
+            len(Journal(p).rows()) for place in kept for p in place.glob("images/*/0/journal")
+        )
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -141,7 +147,7 @@ def kill(kills: Kills, points: int, moments: int, seed: int = 0) -> None:
         # The first ones pass every place once, in both models; then any.
         point = POINTS[done % len(POINTS)] if done < len(POINTS) else draw.choice(POINTS)
         model = ("chance", "seen")[done % 2]
-        most = 25 if point.startswith(("part", "journal")) else 2
+        most = 30 if point.startswith(("part", "journal")) else 2
         done += kills.at(model, point, draw.randint(1, most) if done % 3 else 1)
     for n in range(moments):
         model = ("chance", "seen")[n % 2]

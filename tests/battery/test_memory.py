@@ -28,6 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyramid, "CHUNK", {3: (32, 64, 64)})
     monkeypatch.setattr(zarrimage, "COPIED", 0)
     monkeypatch.setattr(tifflabels, "STRIP", 2**14)
+    monkeypatch.setattr(tifflabels, "SLAB", 2**18)
     monkeypatch.setattr(scattered, "ROOM", 2**20)
     for module in (measure, normalise):
         monkeypatch.setattr(module, "SLAB", 2**17)

@@ -79,7 +79,7 @@ def _write_all(
     made = [folder / f"{stem}.labels.tif", folder / f"{stem}.zarr"]
     series = len(instances.shape) > image.ndim
     axes = "T" * series + image.axes[1:]
-    write_tiff(made[0], instances, size, axes)
+    write_tiff(made[0], instances, size, axes, more["make"])
     failpoint("output.made")
     write_zarr(made[1], instances, size, axes, image=image, table=tables["objects"], **more)
     failpoint("output.made")

@@ -35,6 +35,8 @@ class Pyramid:
     shard: tuple[int, ...]
     form: OmeFormat
 
+    stage = "labels"
+
     @classmethod
     def over(
         cls, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, voxel_size: tuple[float, ...] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from toolkit.values.instances import Instances
 from toolkit.values.scattered import Objects, reader
 from toolkit.values.tiles import Box
 
-if TYPE_CHECKING:
-    from toolkit.io.pyramid import Pyramid
-
 
 @dataclass(frozen=True, eq=False)
 class Files:
@@ -26,18 +23,37 @@ class Files:
     content: Mapping[str, NDArray[np.uint8]]
 
 
+class Form(Protocol):
+    """How layers of labels are stored in files that each hold the labels of one of the `boxes`."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def boxes(self) -> list[Box]: ...
+
+    def files(self, labels: NDArray[Any], box: Box) -> dict[str, NDArray[np.uint8]]:
+        """The files of a box, by name."""
+
+
 @dataclass(frozen=True)
 class Shard:
-    """All files of a layer, of all levels of its pyramid, in a box. `objects` is their digest; `inside` is what is to
-    be read for it, where it is to be made."""
+    """All files of a layer in a box. `objects` is their digest; `inside` is what is to be read for it, where it is to
+    be made."""
 
-    pyramid: Pyramid
+    form: Form
     layer: int
     box: Box
     objects: str
     inside: Inside | None = None
 
-    stage = "labels"
+    @property
+    def stage(self) -> str:
+        """The part of the work that it belongs to."""
+        return self.form.stage
 
     @property
     def file(self) -> str:
@@ -46,7 +62,7 @@ class Shard:
 
     def __str__(self) -> str:
         where = ", ".join(f"{a}:{b}" for a, b in zip(self.box.start, self.box.stop, strict=True))
-        return f"labels [{where}] of layer {self.layer}"
+        return f"{self.stage} [{where}] of layer {self.layer}"
 
     def of(self, objects: Objects) -> Shard:
         """With what is to be read for it."""
@@ -55,8 +71,14 @@ class Shard:
     def files(self, read: Callable[[Any], Instances]) -> Files:
         """Paint and compress them; `read` gives a set of parts by its name."""
         assert self.inside is not None, "a shard is made of some objects"
-        labels = painted(self.inside, self.pyramid.shape, np.dtype(self.pyramid.dtype), read)
-        return Files(self.pyramid.files(labels, self.box))
+        labels = painted(self.inside, self.form.shape, np.dtype(self.form.dtype), read)
+        return Files(self.form.files(labels, self.box))
+
+
+def shards(form: Form, objects: Objects) -> list[Shard]:
+    """All of a form, layer by layer."""
+    count = Layers(objects).count
+    return [Shard(form, layer, box, objects.digest) for layer in range(count) for box in form.boxes]
 
 
 Make = Callable[[Sequence[Shard], Objects], Iterable[Files]]

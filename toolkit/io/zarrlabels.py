@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit.io.omeformat import OmeFormat, multiscales
 from toolkit.io.pyramid import Pyramid
 from toolkit.io.render import Layers
-from toolkit.io.shards import Files, Make, Shard, one_by_one
+from toolkit.io.shards import Files, Make, one_by_one, shards
 from toolkit.io.zarrimage import copied, write_image
 from toolkit.io.zarrinstances import write_zarr_instances
 from toolkit.io.zarrthoughts import write_thoughts
@@ -71,8 +71,8 @@ def write_zarr(
         }  # fmt: skip
         form.say(group, about)
         pyramid.arrays(group)
-    shards = [Shard(pyramid, layer, box, instances.digest) for layer in range(layers.count) for box in pyramid.boxes]
-    for shard, files in zip(shards, make(shards, instances), strict=True):
+    todo = shards(pyramid, instances)
+    for shard, files in zip(todo, make(todo, instances), strict=True):
         _put(path / "labels" / names[shard.layer], files)
     write_zarr_instances(root.create_group("instances"), instances, voxel_size, form)
     if fields or marks:

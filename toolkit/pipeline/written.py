@@ -21,7 +21,8 @@ def shelving(shelf: Shelf, run: Map = serial, remote: Callable[[Shard], str] | N
 
     def make(shards: Sequence[Shard], objects: Objects) -> Again:
         here = partial(store, reader(objects), shelf.folder)
-        return on_shelf(shards, len(shards), "labels", Files, shelf, remote or here, run, lambda one: one.of(objects))
+        said = shards[0].stage
+        return on_shelf(shards, len(shards), said, Files, shelf, remote or here, run, lambda one: one.of(objects))
 
     return make
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
@@ -19,12 +21,14 @@ from hypothesis import strategies as st
 
 from toolkit import io
 from toolkit.errors import InputError, StorageError, UsageError
-from toolkit.io import output
-from toolkit.io.render import Layers
+from toolkit.io import output, tifflabels
 from toolkit.io.pyramid import strides
+from toolkit.io.render import Layers
+from toolkit.io.shards import Files, Shard, one_by_one
 from toolkit.steps.measure import measure
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import Objects
 from toolkit.values.tiles import Box
 
 
@@ -154,7 +158,7 @@ def test_every_pyramid_ends_and_keeps_voxels_as_even_as_it_can(shape: list[int],
 
 
 def test_a_large_volume_is_written_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolkit.io import pyramid, tifflabels
+    from toolkit.io import pyramid
 
     monkeypatch.setattr(pyramid, "SHARD", {3: (4, 8, 16)})
     monkeypatch.setattr(pyramid, "SMALLEST", 8)
@@ -172,32 +176,46 @@ def test_a_large_volume_is_written_shard_by_shard(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
-def test_every_file_of_a_level_is_written_once(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes a part of a chunk or shard reads and writes all of it: two who do so at once lose voxels."""
+def test_every_file_of_a_level_is_made_in_one_box_alone(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So those who make them at once, anywhere and in any order, need not know of each other."""
     from toolkit.io import pyramid
 
     monkeypatch.setattr(pyramid, "SHARD", {3: (4, 8, 8)})
     monkeypatch.setattr(pyramid, "SMALLEST", 8)
     monkeypatch.setattr(pyramid, "CHUNK", {3: (2, 8, 4)})
-    written: list[tuple[str, tuple[int, ...]]] = []
-    put = zarr.Array.__setitem__
+    instances, made = crossing((9, 17, 19)), list[tuple[int, str]]()
 
-    def counted(array: zarr.Array, where: tuple[slice, ...], value: np.ndarray) -> None:
-        if "layer" in array.path:
-            file = array.shards or array.chunks
-            assert all(s.start % n == 0 for s, n in zip(where, file, strict=True))
-            ends = zip(where, array.shape, file, strict=True)
-            assert version == "0.4" or all(s.stop == min(s.start + n, size) for s, size, n in ends)
-            written.append((array.path, tuple(s.start for s in where)))
-        put(array, where, value)
+    def backwards(todo: Sequence[Shard], objects: Objects) -> list[Files]:
+        found = [*one_by_one(todo[::-1], objects)][::-1]
+        made.extend((shard.layer, name) for shard, files in zip(todo, found, strict=True) for name in files.content)
+        return found
 
-    monkeypatch.setattr(zarr.Array, "__setitem__", counted)
-    instances = crossing((9, 17, 19))
-    path = io.write(tmp_path, "a", instances, image(instances.shape), version=version)[1]
-    assert len(written) == len(set(written)) == 2 * 3 * (3 * 3 * 3)
+    path = io.write(tmp_path, "a", instances, image(instances.shape), version=version, make=backwards)[1]
+    levels = [(n, name) for n, name in made if "/" in name]
+    there = [p.relative_to(path / "labels") for p in (path / "labels").glob("layer-*/*/**/*") if p.is_file()]
+    chunks = [p for p in there if p.name[0] != "." and p.name != "zarr.json"]
+    assert sorted((f"layer-{n}/{name}") for n, name in levels) == sorted(map(str, chunks))
+    assert version == "0.4" or len(levels) == 2 * 3 * (3 * 3 * 3)
     labels = zarr.open_group(path / "labels" / "layer-1", mode="r")["0"]
     assert (labels.shards is None) == (version == "0.4")
     assert np.array_equal(labels[...], instances.layers()[1])
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(1, 300), st.integers(1, 2000))
+def test_strips_of_all_boxes_are_those_of_the_file_in_its_order(shape: list[int], strip: int, slab: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tifflabels, "STRIP", strip)
+        patch.setattr(tifflabels, "SLAB", slab)
+        strips = tifflabels.Strips.over(tuple(shape), np.dtype(np.uint16))
+    labels = np.arange(prod(shape), dtype=np.uint16).reshape(shape)
+    found = [zlib.decompress(s) for box in strips.boxes for s in strips.files(labels[box.slices], box).values()]
+    pages = labels.reshape(-1, *shape[-2:])
+    assert found == [
+        page[low : low + strips.high].tobytes() for page in pages for low in range(0, shape[-2], strips.high)
+    ]
+    assert all(box.size <= max(slab, strips.high * shape[-1]) for box in strips.boxes)
 
 
 def test_every_chunk_has_a_checksum(tmp_path: Path) -> None:
