@@ -46,6 +46,7 @@ SAFE = {
     # results of one image
     "output._publish: replace ×2": "over an older result: links, and Zarrs without our objects, were refused",
     "overlay.write_overlay: write_bytes": "called with a path in a scratch folder",
+    "zarrlabels._put: write_bytes": "called with a path in a scratch folder",
     "table.write_csv: open": "called with a path in a scratch folder",
     "geojson.write_geojson: open": "the draft that `whole.file` made",
     # a training

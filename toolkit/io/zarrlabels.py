@@ -103,4 +103,4 @@ def _put(group: Path, files: Files) -> None:
     for name, content in files.content.items():
         path = group / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(content.tobytes())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from toolkit import io
 from toolkit.errors import ModelError, UsageError
@@ -15,7 +15,7 @@ from toolkit.io.shards import Shard
 from toolkit.pipeline import written
 from toolkit.pipeline.engines import ASKED, Engine, choose
 from toolkit.pipeline.passes import Work, local, store
-from toolkit.pipeline.pieces import Pieces
+from toolkit.pipeline.pieces import INDEX, Pieces
 from toolkit.pipeline.prepared import Prepared
 from toolkit.pipeline.session import Session, Share
 from toolkit.pipeline.shelf import Part, read
@@ -29,9 +29,8 @@ from toolkit.registry.package import ModelPackage
 from toolkit.steps.normalise import Scale
 from toolkit.steps.sizes import Diameter
 from toolkit.values.image import Image
-from toolkit.values.instances import Instances
-from toolkit.values.joined import found
 from toolkit.values.rescaling import Rescaling
+from toolkit.values.scattered import Near
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,8 @@ class Bench:
         self.session = session
         self._source: Source | None = None
         self._prepared: Prepared | None = None
-        self._pieces: tuple[str, Pieces] | None = None
+        self._state: tuple[str, int, int] | None = None
+        self._open: tuple[Pieces, Near]
 
     @classmethod
     def of(cls, model: Model) -> Bench:
@@ -123,17 +123,26 @@ class Bench:
 
     def pieces(self, folder: str) -> Pieces:
         """The pieces that were saved in `folder`."""
-        if self._pieces is None or self._pieces[0] != folder:
-            postprocess = self.session.model.recipe.postprocess
-            self._pieces = folder, Pieces.open(Path(folder), self.session.backend, postprocess)
-        return self._pieces[1]
+        return self._opened(folder)[0]
 
-    def parts(self, folder: str, name: Part | Work) -> Instances:
-        """A set of parts that the last pass has left in `folder`, or that it finds in pieces which were saved there."""
-        postprocess = self.session.model.recipe.postprocess
-        if isinstance(name, Part):
-            return found(read(Path(folder), postprocess.passes()[-1].fragment, name))
-        return found(local(postprocess, self.pieces(folder), False, name))
+    def parts(self, folder: str) -> Near:
+        """Sets of parts of objects: what the last pass has left in `folder`, or finds in the pieces there."""
+        return self._opened(folder)[1]
+
+    def _opened(self, folder: str) -> tuple[Pieces, Near]:
+        saved = (Path(folder) / INDEX).stat()
+        state = folder, saved.st_ino, saved.st_mtime_ns  # workers of a cluster outlive a run
+        if self._state != state:
+            postprocess = self.session.model.recipe.postprocess
+            pieces = Pieces.open(Path(folder), self.session.backend, postprocess)
+
+            def made(one: Part | Work) -> Any:
+                if isinstance(one, Part):
+                    return read(Path(folder), postprocess.passes()[-1].fragment, one)
+                return local(postprocess, pieces, False, one)
+
+            self._state, self._open = state, (pieces, Near(made))
+        return self._open
 
 
 def pieces_elsewhere(source: Source, scale: Scale, folder: str, share: Share) -> list[Stored]:
@@ -151,4 +160,4 @@ def block_elsewhere(folder: str, work: Work) -> str:
 def shard_elsewhere(folder: str, shard: Shard) -> str:
     """`written.store` of a shard of objects whose parts lie in `folder`."""
     bench: Bench = tools()
-    return written.store(partial(bench.parts, folder), Path(folder), shard)
+    return written.store(bench.parts(folder), Path(folder), shard)

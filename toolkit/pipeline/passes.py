@@ -25,7 +25,7 @@ from toolkit.values.instances import Instances
 from toolkit.values.joined import Joined
 from toolkit.values.piece import Piece
 from toolkit.values.prediction import Prediction
-from toolkit.values.scattered import Objects, Scattered
+from toolkit.values.scattered import Near, Objects, Scattered
 from toolkit.values.tiles import Block, Box
 
 
@@ -111,7 +111,7 @@ def sweep(
                 shelf.save(saved, state, f"{saved}.{parts}")
     if shelf is not None and isinstance(state, Joined) and isinstance(fragments, Again):
         found = seams.joined(state, pieces.shape, postprocess, "passes")
-        return Scattered(found, fragments.make, fragments.of)
+        return Scattered(found, Near(fragments.make), fragments.of)
     return ended(postprocess, state, fragments, pieces.shape)
 
 

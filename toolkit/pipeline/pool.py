@@ -164,7 +164,8 @@ def _again(item: Item, error: BaseException) -> Item:
     with about(item.what):
         if isinstance(error, BlocksFailed):
             failed = BlocksFailed(
-                f"{item.what} failed {TRIES} times: {error}", do="most often memory ran out: use a smaller --block"
+                f"{item.what} failed {TRIES} times: {error}",
+                do="most often memory ran out: use a smaller --block, or fewer --workers",
             )
             failed.killed = error.killed
             raise failed from error

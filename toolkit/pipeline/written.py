@@ -20,9 +20,9 @@ def shelving(shelf: Shelf, run: Map = serial, remote: Callable[[Shard], str] | N
     """How shards are made that stay on a shelf; `remote` does one elsewhere, as `store` does it here."""
 
     def make(shards: Sequence[Shard], objects: Objects) -> Again:
-        here = partial(store, reader(objects), shelf.folder)
-        said = shards[0].stage
-        return on_shelf(shards, len(shards), said, Files, shelf, remote or here, run, lambda one: one.of(objects))
+        said, here = shards[0].stage, partial(store, reader(objects), shelf.folder)
+        way = (remote, run) if remote and len(shards) > 1 else (here, serial)  # one has nobody to work beside it
+        return on_shelf(shards, len(shards), said, Files, shelf, *way, lambda one: one.of(objects))
 
     return make
 

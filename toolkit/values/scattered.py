@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,15 +22,29 @@ ROOM = 2**27
 """Bytes of parts that are kept in memory, and runs of objects that are looked at at once, in bytes."""
 
 
+class Near:
+    """Sets of parts by name, as `read` gives them; the ones that were read last stay at hand."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self._read = read
+        self._held: dict[Any, Instances] = {}
+
+    def __call__(self, name: Any) -> Instances:
+        held = self._held
+        held[name] = held.pop(name) if name in held else found(self._read(name))
+        while len(held) > 1 and sum(24 * len(part.start) for part in held.values()) > ROOM:
+            held.pop(next(iter(held)))
+        return held[name]
+
+
 @dataclass(frozen=True, eq=False)
 class Scattered:
     """The objects of `joined`; `read(names[k])` gives set k of their parts. To those who write and measure they are
     what `Instances` are, but no more of their voxels is in memory than that of some blocks."""
 
     joined: Joined
-    read: Callable[[Any], Any]
+    read: Callable[[Any], Instances]
     names: Sequence[Any]
-    _near: dict[Any, Instances] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.joined)
@@ -73,7 +87,7 @@ class Scattered:
 
     def select(self, keep: NDArray[np.bool_]) -> Scattered:
         """The objects where `keep` is true."""
-        return Scattered(self.joined.select(keep), self.read, self.names, self._near)
+        return Scattered(self.joined.select(keep), self.read, self.names)
 
     def whole(self) -> Instances:
         """The same objects in memory."""
@@ -81,7 +95,7 @@ class Scattered:
 
     def within(self, box: Box) -> Runs:
         """As of `Instances`."""
-        start, length, owner = runs.unite(*self.inside(box).joined(self.part), self.shape[-1])
+        start, length, owner = runs.unite(*self.inside(box).joined(self.read), self.shape[-1])
         order = np.argsort(start, kind="stable")
         return start[order], length[order], owner[order]
 
@@ -138,18 +152,7 @@ class Scattered:
 
     def _part(self, number: int) -> Instances:
         """A set of parts."""
-        return self.part(self.names[number]) if number < len(self.names) else self.joined.more
-
-    def part(self, name: Any) -> Instances:
-        """A set of parts by its name; the ones that were read last stay at hand."""
-        near = self._near
-        if name in near:
-            near[name] = near.pop(name)
-            return near[name]
-        near[name] = found(self.read(name))
-        while len(near) > 1 and sum(24 * len(part.start) for part in near.values()) > ROOM:
-            near.pop(next(iter(near)))
-        return near[name]
+        return self.read(self.names[number]) if number < len(self.names) else self.joined.more
 
 
 Objects = Instances | Scattered
@@ -167,7 +170,7 @@ def inside(objects: Objects, box: Box) -> Inside:
 
 def reader(objects: Objects) -> Callable[[Any], Instances]:
     """How sets of their parts are read by name: of `Instances` there is one."""
-    return objects.part if isinstance(objects, Scattered) else lambda _: objects
+    return objects.read if isinstance(objects, Scattered) else lambda _: objects
 
 
 def sets(objects: Objects) -> Iterator[Runs]:

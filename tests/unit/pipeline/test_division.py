@@ -4,6 +4,7 @@ out."""
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from toolkit.builtin.postprocessors.watershed import Watershed
 from toolkit.errors import BlocksFailed, InputError, OutOfMemory, UsageError
 from toolkit.gpu.backend import Backend
 from toolkit.pipeline import passes
+from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import Work, keep, local, sweep
 from toolkit.pipeline.pieces import Pieces
 from toolkit.pipeline.shelf import Shelf
@@ -140,6 +142,18 @@ def test_pieces_that_are_opened_elsewhere_have_the_same_void(tmp_path: Path) -> 
     box = Box.whole((60, 70))
     assert other.void == {3, 4}
     assert np.array_equal(other.read(box, box).start, kept.read(box, box).start)
+
+
+def test_who_outlives_a_run_opens_what_was_saved_since(tmp_path: Path) -> None:
+    from toolkit.pipeline.origin import Origin
+
+    spec = Threshold()
+    bench = Bench(SimpleNamespace(backend=Backend(), model=SimpleNamespace(recipe=SimpleNamespace(postprocess=spec))))
+    for void in ((), (3, 4), ()):
+        Pieces(LATTICE, Backend(), Origin((60, 70), (1, 1), spec), tmp_path, 0, void=void).save()
+        before = bench.pieces(str(tmp_path)), bench.parts(str(tmp_path))
+        assert before[0].void == set(void)
+        assert (bench.pieces(str(tmp_path)), bench.parts(str(tmp_path))) == before
 
 
 def lacking(number: int) -> int:
