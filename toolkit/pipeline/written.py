@@ -21,8 +21,8 @@ def shelving(shelf: Shelf, run: Map = serial, remote: Callable[[Shard], str] | N
 
     def make(shards: Sequence[Shard], objects: Objects) -> Again:
         said, here = shards[0].stage, partial(store, reader(objects), shelf.folder)
-        way = (remote, run) if remote and len(shards) > 1 else (here, serial)  # one has nobody to work beside it
-        return on_shelf(shards, len(shards), said, Files, shelf, *way, lambda one: one.of(objects))
+        made = partial(on_shelf, shards, len(shards), said, Files, shelf, given=lambda one: one.of(objects))
+        return made(make=remote, run=run) if remote and len(shards) > 1 else made(make=here)  # one is soon made
 
     return make
 
