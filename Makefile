@@ -41,7 +41,8 @@ napari: venv
 	QT_QPA_PLATFORM=offscreen $(TESTS) -m napari tests/unit/napari
 
 # What to run before every commit.
-check: lint types contracts
+check: venv
+	+$(MAKE) --jobs=2 --output-sync=target lint types contracts
 	$(TESTS) -m 'not slow'
 
 lint: venv
