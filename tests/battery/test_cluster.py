@@ -18,6 +18,7 @@ import pytest
 from tests.battery.resumed import content
 from tests.flow import poisoned
 from toolkit.cli import main
+from toolkit.io import pyramid, tifflabels
 from toolkit.pipeline import cluster as module
 
 pytestmark = [pytest.mark.slow, pytest.mark.linux]
@@ -36,7 +37,11 @@ Start = Callable[..., list[str]]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words of a run; its result without a cluster is in `whole`."""
+    """The words of a run, whose labels are in several shards; its result without a cluster is in `whole`."""
+    for name, value in (("SHARD", {2: (64, 64)}), ("CHUNK", {2: (32, 64)}), ("SMALLEST", 64)):
+        monkeypatch.setattr(pyramid, name, value)
+    monkeypatch.setattr(tifflabels, "SLAB", 2000)
+    monkeypatch.setattr(tifflabels, "STRIP", 900)
     words = [*poisoned.install(tmp_path, monkeypatch), "a.tif"]
     assert main([*words, "-o", "whole", "--workers", "1"]) == 0
     (tmp_path / "died").mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from threading import Lock
@@ -76,7 +76,7 @@ def _run(
     source, open_ = iter(items), True
     try:
         while open_ or flying:
-            most = FLIGHT * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            most = FLIGHT * max(1, len(_workers(client)))
             while open_ and len(flying) < most:
                 try:
                     item = next(source)
@@ -109,11 +109,17 @@ def _result(client: Any, address: str, future: Any) -> Any:
         except TimeoutError:
             if future.done():  # its own
                 raise
-            alone = 0.0 if client.scheduler_info(n_workers=-1)["workers"] else alone + PAUSE
+            alone = 0.0 if _workers(client) else alone + PAUSE
             if alone > PATIENCE:
                 raise BlocksFailed(
                     "the cluster has no workers any more", address, "start some, then the run with --resume"
                 ) from None
+
+
+def _workers(client: Any) -> Mapping[str, Any]:
+    """Those who work for a cluster; of a scheduler that does not answer nothing is known."""
+    found: Mapping[str, Any] = client.scheduler_info(n_workers=-1).get("workers", {})
+    return found
 
 
 def _there(make: Callable[[], Any], fn: Callable[[Any], Any], item: Any) -> Any:

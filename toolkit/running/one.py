@@ -16,12 +16,11 @@ from toolkit.pipeline.heard import tell
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
-from toolkit.pipeline.workers import Map
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
 from toolkit.running.seen import nothing
-from toolkit.running.shelved import SCALE, SIZE, Making, beside
+from toolkit.running.shelved import SCALE, SIZE, Making, Others, beside
 from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
 from toolkit.steps.measure import Table, joined, measure
@@ -71,7 +70,7 @@ def one_image(model: Model, options: Options, space: Workspace, processes: int, 
         return _one_image(options, space, others, found)
 
 
-def _one_image(options: Options, space: Workspace, others: Map | None, found: Found) -> Done:
+def _one_image(options: Options, space: Workspace, others: Others | None, found: Found) -> Done:
     began = time.perf_counter()
     bench: Bench = tools()
     session, folder = bench.session, space.work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,8 @@ BLOCK = {2: 2048, 3: 256}
 SCALE = "scale"
 SIZE = "size"
 """Stages of a shelf."""
+Others = Callable[[], Map]
+"""Begins, when it is first called, with those who work beside this process."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Making:
     sized: Rescaling
     void: Sequence[Box]
     options: Options
-    others: Map | None
+    others: Others | None
     shelf: Shelf
     run: Path
 
@@ -113,7 +115,7 @@ class Making:
         run: Map = serial
         remotes: dict[str, Any] = {}
         if self.others and (self.options.scheduler or len(work) > 1 or windows >= MANY):
-            run, folder = self.others, str(self.shelf.folder)
+            run, folder = self.others(), str(self.shelf.folder)
             remotes = {
                 "pieces": partial(pieces_elsewhere, self.where, self.here.scale, folder),
                 "blocks": partial(block_elsewhere, folder),
@@ -151,22 +153,22 @@ class Making:
 
 
 @contextmanager
-def beside(model: Model, options: Options, processes: int) -> Iterator[Map | None]:
-    """A `Map` over those who work beside this process, if there are any: they begin when there is something to do."""
+def beside(model: Model, options: Options, processes: int) -> Iterator[Others | None]:
+    """Those who work beside this process, if there are any, until the context ends."""
     if not options.scheduler and processes == 1:
         yield None
         return
     begun: list[Map] = []
     make = partial(Bench.of, model)
 
-    def run(fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    def begin() -> Map:
         if not begun:
             there = cluster(options.scheduler, make, versions) if options.scheduler else workers(processes, make)
             begun.append(stack.enter_context(there))
-        return begun[0](fn, items)
+        return begun[0]
 
     with ExitStack() as stack:
-        yield run
+        yield begin
 
 
 def divided(lattice: Lattice, block: int | None, postprocess: PostProcessor) -> list[Block]:
