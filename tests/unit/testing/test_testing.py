@@ -459,3 +459,14 @@ def test_the_suite_reports_every_check_of_a_plugin_that_may_end_the_process(
     assert {o.subject for o in outcomes} == {"metric difference"}
     last = [each for each in run("ends", timeout=120) if each.state == "failed"][-1]
     assert last.why.endswith(why)
+
+
+def test_the_suite_says_why_a_plugin_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.battery.installed import install
+    from toolkit.testing.suite import run
+
+    install(tmp_path, "raises", "raises_plugin", "raise RuntimeError('bad on purpose')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (one,) = run("raises", timeout=120)
+    assert (one.subject, one.check, one.state) == ("plugin raises", "import", "failed")
+    assert "RuntimeError: bad on purpose" in one.why
