@@ -38,7 +38,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory; use smaller blocks (--block) or fewer workers (--workers 1)", 6
     if isinstance(error, OSError) and error.errno in STORAGE:
-        return f"{error.strerror}: {error.filename or 'output'}; free space or choose another path", 7
+        cure = "see who may read and write there" if isinstance(error, PermissionError) else "free space"
+        return f"{error.strerror}: {error.filename or 'output'}; {cure} or choose another path", 7
     culprit = _plugin_of(error)
     if culprit is not None:
         plugin, where = culprit

@@ -18,17 +18,20 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 BRIGHT, DARK = 0.5, 0.4
 """Luminance that colours have at least on a dark and at most on a light background."""
 PIXELS = 2**22
-"""Pictures of at most so many pixels are drawn on a grid twice as fine and averaged."""
+"""Larger pictures are not drawn on a grid twice as fine and averaged."""
 
 
-def outlines(instances: Instances, zoom: int, light: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def outlines(
+    instances: Instances, zoom: int, light: bool, smooth: bool = True
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Colour `(H, W, 3)` and opacity `(H, W)` of the outlines of 2-D objects, `zoom` times as fine.
 
-    `zoom` is a power of 2. `light` tells that the background is bright: colours are darker then.
+    `zoom` is a power of 2. `light` tells that the background is bright: colours are darker then. `smooth`: drawn on a
+    grid twice as fine if the picture is not too large for that.
     """
     layers = instances.layers() if instances.layer_of.max(initial=0) < LAYERS else instances.to_labels()[None]
     height, width = (n * zoom for n in instances.shape)
-    fine = 2 if height * width <= PIXELS else 1
+    fine = 2 if smooth and height * width <= PIXELS else 1
     colours = palette(len(instances), light)
     colour, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     for labels in layers:

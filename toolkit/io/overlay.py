@@ -37,7 +37,8 @@ def write_overlay(path: Path, image: Image, instances: Objects) -> None:
     shrink = -(-max(height, width) // LONGEST)
     zoom = next(z for z in (8, 4, 2, 1) if z == 1 or z * max(height, width) <= SHORT)
     picture = magnified(backdrop(image, shrink), zoom)
-    colour, alpha = outlines(flat(instances, shrink), zoom, light=float(picture.mean()) > 0.6)
+    light = float(picture.mean()) > 0.6
+    colour, alpha = outlines(flat(instances, shrink), zoom, light, smooth=shrink == 1)
     drawn = alpha > 0
     picture[drawn] += (colour[drawn] - picture[drawn]) * alpha[drawn][:, None]
     path.write_bytes(imagecodecs.png_encode((picture * 255 + 0.5).astype(np.uint8), level=3))

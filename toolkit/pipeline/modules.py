@@ -87,8 +87,11 @@ def lean(module: torch.nn.Module) -> torch.nn.Module:
 
     Batch normalisation that follows a convolution is part of it, a ReLU changes in place what nobody else sees, a part
     that has a method `lean()` changes itself, and the channels of weights and maps lie side by side in memory.
+    Convolutions and the ReLUs after them are one operation.
     """
     import torch
+
+    from toolkit.pipeline.convolutions import quicken
 
     copy: Any = deepcopy(module).eval()
     for part in [part for part in copy.modules() if type(part) is torch.nn.Sequential]:
@@ -97,6 +100,7 @@ def lean(module: torch.nn.Module) -> torch.nn.Module:
         if hasattr(part, "lean"):
             part.lean()
     lay(copy)
+    quicken(copy)
     return cast("torch.nn.Module", copy)
 
 

@@ -283,3 +283,15 @@ def test_a_broken_plate_among_images_hides_none_of_them(tmp_path: Path) -> None:
 
 def test_what_could_not_be_done_is_named_by_its_path() -> None:
     assert str(Found(Path("deep/a.tif"), "a")) == "deep/a.tif"
+
+
+def test_a_folder_that_may_not_be_looked_into_hides_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for who may not read it; the one who runs the tests may be root, who may read everything."""
+    touch(tmp_path / "in" / "a.tif", tmp_path / "in" / "closed" / "b.tif")
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed" and allowed(path, mode))
+    search = io.search([tmp_path / "in"])
+    assert [image.path.name for image in search.images] == ["a.tif"]
+    assert named(search.skipped) == "closed/ (a folder that may not be looked into)"

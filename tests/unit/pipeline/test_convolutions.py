@@ -1,9 +1,11 @@
 """Quick convolutions of volumes are convolutions."""
 
+import copy
+
 import pytest
 import torch
 
-from toolkit.pipeline.convolutions import FEW, WORTH, QuickVolumes
+from toolkit.pipeline.convolutions import FEW, FUSED, WORTH, QuickVolumes, quicken
 
 KERNELS = [(3, 3, 3), (3, 1, 1), (1, 3, 3), (2, 2, 2)]
 
@@ -60,3 +62,43 @@ def test_a_network_that_computes_in_16_bits_where_it_may_stays_as_it_is():
     layer, maps = torch.nn.Conv3d(4, 4, 3), torch.randn(1, 4, 12, 12, 12)
     with torch.autocast("cpu", torch.bfloat16):
         assert "aten::to_mkldnn" not in _ran(layer, maps, QuickVolumes())
+
+
+class Row(torch.nn.Module):
+    """Convolutions of all kinds, some with a ReLU behind them; the last one's result is read twice."""
+
+    def __init__(self, ndim):
+        super().__init__()
+        kind = torch.nn.Conv2d if ndim == 2 else torch.nn.Conv3d
+        self.row = torch.nn.Sequential(
+            kind(2, 8, 3, padding=1), torch.nn.ReLU(), kind(8, 8, 3, padding="same"), torch.nn.ReLU(),
+            kind(8, 8, 3, stride=2, padding=1, padding_mode="reflect"), torch.nn.ReLU(),
+            kind(8, 8, 1, groups=2), torch.nn.Sigmoid(), kind(8, 4, 3, dilation=2, bias=False), torch.nn.ReLU(),
+        )  # fmt: skip
+        self.last = kind(4, 3, 1)
+
+    def forward(self, maps):
+        found = self.last(self.row(maps))
+        return torch.relu(found) + found
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_quick_convolutions_with_their_relus_give_the_same(ndim, dtype):
+    torch.manual_seed(ndim)
+    module = Row(ndim).to(dtype)
+    quick = copy.deepcopy(module)
+    quicken(quick)
+    maps = torch.randn(2, 2, *(20,) * ndim, dtype=dtype)
+    assert any(isinstance(part, torch.nn.Identity) for part in quick.row), "a ReLU that is one with its convolution"
+    with torch.inference_mode():
+        wanted, found = module(maps).float(), quick(maps).float()
+    assert torch.allclose(found, wanted, atol=0.02 if dtype == torch.bfloat16 else 1e-5)
+    assert {name: value.shape for name, value in quick.state_dict().items()} == {
+        name: value.shape for name, value in module.state_dict().items()
+    }
+    assert torch.allclose(quick(maps).float(), wanted, atol=0.02), "also where gradients are wanted"
+
+
+def test_this_torch_has_what_quick_convolutions_are_made_of():
+    assert FUSED is not None

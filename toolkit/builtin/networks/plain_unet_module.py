@@ -53,7 +53,7 @@ class Trunk(nn.Module):
         up: Any
         for n, (up, skipped) in enumerate(zip(self.up, beside[-2::-1], strict=True)):
             if self.across:
-                maps = up[1:](up[0](skipped).add_(self.across[n](maps)))
+                maps = up[1](up[0](skipped).add_(self.across[n](maps)))
             else:
                 maps = up(torch.cat([skipped, functional.interpolate(maps, size=skipped.shape[2:])], 1))
         return maps
@@ -64,7 +64,7 @@ class Trunk(nn.Module):
         layers: Any
         skipped: Any
         transposed: Any = nn.ConvTranspose2d if len(self.steps[0]) == 2 else nn.ConvTranspose3d
-        for layers, skipped, step in zip(self.up, self.down[-2::-1], self.steps[::-1], strict=True):
+        for n, (layers, skipped, step) in enumerate(zip(self.up, self.down[-2::-1], self.steps[::-1], strict=True)):
             first, beside = layers[0], skipped[0].out_channels
             below, extent = first.in_channels - beside, tuple(s + 2 for s in step)
             across = transposed(below, first.out_channels, extent, stride=step, padding=1, bias=False)
@@ -72,6 +72,7 @@ class Trunk(nn.Module):
             first.weight = nn.Parameter(first.weight.detach()[:, :beside])
             first.in_channels = beside
             self.across.append(across)
+            self.up[n] = nn.Sequential(first, layers[1:])
 
 
 class PlainUNetModule(Trunk):
