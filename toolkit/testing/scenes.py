@@ -91,11 +91,6 @@ def repeated(scene: Scene, times: int) -> Scene:
     return Scene(image, Truth.from_layers(beside))
 
 
-def lone(shape: tuple[int, ...], seed: int = 0, channels: int = 1) -> Scene:
-    """A single blob."""
-    return blobs(shape, 1, (5.0, 7.0), seed, channels)
-
-
 def sealed(truth: Truth) -> Truth:
     """The same truth, whose arrays refuse to be written into, as they do in a training."""
     for array in (truth.layers, truth.void, truth.ids, truth.centres):
@@ -117,8 +112,8 @@ SHAPES = {2: (48, 56), 3: (12, 40, 36)}
 def examples(ndims: tuple[int, ...], draw: Draw = blobs, channels: int = 1) -> Iterator[Scene]:
     """One scene for each number of axes."""
     for ndim in ndims:
-        size = {"radius": 2.5} if draw is worms else {"radius": (5.0, 7.0), "count": 5}
-        yield draw(SHAPES[ndim], channels=channels, seed=ndim, **({} if draw in (empty, lone) else size))
+        radius = {} if draw is empty else {"radius": 2.5} if draw is worms else {"radius": (5.0, 7.0), "count": 5}
+        yield draw(SHAPES[ndim], channels=channels, seed=ndim, **radius)
 
 
 def _spread(rng: np.random.Generator, shape: tuple[int, ...], count: int, apart: float) -> list[NDArray[np.float64]]:
