@@ -184,7 +184,8 @@ def _aside(expected: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray
     """How far the objects `found` lie from the nearest expected ones along each axis: the median over objects."""
     apart: NDArray[np.float64] = found[:, None] - expected[None]
     nearest = (apart**2).sum(axis=-1).argmin(axis=1)
-    return np.median(apart[np.arange(len(found)), nearest], axis=0)
+    off: NDArray[np.float64] = np.median(apart[np.arange(len(found)), nearest], axis=0)
+    return off
 
 
 def _noise(heads: Heads) -> Iterator[Heads]:
