@@ -25,6 +25,7 @@ from toolkit.plugins.passes import Pass
 from toolkit.plugins.phases import Member, Phase, Team
 from toolkit.plugins.search import Search
 from toolkit.plugins.specs import Loss, Network, PostProcessor, Spec
+from toolkit.steps.connected import components
 from toolkit.steps.stitch import stitch
 from toolkit.steps.survey import Because, Deduced, Fit, Survey
 from toolkit.values import runs
@@ -100,6 +101,7 @@ __all__ = [
     "Voxels",
     "at_offset",
     "begin_heads",
+    "components",
     "cores",
     "divide",
     "ends",

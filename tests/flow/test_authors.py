@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
 SMALL = ["network.maps=[8,16]", "tiling.window=[64,64]", "tiling.overlap=16", "training.crop=[64,64]",
          "training.batch=2"]  # fmt: skip
+ENOUGH = 0.8
+"""Least S at IoU .5 of the example `depth` after two minutes on one thread, on images that it has not seen."""
 Run = Callable[..., str]
 
 
@@ -90,7 +92,11 @@ def test_a_new_plugin_is_a_small_distribution_with_all_that_belongs_to_it(
     [
         ("my-method", "this is no name of a plugin: my-method; use a-z, 0-9 and _, such as my_method"),
         ("2d", "this is no name of a plugin: 2d; use a-z, 0-9 and _, such as d"),
-        ("class", "this is no name of a plugin: class; use a-z, 0-9 and _, such as class_"),
+        ("class", "this is no name of a plugin: class; use a-z, 0-9 and _, such as my_class"),
+        ("class_", "this is no name of a plugin: class_; use a-z, 0-9 and _, such as my_class"),
+        ("sorted", "this is no name of a plugin: sorted; use a-z, 0-9 and _, such as my_sorted"),
+        ("head", "this is no name of a plugin: head; use a-z, 0-9 and _, such as my_head"),
+        ("seg_deep", "this is no name of a plugin: seg_deep; use a-z, 0-9 and _, such as deep"),
         ("builtin", "a plugin has this name: builtin (of seg-toolkit)"),
         ("there", "this exists: there"),
         ("../up", "a plugin has a name, not a path: ../up; say where with -o: seg plugins new up -o .."),
@@ -146,6 +152,27 @@ def test_an_author_comes_from_nothing_to_a_model_that_runs_elsewhere(server: For
     assert "pip install seg-toolkit-deep" in said
 
 
+def crowded(folder: Path) -> None:
+    """Images of many objects, small and large, that touch; those of `test` are seen by no training and no tuning."""
+    counts = {"train": (0, 8), "val": (100, 4), "test": (200, 6)}
+    scenes = {
+        split: {f"{split}{seed}": blobs((128, 128), 24, (4, 10), seed) for seed in range(first, first + count)}
+        for split, (first, count) in counts.items()
+    }
+    samples.write(folder, scenes)
+
+
+def trained(user: Run, name: str, *long: str) -> float:
+    """S at IoU .5, on images that were held back, of the example `depth` after a training of its own recipe."""
+    user("train", "--plugin", "depth", "--data", "data", "-o", name, *long, "--deduce", "--device", "cpu",
+         "--threads", "1")  # fmt: skip
+    user("run", "data:test", "--model", name, "-o", f"{name}.seg", "--no-preview")
+    found = json.loads(_document(user("evaluate", f"{name}.seg", "data:test", "--metric", "S@.5", "--json")))
+    score = found["summary"]["S@0.50"]["mean"]
+    assert isinstance(score, float)
+    return score
+
+
 def _document(said: str) -> str:
     """The JSON document in what was said."""
     return said[said.index("{") : said.rindex("}") + 1]
@@ -160,11 +187,15 @@ def test_an_example_is_green_and_runs_from_its_wheel(example: Path, server: Fork
     user = stranger(server, tmp_path, wheel)
     assert "checks ok" in user("plugins", "check", "--wheel", str(wheel))
     cells = image(tmp_path)
-    if name != "otsu":
+    if name == "stars":
         samples.nuclei(tmp_path / "data", train=4, val=2, shape=(80, 88))
         changes = [part for change in SMALL for part in ("--set", change)]
-        user("train", "--plugin", name, "--data", "data", "-o", "run", "--steps", "100" if name == "depth" else "40",
+        user("train", "--plugin", name, "--data", "data", "-o", "run", "--steps", "40",
              "--device", "cpu", "--threads", "1", "--set", "training.learning_rate=0.005", *changes)  # fmt: skip
+    if name == "depth":
+        crowded(tmp_path / "data")
+        assert trained(user, "first", "--steps", "40") < ENOUGH - 0.2
+        assert trained(user, "run", "--minutes", "2") >= ENOUGH
     model = ("--plugin", name) if name == "otsu" else ("--model", "run")
     user("run", str(cells), *model, "-o", "out", "--no-preview")
     if name == "otsu":

@@ -19,7 +19,7 @@ PROMISED = set(
     Alone Backend Because Box Component Counts Deduced Fit Fragment FromForeground Gathering Head Image InputError
     Instances Joined Loss Marks Member Metric ModelError Network Offset OutOfMemory Pass Phase Piece Plain PlainUNet
     PluginError PostProcessor Prediction STEPS Search Spec Survey Team Thought ToolkitError Trunk Truth UsageError
-    Voxels at_offset begin_heads cores divide ends hookimpl jit kernels metric mutex_partition nearest need
+    Voxels at_offset begin_heads components cores divide ends hookimpl jit kernels metric mutex_partition nearest need
     postprocessor rounded runs stitch unet_level usual_offsets
     """.split()  # noqa: SIM905
 )

@@ -12,7 +12,7 @@ import typer
 
 from toolkit.cli import console
 from toolkit.cli.catalogue import catalogue
-from toolkit.errors import ModelError, UsageError
+from toolkit.errors import InputError, ModelError, UsageError
 from toolkit.files import whole
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _example(model: ModelPackage, run: Path, image: Path | None) -> Example:
     data = trained(run).get("data")
     if data is None:
         raise UsageError("there is no image to show the model on", run, "name one with --image")
+    if not Path(str(data).partition(":")[0]).exists():
+        cure = "name an image with --image, or export where the training ran"
+        raise InputError("the images of the training are not here", data, cure)
     return example.of_data(f"{data}:val", model.recipe)
 
 

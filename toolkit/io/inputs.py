@@ -34,6 +34,9 @@ class Found:
     preview: bool = True
     rescaling: Rescaling | None = None
 
+    def __str__(self) -> str:
+        return str(self.path)
+
 
 @dataclass(frozen=True)
 class Search:

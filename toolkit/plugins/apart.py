@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit.gpu.backend import Backend
 from toolkit.plugins.passes import Pass
-from toolkit.steps.connected import connected, joined, near, rim
+from toolkit.steps.connected import components, connected, near, rim
 from toolkit.values.instances import Instances
 from toolkit.values.joined import Joined
 from toolkit.values.tiles import Box
@@ -103,7 +103,7 @@ def crossing(parts: Iterable[Rim], reach: int) -> Crossing:
     number = np.concatenate([r.number + at for r, at in zip(rims_, sets[:-1], strict=True)])
     boxes = np.concatenate([r.boxes for r in rims_])
     i, j = near(start, length, shape, reach)
-    label = joined(number[i], number[j], len(first))
+    label = components(number[i], number[j], len(first))
     count = int(label.max(initial=-1)) + 1
     head = np.full(count, np.iinfo(np.int64).max)
     box = np.stack([np.full((count, len(shape)), head.max(initial=0)), np.zeros((count, len(shape)), np.int64)], axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from inspect import isabstract
+from inspect import isabstract, isfunction
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -30,6 +30,9 @@ WORDS: dict[Family, str] = {
     "metrics": "metric",
     "recipes": "recipe",
 }
+
+FORMS: dict[Family, str] = {"postprocessors": "postprocessor", "metrics": "metric"}
+"""What makes a spec of a function."""
 
 MOVING = "docs/moving-to-api-2.md"
 """The page that tells how to move a plugin to this API."""
@@ -76,7 +79,7 @@ def _family(family: Family, results: list[Any], plugin: str) -> dict[str, Any]:
     items: dict[str, Any] = {}
     for result in results:
         if isinstance(result, str | bytes) or not isinstance(result, Iterable):
-            raise PluginError(f"seg_{family} returned no sequence", repr(result)[:80], "see docs/hooks.md")
+            raise PluginError(f"seg_{family} returned no sequence", _named(result), "return them in a tuple: (…,)")
         for item in result:
             name, value = _recipe(item) if family == "recipes" else _spec(family, item)
             if name in items:
@@ -98,6 +101,11 @@ class Items(dict[str, Any]):
         return super().__contains__(name) or any(name in getattr(spec, "aliases", ()) for spec in self.values())
 
 
+def _named(item: Any) -> str:
+    """A class or function by its name, anything else as it is written."""
+    return str(getattr(item, "__qualname__", repr(item)[:80]))
+
+
 def _recipe(item: Any) -> tuple[str, Path]:
     if not isinstance(item, str | Path):
         raise PluginError("seg_recipes returned something that is no path", repr(item)[:80], "see docs/hooks.md")
@@ -110,7 +118,9 @@ def _recipe(item: Any) -> tuple[str, Path]:
 def _spec(family: Family, item: Any) -> tuple[str, Any]:
     wanted: Any = FAMILIES[family]
     if not (isinstance(item, type) and issubclass(item, wanted)):
-        raise PluginError(f"seg_{family} returned no {wanted.__name__} class", repr(item)[:80], "see docs/hooks.md")
+        cure = "return the class itself, not an instance of it" if isinstance(item, wanted) else "see docs/hooks.md"
+        cure = f"write @{FORMS[family]}(…) above it" if isfunction(item) and family in FORMS else cure
+        raise PluginError(f"seg_{family} returned no {wanted.__name__} class", _named(item), cure)
     spec: Any = item
     if isabstract(spec):
         lacking = ", ".join(sorted(spec.__abstractmethods__))

@@ -6,12 +6,13 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
+from numbers import Real
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import numpy as np
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 
-from toolkit.errors import PluginError
+from toolkit.errors import PluginError, nearest
 from toolkit.gpu.backend import Backend
 from toolkit.plugins import seams
 from toolkit.plugins.gathering import need
@@ -90,13 +91,16 @@ class Heads(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         wrong = f"it reads a head {name}, and needs {', '.join(self)}"
-        raise seams.fault(self._spec, ITSELF, wrong, f"name it in needs: {{{name!r}: channels}}")
+        cure = f"{nearest(name, self)}; or name it in needs: {{{name!r}: channels}}"
+        raise seams.fault(self._spec, ITSELF, wrong, cure)
 
 
 def _no_labels(found: Any, shape: tuple[int, ...]) -> tuple[str, str] | None:
     """What is wrong with labels for heads of `shape`, and what to do; None where they are labels."""
     if not isinstance(found, np.ndarray):
         gives = "nothing" if found is None else f"a {type(found).__name__}"
+        if isinstance(found, tuple) and found and isinstance(found[0], np.ndarray):
+            return f"it gives {gives}", "return its labels alone: label(…)[0]"
         return f"it gives {gives}", f"return labels, integers of shape {shape} in which 0 is background, or Instances"
     gives = f"{found.dtype} of shape {found.shape}"
     if found.shape != shape:
@@ -132,6 +136,8 @@ def postprocessor(
     """
 
     def made(function: Callable[..., Any]) -> type[PostProcessor]:
+        if not isinstance(needs, Mapping):
+            raise PluginError("needs is no dictionary", f"{function.__name__}({needs!r})", "write {'foreground': 1}")
         about = {"needs": dict(needs), "reach": halo, "exact": halo is None, "overlaps": overlaps, "title": title}
         more = {"citation": citation, "aliases": tuple(aliases), "wants": VOXEL_SIZE in _parameters(function, 1)}
         return _spec(FunctionPostProcessor, kind, function, 1, {**about, **more})  # type: ignore[type-abstract]
@@ -149,7 +155,12 @@ class FunctionMetric(Metric):
 
     def count(self, truth: Truth, predicted: Instances) -> Counts:
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
-        return {name: float(value) for name, value in type(self).function(truth, predicted, **fields).items()}
+        with seams.calling(self, ITSELF):
+            found = type(self).function(truth, predicted, **fields)
+        if not isinstance(found, Mapping) or not all(isinstance(value, Real) for value in found.values()):
+            gives = found if isinstance(found, Mapping) else type(found).__name__
+            raise seams.fault(self, ITSELF, f"it gives {gives}", "give {name: number}, NaN where an image has no value")
+        return {name: float(value) for name, value in found.items()}
 
     def summarise(self, counts: Sequence[Counts]) -> dict[str, float]:
         def mean(name: str) -> float:
@@ -184,6 +195,9 @@ def _spec(base: type[S], kind: str, function: Callable[..., Any], first: int, ab
             continue
         if name not in hints:
             raise PluginError("a parameter has no type", f"{function.__name__}({name})", f"write {name}: float = …")
+        if hasattr(base, name) or name in base.model_fields:
+            raise PluginError("a parameter has a name that means something else", f"{function.__name__}({name})",
+                              "rename it")  # fmt: skip
         fields[name] = (hints[name], ... if parameter.default is parameter.empty else parameter.default)
     kinds: Any = Literal[kind]
     try:

@@ -17,10 +17,12 @@ def lacking(name: str, error: BaseException) -> str | None:
     """
     if (cure := absent.cure(error)) or not isinstance(error, ModuleNotFoundError) or not error.name:
         return cure
+    if any(_top(entry.module) == _top(error.name) for entry in entry_points(group=GROUP)):
+        return f"{error.name} belongs to a plugin: is its name right, and does the wheel contain all files?"
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    module = error.name.partition(".")[0]
+    module = _top(error.name)
     try:
         said = [Requirement(text) for text in requires(name) or ()]
     except PackageNotFoundError:
@@ -34,11 +36,14 @@ def lacking(name: str, error: BaseException) -> str | None:
 
 def lacking_in(module: str, error: BaseException) -> str | None:
     """`lacking` of the distribution that has the plugin to which `module` belongs."""
-    top = module.partition(".")[0]
     for entry in entry_points(group=GROUP):
-        if entry.dist is not None and entry.module.partition(".")[0] == top:
+        if entry.dist is not None and _top(entry.module) == _top(module):
             return lacking(entry.dist.name, error)
     return absent.cure(error)
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _installed(name: str) -> bool:

@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from toolkit.errors import InputError, UsageError
 from toolkit.files import bounded, plain_yaml
+from toolkit.plugins import seams
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.collect import Family
 from toolkit.plugins.sections import Input, Learning, Section, Tiling
@@ -128,7 +129,7 @@ class Recipe(Section):
         found = list(self.network.gives(self.input.count))
         for section, loss in self.taught:
             with told(section):
-                found += [head for head in loss.heads(self.ndim) if head not in found]
+                found += [head for head in seams.heads(loss.heads(self.ndim), loss) if head not in found]
         return tuple(found)
 
     def expects(self, heads: Iterable[Head]) -> None:

@@ -125,7 +125,7 @@ def halo(spec: Any, ndim: int) -> tuple[int, ...]:
     with calling(spec, "halo"):
         found = tuple(spec.halo(ndim))
     if len(found) != ndim or not all(isinstance(n, int | np.integer) and n >= 0 for n in found):
-        raise fault(spec, "halo", f"its halo is {found}", f"give {ndim} numbers of voxels, 0 or more, one per axis")
+        raise fault(spec, "halo", f"its halo is {found}", f"give {ndim} whole numbers of voxels, one per axis")
     return found
 
 
@@ -178,6 +178,28 @@ def raw(found: Any, heads: Sequence[Head], window: tuple[int, ...], spec: Named)
             )  # fmt: skip
 
 
+def heads(found: Any, spec: Named) -> Sequence[Head]:
+    """The heads that a loss asks for."""
+    if isinstance(found, Sequence) and all(isinstance(head, Head) for head in found):
+        return found
+    raise fault(spec, "heads", f"it gives a {type(found).__name__}", "give heads in a tuple: return (Head(…),)")
+
+
+def terms(found: Any, spec: Named) -> Mapping[str, Any]:
+    """The terms of a loss: a number each, which a gradient may lead back from."""
+    if not isinstance(found, Mapping):
+        cure = "give its terms by name: {'foreground': …}"
+        raise fault(spec, "build", f"its module gives a {type(found).__name__}", cure)
+    for name, term in found.items():
+        if not hasattr(term, "requires_grad"):
+            cure = "leave out .item() and float(): no gradient leads back from what they give"
+            raise fault(spec, "build", f"its term {name} is a {type(term).__name__}", cure)
+        if len(term.shape):
+            cure = "give one number: its mean over what is known"
+            raise fault(spec, "build", f"its term {name} has shape {tuple(term.shape)}", cure)
+    return found
+
+
 def targets(found: Any, spec: Any, shape: tuple[int, ...]) -> dict[str, np.ndarray[Any, Any]]:
     """The targets of a loss for a crop of `shape`: named arrays of numbers; those that have the name of a head, and
     others whose axes are those of the crop in another order, are `(C, *shape)`."""
@@ -191,7 +213,7 @@ def targets(found: Any, spec: Any, shape: tuple[int, ...]) -> dict[str, np.ndarr
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise fault(spec, "targets", f"{name} is not finite everywhere", "mark what is unknown by a mask")
         ndim = len(shape)
-        head, last = name in {head.name for head in spec.heads(ndim)}, array.shape[-ndim:]
+        head, last = name in {head.name for head in heads(spec.heads(ndim), spec)}, array.shape[-ndim:]
         if (last != shape or array.ndim != ndim + 1) if head else sorted(last) == sorted(shape) and last != shape:
             of = "the target of head " * head + f"{name} has shape {array.shape}"
             raise fault(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import UsageError
+from toolkit.errors import InputError, UsageError
 from toolkit.registry import fetch, resolve, zoo
 from toolkit.registry.bioimageio import weights
 from toolkit.registry.bioimageio.read import Opened
@@ -37,8 +38,8 @@ def install(
 ) -> Entry:
     """Install the model at a path, an address or an id of the collection. None of its code is executed.
 
-    Raises `ModelError` if it is damaged or could never run, `InputError` if it cannot be had, `UsageError` if the name
-    and version are those of another model.
+    `sha256` is that of a file, wherever it is. Raises `ModelError` if it is damaged or could never run, `InputError` if
+    it cannot be had or is not what `sha256` says, `UsageError` if the name and version are those of another model.
     """
     with _acquired(source, store, sha256, tell) as path:
         files, entry = _described(path)
@@ -71,6 +72,8 @@ def zoo_name(source: str) -> str | None:
 
 @contextmanager
 def _acquired(source: str, store: Store, sha256: str | None, tell: fetch.Tell) -> Iterator[Path]:
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise UsageError("this is no sha256", sha256, "it has 64 of 0-9 and a-f")
     store.objects.own()
     downloads = store.home / "downloads"
     if fetch.is_address(source):
@@ -79,12 +82,28 @@ def _acquired(source: str, store: Store, sha256: str | None, tell: fetch.Tell) -
         return
     listed = zoo.find(source)
     if listed is not None and not Path(source).exists():
+        if sha256 is not None:
+            raise UsageError("only a file has a sha256", source, "leave out --sha256: the collection says it")
         with fetch.listed(listed, downloads, tell) as path:
             yield path
         return
     if not Path(source).exists() and not resolve.is_path(source):
         raise UsageError("no such file, folder, address or model of the collection", source, "see seg models search")
+    if not source:
+        raise UsageError("no model is named", "", "give a file, a folder, an address, or an id: seg models search")
+    if sha256 is not None:
+        _promised(Path(source), sha256)
     yield Path(source)
+
+
+def _promised(path: Path, sha256: str) -> None:
+    """Raise unless a file is what its sha256 says."""
+    if not path.is_file():
+        raise UsageError("only a file has a sha256", path, "leave out --sha256, or give the zip")
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256.lower():
+        raise InputError("the file is not what its sha256 says", path, f"it is {found}: ask its author for another")
 
 
 def _described(path: Path) -> tuple[Files, Entry]:

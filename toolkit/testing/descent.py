@@ -28,18 +28,19 @@ def descend(losses: Sequence[Loss], truth: Truth, steps: int = 300, rate: float 
     from toolkit.pipeline.raw import activate
 
     raw = start(losses, truth)
-    terms = [(loss.build(), targets(loss, truth)) for loss in losses]
+    terms = [(loss, loss.build(), targets(loss, truth)) for loss in losses]
     optimiser = torch.optim.Adam(raw.values(), lr=rate)
     seen = []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * (1 - step / steps)
         optimiser.zero_grad()
-        total = sum((term for module, targets in terms for term in module(raw, targets).values()), torch.zeros(()))
+        said = [seams.terms(module(raw, targets), loss) for loss, module, targets in terms]
+        total = sum((term for each in said for term in each.values()), torch.zeros(()))
         torch.autograd.backward(total)
         optimiser.step()
         seen.append(float(total.detach()))
-    heads = {head.name: head for loss in losses for head in loss.heads(truth.ndim)}
+    heads = {head.name: head for loss in losses for head in seams.heads(loss.heads(truth.ndim), loss)}
     return {name: activate(value.detach(), heads[name])[0].numpy() for name, value in raw.items()}, seen
 
 
@@ -50,7 +51,7 @@ def start(losses: Sequence[Loss], truth: Truth) -> dict[str, torch.Tensor]:
     def fresh(head: Head) -> torch.Tensor:
         return torch.full((1, head.channels, *truth.shape), head.initial or 0.0, requires_grad=True)
 
-    return {head.name: fresh(head) for loss in losses for head in loss.heads(truth.ndim)}
+    return {head.name: fresh(head) for loss in losses for head in seams.heads(loss.heads(truth.ndim), loss)}
 
 
 def targets(loss: Loss, truth: Truth) -> dict[str, torch.Tensor]:

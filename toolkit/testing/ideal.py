@@ -31,7 +31,7 @@ class Taught:
 
 
 def drawn(scene: Scene) -> Heads:
-    """`foreground` with a gap where objects touch, `background`, `boundary` of every object, and the `image`."""
+    """`foreground` with a gap where objects touch, `background`, `boundary` of objects, and the `image`, normalised."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
     inside, boundary = np.zeros(scene.shape, bool), np.zeros(scene.shape, bool)
@@ -40,6 +40,8 @@ def drawn(scene: Scene) -> Heads:
         touching = lowest < maximum_filter(layer, 3)
         inside |= (layer > 0) & ~touching
         boundary |= (layer > 0) & (minimum_filter(layer, 3) != layer)
-    voxels = scene.image.read().astype(np.float32)[:1] / 255
-    found = {"foreground": inside[None], "background": ~inside[None], "boundary": boundary[None], "image": voxels}
+    voxels = scene.image.read()[:1].astype(np.float32)
+    low, high = np.percentile(voxels, (1, 99.8))
+    image = (voxels - low) / (high - low)
+    found = {"foreground": inside[None], "background": ~inside[None], "boundary": boundary[None], "image": image}
     return {name: head.astype(np.float32) for name, head in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from toolkit.testing.descent import targets as wanted
 from toolkit.testing.gpu import need_gpu
 from toolkit.testing.scenes import blobs, empty, examples, sealed, worms
 from toolkit.testing.seeded import same_for_any_seed
+from toolkit.values.prediction import Head
 from toolkit.values.truth import UNANNOTATED, Truth
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class LossTests:
 
     def test_heads_have_names_of_their_own_and_channels(self) -> None:
         for ndim in self.ndims:
-            heads = self.spec.heads(ndim)
+            heads = self._heads(ndim)
             names = [head.name for head in heads]
             assert names, "a loss reads at least one head"
             assert len(set(names)) == len(names), f"two heads have one name: {names}"
@@ -72,7 +74,7 @@ class LossTests:
         import torch
 
         for truth in self._truths():
-            named = {head.name for head in self.spec.heads(truth.ndim) if head.activation in ("sigmoid", "softmax")}
+            named = {head.name for head in self._heads(truth.ndim) if head.activation in ("sigmoid", "softmax")}
             for sure in (-40.0, 40.0):
                 begun = start([self.spec], truth).items()
                 raw = {n: torch.full_like(h, sure).requires_grad_() if n in named else h for n, h in begun}
@@ -80,7 +82,7 @@ class LossTests:
                     assert np.isfinite(float(term.detach())), f"term {name} is not finite where outputs are {sure}"
 
     def test_every_head_learns(self) -> None:
-        idle = {head.name for ndim in self.ndims for head in self.spec.heads(ndim)}
+        idle = {head.name for ndim in self.ndims for head in self._heads(ndim)}
         for truth in self._truths(hard=False):
             idle -= {name for name, gradient in self._gradients(truth).items() if gradient.any()}
         assert not idle, f"no gradient reaches {', '.join(sorted(idle))}: leave it out of heads()"
@@ -122,7 +124,10 @@ class LossTests:
 
     def test_descent_lowers_it(self) -> None:
         for truth in self._truths(hard=False):
-            _, seen = descend([self.spec], truth, steps=self.steps)
+            heads, seen = descend([self.spec], truth, steps=self.steps)
+            for name, target in self.spec.targets(truth).items():
+                along = _along(heads[name], target) if name in heads else 1.0
+                assert along > -1e-6, f"what lowers it leads head {name} away from its target: is a sign wrong?"
             least = min(seen[1:])
             assert least < seen[0], f"{self.steps} steps on free outputs led from {seen[0]} to no less than {least}"
 
@@ -131,6 +136,9 @@ class LossTests:
         for truth in self._truths():
             here, there = (float(self._value(truth, d)[0].detach()) for d in ("cpu", device))
             assert abs(here - there) <= 1e-3 * max(1, abs(here)), f"{here} on the CPU and {there} on the GPU"
+
+    def _heads(self, ndim: int) -> Sequence[Head]:
+        return seams.heads(self.spec.heads(ndim), self.spec)
 
     def _truths(self, hard: bool = True) -> list[Truth]:
         """Blobs, worms, and if `hard` nothing, all of it unannotated or void, and a part that is."""
@@ -171,5 +179,12 @@ class LossTests:
         import torch
 
         targets = {name: target.to(device) for name, target in wanted(self.spec, truth).items()}
-        terms = self.spec.build().to(device)(raw, targets)
+        terms = dict(seams.terms(self.spec.build().to(device)(raw, targets), self.spec))
         return sum(terms.values(), torch.zeros((), device=device)), terms
+
+
+def _along(head: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> float:
+    """Whether a head is greater where its target is: their covariance, 0 where they are of different shapes."""
+    if head.shape != target.shape:
+        return 0.0
+    return float(((head - head.mean()) * (target - target.mean(dtype=np.float64))).mean())

@@ -28,7 +28,7 @@ from toolkit.values.truth import Truth
 
 Given = Mapping[str, NDArray[Any]]
 SEEDS = ("1", "2")
-CURE = ", and remember nothing of other windows"
+CURE = ", and remember nothing of other windows and images"
 
 
 def same_for_any_seed(spec: Spec, *given: Given) -> None:

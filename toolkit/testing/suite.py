@@ -95,13 +95,17 @@ def _trace(error: BaseException) -> str:
 
 def _answer(plugin: str, stream: TextIO) -> None:
     """The child's side: one JSON line before each check and one after it."""
-    loaded = Catalogue().use(plugin)
-    for subject, tests in checks(loaded):
+    found: list[tuple[str, type]] = []
+    begun = outcome(f"plugin {plugin}", "import", lambda: found.extend(checks(Catalogue().use(plugin))))
+    if begun.state != "ok":
+        _say(stream, begun)
+    distribution = next((p.distribution for p in Catalogue().plugins if p.name == plugin), "")
+    for subject, tests in found:
         instance = tests()
         for name in sorted(dir(instance)):
             if name.startswith("test_"):
                 _say(stream, Outcome(subject, name, "failed", RUNNING))
-                _say(stream, outcome(subject, name, getattr(instance, name), loaded.plugin.distribution))
+                _say(stream, outcome(subject, name, getattr(instance, name), distribution))
     _say(stream, Outcome("", "", "ok", WHOLE))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toolkit.gpu.backend import Backend
+from toolkit.plugins import seams
 from toolkit.plugins.phases import OWN, Phase, Team
 from toolkit.plugins.recipe import Recipe
 
@@ -20,15 +21,16 @@ class Criterion:
     def __init__(self, recipe: Recipe, phase: Phase, backend: Backend) -> None:
         self.own = phase.build().to(backend.device) if phase.build else None
         self.weights = recipe.training.weights or (1.0,) * len(recipe.losses)
+        self._specs = recipe.losses
         self.losses = [] if phase.build else [loss.build().to(backend.device) for loss in recipe.losses]
 
     def __call__(self, team: Team, voxels: torch.Tensor, targets: Tensors) -> dict[str, Any]:
         if self.own is not None:
-            return dict(self.own(team, voxels, _of(targets, 0)))
+            return dict(seams.terms(self.own(team, voxels, _of(targets, 0)), self._specs[0]))
         heads = team(OWN, voxels)
         terms: dict[str, Any] = {}
         for at, loss in enumerate(self.losses):
-            found = loss(heads, _of(targets, at))
+            found = seams.terms(loss(heads, _of(targets, at)), self._specs[at])
             mark = ("", "auxiliary.")[at] if at < 2 else f"auxiliary.{at - 1}."
             # A weight of 1 multiplies nothing: those trainings are the same to the last bit.
             weight = self.weights[at]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.errors import PluginError
 from toolkit.gpu.backend import Backend, short
 from toolkit.pipeline.modules import lay, layout, quick
+from toolkit.plugins import seams
 from toolkit.plugins.phases import OWN, Member, Phase
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
@@ -35,6 +36,7 @@ class Team:
     ) -> None:
         own = Member(recipe.network, recipe.heads)
         members = {OWN: own, **recipe.main.members(recipe.network, recipe.ndim)}
+        self._members = members
         self.step = self.steps = 0
         self.learning: tuple[str, ...] = ()
         self._device = backend.device
@@ -72,6 +74,7 @@ class Team:
         half = torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=self._mixed[name])
         with half, quick(voxels.ndim - 2):
             heads = module(voxels) if weights is None else torch.func.functional_call(module, dict(weights), (voxels,))
+        seams.raw(heads, self._members[name].heads, tuple(voxels.shape[2:]), self._members[name].network)
         return {head: value.float() for head, value in heads.items()}
 
     def module(self, name: str) -> torch.nn.Module:

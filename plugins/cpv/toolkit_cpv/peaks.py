@@ -8,6 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.api import components
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -45,9 +47,6 @@ def _one_of_each(
     index: Ints, value: Floats, shape: tuple[int, ...], left: Ints, offsets: Sequence[tuple[int, ...]]
 ) -> tuple[Ints, Floats]:
     """One voxel of each plateau among the maxima `left`."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     count = len(left)
     if count == 0:
         return np.zeros(0, np.int64), np.zeros(0)
@@ -56,7 +55,7 @@ def _one_of_each(
     pairs = [_moved(index, shape, left, offset)[1:] for offset in offsets] or [(left[:0], left[:0])]
     a, b = (np.concatenate(p) for p in zip(*pairs, strict=True))
     a, b = a[number[b] >= 0], number[b[number[b] >= 0]]
-    _, plateau = connected_components(coo_array((np.ones(len(a), bool), (a, b)), shape=(count, count)), directed=False)
+    plateau = components(a, b, count)
     place = np.stack(np.unravel_index(index[left], shape), axis=1)
     size = np.bincount(plateau)
     # Times its size, the distance from the mean is an integer: equal distances are equal.

@@ -14,7 +14,7 @@ from tests.battery import omesets
 from toolkit import io
 from toolkit.errors import InputError, UsageError
 from toolkit.files.plain_text import shown
-from toolkit.io.inputs import named
+from toolkit.io.inputs import Found, named
 from toolkit.io.paths import stem
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
@@ -279,6 +279,10 @@ def test_a_broken_plate_among_images_hides_none_of_them(tmp_path: Path) -> None:
     assert [one.stem for one in io.find_inputs([tmp_path])] == ["a", "p"]
     with pytest.raises(InputError, match="this plate holds no image"):
         io.read(tmp_path / "p.zarr")
+
+
+def test_what_could_not_be_done_is_named_by_its_path() -> None:
+    assert str(Found(Path("deep/a.tif"), "a")) == "deep/a.tif"
 
 
 def test_a_folder_that_may_not_be_looked_into_hides_nothing_beside_it(

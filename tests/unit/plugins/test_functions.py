@@ -90,6 +90,7 @@ def test_a_window_of_an_image_by_itself_is_an_image_where_it_lies() -> None:
     (lambda p: (p > 0.5) - 1, "labels down to -1: .*; 0 is background, and objects begin with 1"),
     (lambda p: np.arange(p.size).reshape(p.shape).astype(np.uint8), "uint8 holds no label greater than 255, .*int32"),
     (lambda p: [p > 0.5], r"it gives a list: .*; return labels, integers of shape \(48, 56\)"),
+    (lambda p: (p > 0.5, 3), r"it gives a tuple: .*; return its labels alone: label\(…\)\[0\]"),
     (lambda p: None, "it gives nothing: .*; return labels"),
     (lambda p: {}["a"], "odd failed: KeyError: 'a'"),
 ])  # fmt: skip
@@ -110,7 +111,16 @@ def test_a_head_that_is_not_among_those_it_needs_is_named() -> None:
     def odd(heads: Any) -> Any:
         return heads["boundary"][0] > 0.5
 
-    with pytest.raises(PluginError, match=r"it reads a head boundary, and needs foreground: .*odd; name it in needs"):
+    with pytest.raises(PluginError, match=r"it reads a head boundary, and needs foreground: .*; or name it in needs"):
+        assemble(odd(), prediction(drawn(blobs((48, 56)))))
+
+
+def test_a_head_that_is_written_wrongly_gets_the_right_name() -> None:
+    @postprocessor("odd", needs={"foreground": 1})
+    def odd(heads: Any) -> Any:
+        return heads["forground"][0] > 0.5
+
+    with pytest.raises(PluginError, match=r"it reads a head forground, .*; did you mean 'foreground'\?"):
         assemble(odd(), prediction(drawn(blobs((48, 56)))))
 
 
@@ -138,6 +148,32 @@ def test_a_parameter_without_a_type_is_refused_at_import() -> None:
         @postprocessor("odd", needs={})
         def odd(heads, level=0.5):  # type: ignore[no-untyped-def]
             return heads
+
+
+@pytest.mark.parametrize("name", ["kind", "title", "assemble"])
+def test_a_parameter_whose_name_a_method_has_already_is_refused_at_import(name: str) -> None:
+    made: dict[str, Any] = {}
+    exec(f"def odd(heads, {name}: float = 0.5):\n    return heads\n", made)
+    with pytest.raises(PluginError, match=rf"a name that means something else: odd\({name}\); rename it"):
+        postprocessor("odd", needs={})(made["odd"])
+
+
+def test_needs_that_say_no_channels_are_refused_at_import() -> None:
+    with pytest.raises(PluginError, match=r"needs is no dictionary: odd\('foreground'\); write \{'foreground': 1\}"):
+
+        @postprocessor("odd", needs="foreground")  # type: ignore[arg-type]
+        def odd(heads: Any) -> Any:
+            return heads
+
+
+@pytest.mark.parametrize(("given", "gives"), [(None, "NoneType"), (3.0, "float"), ({"off": "much"}, "{'off': 'much'}")])
+def test_what_is_no_values_is_told_with_the_name_of_the_metric(given: Any, gives: str) -> None:
+    @metric("odd")
+    def odd(truth: Truth, predicted: Instances) -> Any:
+        return given
+
+    with pytest.raises(PluginError, match=f"odd: it gives {gives}: .*odd; give {{name: number}}"):
+        odd().count(Truth.from_layers(np.ones((1, 2, 2))), Instances.empty((2, 2)))
 
 
 def test_an_image_without_a_value_does_not_count() -> None:

@@ -36,6 +36,10 @@ def test_the_requirement_of_the_missing_module_is_named(needy: None) -> None:
     ("error", "said"),
     [
         (ModuleNotFoundError("no", name="another"), "pip install 'nowhere-io<3,>=2'"),
+        (
+            ModuleNotFoundError("no", name="needy_plugin.layers"),
+            "needy_plugin.layers belongs to a plugin: is its name right, and does the wheel contain all files?",
+        ),
         (ModuleNotFoundError("no"), None),
         (ImportError("cannot import name", name="numpy"), None),
         (RuntimeError("no card here"), None),

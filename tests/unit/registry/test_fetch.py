@@ -172,3 +172,19 @@ def test_a_neighbour_whose_name_begins_like_that_of_the_folder_is_outside(
     with pytest.raises(InputError, match="outside the package"), described:
         pass
     assert not (tmp_path / "stage-x").exists()
+
+
+def test_a_file_on_this_machine_is_what_its_sha256_says(tmp_path: Path) -> None:
+    path, store = packages.zipped(tmp_path / "net.zip", packages.good()), Store(tmp_path / "home")
+    right = packages.sha256(path.read_bytes())
+    assert install(str(path), Wanted(), store, right.upper()).sha256
+    with pytest.raises(InputError, match=f"the file is not what its sha256 says: .*net.zip; it is {right}"):
+        install(str(path), Wanted(name="other"), store, "a" * 64)
+    for source, sha256, said in (
+        (path, "12", "this is no sha256: 12; it has 64 of 0-9 and a-f"),
+        (tmp_path, right, "only a file has a sha256"),
+        ("", None, "no model is named"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            install(str(source), Wanted(name="other"), store, sha256)
+    assert {entry.name for entry in store.entries()} == {install(str(path), Wanted(), store).name}

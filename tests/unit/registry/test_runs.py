@@ -147,6 +147,15 @@ def test_a_record_that_says_too_little_is_no_reason_to_fail_before_an_image_is_n
     assert "there is no image to show the model on" in capsys.readouterr().err
 
 
+def test_a_run_whose_images_are_elsewhere_asks_for_one(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (run / TRAINING).write_bytes(b'{"owner": "builtin", "data": "gone"}')
+    assert main(["export", str(run), "-o", str(tmp_path / "out.zip"), "--author", "A. Author"]) == 5
+    said = "the images of the training are not here: gone; name an image with --image, or export where the training ran"
+    assert said in capsys.readouterr().err
+
+
 def test_a_recipe_and_weights_beside_a_description_are_not_the_model(run: Path, tmp_path: Path) -> None:
     """What is tested, installed and run of a package is what its description says."""
     files = packages.good() | {

@@ -79,7 +79,19 @@ class Layer(torch.nn.Module):
         if self.fault == "batch":
             image = image - image.mean()
         raw = {name: layer(image) + self.shift for name, layer in self.out.items()}
+        if self.fault == "cut off":
+            raw = {name: head.relu() for name, head in raw.items()}
+        if self.fault == "stride":
+            raw = {name: _coarse(head) for name, head in raw.items()}
         return {name: head[..., 1:] for name, head in raw.items()} if self.fault == "shape" else raw
+
+
+def _coarse(head: torch.Tensor) -> torch.Tensor:
+    """As of a network that halves what it sees, and doubles what it says."""
+    for axis in range(2, head.ndim):
+        pairs = head.shape[axis] // 2
+        head = head.narrow(axis, 0, 2 * pairs).unflatten(axis, (pairs, 2)).mean(axis + 1).repeat_interleave(2, axis)
+    return head
 
 
 @pytest.mark.parametrize(
@@ -91,6 +103,8 @@ class Layer(torch.nn.Module):
         ("writes", "the_input_is_untouched"),
         ("hidden state", "weights_carry_everything"),
         ("idle", "every_parameter_learns"),
+        ("cut off", "outputs_are_raw"),
+        ("stride", "the_smallest_window_passes_through"),
     ],
 )
 def test_a_faulty_network_is_found_out(fault: str, test: str) -> None:
@@ -181,6 +195,8 @@ class Components(PostProcessor):
             found = np.where(found == found.max(), 0, found)
         if self.fault == "scores":
             return Instances.from_labels(found, {int(k): 2.0 for k in np.unique(found)})
+        if self.fault == "aside":
+            found = np.roll(found, 1, axis=-1)
         if self.fault == "shape":
             return Instances.from_labels(found[1:])
         return Instances.from_labels(found)
@@ -214,6 +230,8 @@ class ComponentsTests(PostProcessorTests):
         ("shape", "one_block_is_the_same_as_assemble"),
         ("passes", "one_block_is_the_same_as_assemble"),
         ("halo", "blocks_do_not_matter"),
+        ("forgets", "of_few_objects_none_is_left_out"),
+        ("aside", "ideal_heads_give_the_objects"),
     ],
 )
 def test_a_faulty_postprocessor_is_found_out(fault: str, test: str) -> None:
@@ -237,6 +255,19 @@ def test_a_bare_threshold_on_the_image_is_told_what_a_classic_method_does() -> N
         Tests().test_ideal_heads_give_the_objects()
     with pytest.raises(AssertionError, match="noise is none: ask how far bright and dark are apart"):
         Tests().test_nothing_gives_nothing()
+
+
+def test_who_sees_heads_of_a_network_is_told_nothing_of_images() -> None:
+    @postprocessor("aside", needs={"foreground": 1}, halo=32)
+    def aside(heads: Any) -> Any:
+        from scipy.ndimage import label, shift
+
+        return label(shift(heads["foreground"][0], 4, order=1) > 0.5)[0]
+
+    with pytest.raises(AssertionError, match=r"F1 0.\d\d: 5 objects, \d found$"):
+        type(
+            "Tests", (PostProcessorTests,), {"spec": aside(), "heads": staticmethod(drawn)}
+        )().test_ideal_heads_give_the_objects()
 
 
 def test_a_postprocessor_that_claims_to_be_exact_and_is_not_is_found_out() -> None:
@@ -459,3 +490,14 @@ def test_the_suite_reports_every_check_of_a_plugin_that_may_end_the_process(
     assert {o.subject for o in outcomes} == {"metric difference"}
     last = [each for each in run("ends", timeout=120) if each.state == "failed"][-1]
     assert last.why.endswith(why)
+
+
+def test_the_suite_says_why_a_plugin_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.battery.installed import install
+    from toolkit.testing.suite import run
+
+    install(tmp_path, "raises", "raises_plugin", "raise RuntimeError('bad on purpose')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (one,) = run("raises", timeout=120)
+    assert (one.subject, one.check, one.state) == ("plugin raises", "import", "failed")
+    assert "RuntimeError: bad on purpose" in one.why

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.steps.connected import connected, joined
+from toolkit.steps.connected import components, connected
 from toolkit.values import runs
 from toolkit.values.instances import Instances
 from toolkit.values.joined import Joined
@@ -48,7 +48,7 @@ def united(fragments: Iterable[Parts], min_size: int, unit: float) -> Joined:
         size.append(part.found.sizes)
         total.append(part.total)
     sizes, totals = np.concatenate(size), np.concatenate(total)
-    owner = seams.joined(len(sizes))
+    owner = seams.components(len(sizes))
     count = int(owner.max(initial=-1)) + 1
     sizes, totals = (np.bincount(owner, weights=v, minlength=count).astype(np.int64) for v in (sizes, totals))
     large = sizes >= min_size
@@ -80,7 +80,7 @@ class Seams:
                 some = place == part.core.start[axis]
                 self._begins.setdefault(axis, []).append((found.start[some], wide[some], number[some]))
 
-    def joined(self, count: int) -> Ints:
+    def components(self, count: int) -> Ints:
         """The object of each of `count` components."""
         pairs = [np.zeros((2, 0), np.int64)]
         for axis in self._ends.keys() & self._begins.keys():
@@ -89,4 +89,4 @@ class Seams:
             )
             pairs += [np.stack([a[2][i], b[2][j]]) for i, j, _ in runs.overlaps(a[0], a[1], b[0], b[1])]
         i, j = np.unique(np.concatenate(pairs, axis=1), axis=1)
-        return joined(i, j, count)
+        return components(i, j, count)

@@ -8,7 +8,7 @@ import typer
 
 from toolkit.cli import console
 
-Sha256 = Annotated[str | None, typer.Option("--sha256", help="What the download must be.")]
+Sha256 = Annotated[str | None, typer.Option("--sha256", help="What the download or the file must be.")]
 
 
 def add(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def write(model: ModelPackage, about: About, test: Test, plugins: dict[str, str]
         weights=_weights(model, len(test.example.voxels), folder, opset),
         config=rdf.Config(toolkit=extra),
     )
-    save_bioimageio_package(description, output_path=out)
+    # Weights hardly get smaller, and whoever opens the package would have to inflate them each time.
+    save_bioimageio_package(description, output_path=out, compression=zipfile.ZIP_STORED)
 
 
 def narrowest(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from toolkit.plugins.catalogue import Catalogue
 Kind = Literal["method", "network", "loss", "postprocessor", "metric", "classic"]
 EVERY = "every"
 NAME = "plugin_name"
+HOOK = "seg_"
 TRAIN = "$ seg train --plugin {name} --data DATA -o run --minutes 30 && seg export run -o {name}.zip"
 
 
@@ -58,10 +60,10 @@ def write(folder: Path, kind: Kind, catalogue: Catalogue) -> tuple[Path, ...]:
     name = folder.name
     if kind not in get_args(Kind):
         raise UsageError("no such kind of plugin", f"--kind {kind}", f"choose one of {', '.join(get_args(Kind))}")
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        better = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_0123456789")
-        better = f"{better}_" if keyword.iskeyword(better) else better
-        raise UsageError("this is no name of a plugin", name, f"use a-z, 0-9 and _, such as {better or 'my_method'}")
+    if not re.fullmatch("[a-z]([a-z0-9_]*[a-z0-9])?", name) or name.startswith(HOOK) or name in _taken():
+        better = re.sub("[^a-z0-9]+", "_", name.lower()).removeprefix(HOOK).lstrip("_0123456789").rstrip("_")
+        better = f"my_{better or 'method'}" if not better or better in _taken() else better
+        raise UsageError("this is no name of a plugin", name, f"use a-z, 0-9 and _, such as {better}")
     taken = next((p for p in catalogue.plugins if p.name == name), None)
     if taken is not None:
         raise UsageError("a plugin has this name", f"{name} (of {taken.distribution})", "choose another")
@@ -81,6 +83,11 @@ def write(folder: Path, kind: Kind, catalogue: Catalogue) -> tuple[Path, ...]:
     with whole.folder(folder) as made:
         found = [*_written(source / EVERY, made, words), *_written(source / kind, made, words)]
     return tuple(folder / path.relative_to(made) for path in found)
+
+
+def _taken() -> frozenset[str]:
+    """Names that mean something else in Python, or in the modules that are written here."""
+    return frozenset({*keyword.kwlist, *dir(builtins), "head", "hookimpl", "path"})
 
 
 def _written(source: Traversable, folder: Path, words: dict[str, str]) -> list[Path]:
