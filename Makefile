@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Parallelism is processes: more threads per process would only compete.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+# Who has done all tests takes some of the other's: the longest ones lie together.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
 

@@ -107,8 +107,8 @@ def _result(client: Any, address: str, future: Any) -> Any:
         try:
             return future.result(timeout=PAUSE)
         except TimeoutError:
-            if future.done():  # its own
-                raise
+            if future.done():  # in this moment; or the error is its own
+                return future.result()
             alone = 0.0 if _workers(client) else alone + PAUSE
             if alone > PATIENCE:
                 raise BlocksFailed(

@@ -20,9 +20,9 @@ from toolkit.values.thought import Marks
 
 BYTE, MANY, ROOM = 256, 400, 2**24
 """Objects that 8 bits tell apart; as many as an image has in which there are more; numbers in the heads of it."""
-FEW = (1, 2, 3)
+FEW = (1, 2, 3, 8)
 """Objects of images of which all must be found: where one is missing each time, it is none by chance."""
-ASIDE = 0.6
+ASIDE = 0.75
 """Most voxels along an axis that objects may lie aside, all of them: less than a place that is counted wrongly."""
 
 

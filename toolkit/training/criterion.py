@@ -21,13 +21,14 @@ class Criterion:
     def __init__(self, recipe: Recipe, phase: Phase, backend: Backend) -> None:
         self.own = phase.build().to(backend.device) if phase.build else None
         self.weights = recipe.training.weights or (1.0,) * len(recipe.losses)
-        self._specs = recipe.losses
+        self._specs, self._heads, self._network = recipe.losses, recipe.heads, recipe.network
         self.losses = [] if phase.build else [loss.build().to(backend.device) for loss in recipe.losses]
 
     def __call__(self, team: Team, voxels: torch.Tensor, targets: Tensors) -> dict[str, Any]:
         if self.own is not None:
             return dict(seams.terms(self.own(team, voxels, _of(targets, 0)), self._specs[0]))
         heads = team(OWN, voxels)
+        seams.raw(heads, self._heads, tuple(voxels.shape[2:]), self._network)
         terms: dict[str, Any] = {}
         for at, loss in enumerate(self.losses):
             found = seams.terms(loss(heads, _of(targets, at)), self._specs[at])

@@ -74,7 +74,8 @@ class Team:
         half = torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=self._mixed[name])
         with half, quick(voxels.ndim - 2):
             heads = module(voxels) if weights is None else torch.func.functional_call(module, dict(weights), (voxels,))
-        seams.raw(heads, self._members[name].heads, tuple(voxels.shape[2:]), self._members[name].network)
+        if not isinstance(heads, Mapping):  # what is in it, a phase of its own may agree on with its network
+            seams.raw(heads, self._members[name].heads, tuple(voxels.shape[2:]), self._members[name].network)
         return {head: value.float() for head, value in heads.items()}
 
     def module(self, name: str) -> torch.nn.Module:

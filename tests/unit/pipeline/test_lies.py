@@ -127,7 +127,7 @@ def swept(how: str, folder: Path, shelved: bool) -> Instances:
 @pytest.mark.parametrize("shelved", [False, True])
 @pytest.mark.parametrize(("how", "what"), [
     ("ends", r"lying failed: SystemExit: 0: .*Lying\.keep; raise an error"),
-    ("short", r"lying: its halo is \(1,\): .*Lying\.halo; give 2 numbers"),
+    ("short", r"lying: its halo is \(1,\): .*Lying\.halo; give 2 whole numbers"),
     ("negative", r"its halo is \(1, -1\)"),
     ("broken", r"its halo is \(0\.5, 1\)"),
     ("doubles", r"no piece of its window: its heads are \{'foreground': 'float64'\}, not float32"),
