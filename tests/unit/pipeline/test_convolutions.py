@@ -81,6 +81,30 @@ class Row(torch.nn.Module):
         found = self.last(self.row(maps))
         return torch.relu(found) + found
 
+    def lean(self):
+        pass
+
+
+class Tapping(torch.nn.Module):
+    """Reads what lies between a convolution and its ReLU, and knows nothing of being changed."""
+
+    def __init__(self):
+        super().__init__()
+        self.row = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU())
+
+    def forward(self, maps):
+        return self.row[0](maps)
+
+
+@pytest.mark.parametrize("maps", [(1, 8, 8), (2, 1, 8, 8)], ids=["no batch", "a batch"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_what_lies_between_a_convolution_and_its_relu_may_be_read(maps, dtype):
+    module = Tapping().to(dtype)
+    quick, voxels = copy.deepcopy(module), torch.randn(maps, dtype=dtype)
+    quicken(quick)
+    with torch.inference_mode():
+        assert torch.allclose(quick(voxels), module(voxels), atol=1e-5)
+
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

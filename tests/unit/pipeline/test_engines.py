@@ -146,9 +146,7 @@ def test_a_relu_changes_in_place_only_what_nobody_else_reads() -> None:
     with torch.inference_mode():
         assert torch.equal(module(voxels), lean(module)(voxels))
     assert torch.equal(voxels, before)
-    assert [part.inplace for part in lean(module).row if isinstance(part, torch.nn.ReLU)] == [False], (
-        "the last is one with its convolution"
-    )
+    assert [part.inplace for part in lean(module).row if isinstance(part, torch.nn.ReLU)] == [False, True]
 
 
 def test_engines_agree_on_heads(model: ModelPackage) -> None:
