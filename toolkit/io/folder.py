@@ -37,9 +37,10 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | S
     for path in sorted(Path(entry.path) for entry in os.scandir(folder)):
         if path.name.startswith("."):
             yield Skipped(path, HIDDEN)
-        elif path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
-            yield Skipped(path, "a folder that may not be looked into")
         elif path.is_dir():
+            if not os.access(path, os.R_OK | os.X_OK):
+                yield Skipped(path, "a folder that may not be looked into")
+                continue
             image = is_image(path)
             if is_zarr(path / "instances") if image else path.name.endswith((".seg", ".work", ".corrections")):
                 yield Skipped(path, RESULT)
