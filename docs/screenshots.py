@@ -1,6 +1,4 @@
-"""Make the pictures of the documents: `seg view` in headless Chromium, what commands say, and the widgets of napari.
-
-python docs/screenshots.py [NAME…]
+"""`python docs/screenshots.py [NAME…]` makes the pictures of the documents: `seg view` in Chromium, commands, napari.
 
 Images are those of tests/golden (CC0), and generated ones where nothing free shows it. Pictures are of few colours and
 small; more than `MOST` bytes are an error. Without napari its picture stays as it is, which is said.
