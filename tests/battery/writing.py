@@ -116,7 +116,9 @@ def made(folder: Path, disk: Path, name: str) -> Any:
     if name == "export":
         return (disk / "seen.zip").is_file()
     files = {n: sha for n, sha in tree(disk).items() if n.split("/")[0] in WRITERS[name].outputs}
-    # The log, the record and the last weights of a training hold seconds; the page of an evaluation and the journal of
-    # corrections their date.
-    timed = ("log.csv", "training.json", "last.safetensors", "r.html", "journal.txt")
-    return {n: sha for n, sha in files.items() if Path(n).name not in timed}
+    # The log, the record and the last weights of a training hold seconds, and so does the record of tuning; the page of
+    # an evaluation and the journal of corrections their date.
+    timed = ("log.csv", "training.json", "last.safetensors", "tuned.json", "r.html", "journal.txt")
+    # A folder of spreadsheets is nobody's alone, so a draft that a killed command left there stays.
+    left = ".seg-" if name == "evaluate" else "\0"
+    return {n: sha for n, sha in files.items() if Path(n).name not in timed and not Path(n).name.startswith(left)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,9 @@ def test_a_run_is_tuned_and_then_segments_with_what_was_found(
 
 
 def test_a_tuned_run_that_cannot_be_bettered_is_left_as_it_is(
-    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys.modules["toolkit.tune.precision"], "short", lambda _: False)
     data = dataset(tmp_path / "data", 3)
     best = RECIPE.replace("foreground: 0.5, min_size: 1", "foreground: 0.65, min_size: 10")
     (run / "recipe.yaml").write_text(best)
@@ -41,6 +43,13 @@ def test_a_tuned_run_that_cannot_be_bettered_is_left_as_it_is(
     assert "nothing is better" in capfd.readouterr().out
     assert (run / "recipe.yaml").read_text() == best
     assert not (run / "tuned.json").exists()
+    # Where the processor has 16 bits, that they cost nothing is kept, once.
+    monkeypatch.setattr(sys.modules["toolkit.tune.precision"], "short", lambda _: True)
+    for _ in range(2):
+        assert main(["tune", str(run), "--data", str(data), "--trials", "9", "--workers", "1"]) == 0
+        assert "tiling.precision=bfloat16: in 16 bits" in capfd.readouterr().out
+        assert "precision: bfloat16" in (run / "recipe.yaml").read_text()
+        assert len(json.loads((run / "tuned.json").read_text())) == 1
 
 
 def test_a_field_that_is_set_is_held_and_a_copy_leaves_the_run_alone(

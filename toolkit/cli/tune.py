@@ -95,7 +95,7 @@ def tune(
     wrote: list[Path] = []
     if out is not None:
         wrote = kept.save(found, loaded, out)
-    elif (found.better or found.precision) and kept.is_run(model):
+    elif (found.better or found.bits != loaded.recipe.tiling.precision) and kept.is_run(model):
         wrote = kept.keep(found, Path(model))
     if as_json:
         console.document({**found.to_json(), "wrote": [str(path) for path in wrote]})

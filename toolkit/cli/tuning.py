@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli import console
+from toolkit.tune.precision import LOSS
 
 if TYPE_CHECKING:
     from toolkit.tune.tuned import Tuned
@@ -19,6 +20,7 @@ def show(found: Tuned) -> None:
     what = f"on {found.images} images of {found.data}, {len(found.trials)} settings, {found.seconds:.0f} s"
     if not found.better:
         out.print(f"best   {found.metric} {before}: nothing is better than what the recipe has; {what}", markup=False)
+        _bits(found, out)
         return
     gain = ""
     if found.interval is not None:
@@ -29,6 +31,15 @@ def show(found: Tuned) -> None:
     for name, value in found.best.items():
         out.print(f"       {name} {found.start[name]} -> {value}", markup=False)
     out.print("       " + " ".join(f"--set {change}" for change in found.changes), markup=False)
+    _bits(found, out)
+
+
+def _bits(found: Tuned, out: Any) -> None:
+    """Whether 16 bits cost something, if that was measured."""
+    if found.precision is not None:
+        fall = max(found.precision.float32[name] - value for name, value in found.precision.bfloat16.items())
+        said = f"the most that an S@t falls by is {max(fall, 0.0):.4f}, {LOSS:g} is allowed"
+        out.print(f"       tiling.precision={found.bits}: in 16 bits {said}", markup=False)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def close(
             score = replace(score, value=score.before, changes=(), settings=1, postprocess=plain, kept=True)
             run.note(closing=asdict(score))
             return score
-    if changes or found.precision:
+    if changes or found.bits != model.recipe.tiling.precision:
         kept.keep(found, run.folder)
     run.note(closing=asdict(score))
     return score

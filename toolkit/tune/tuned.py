@@ -49,6 +49,11 @@ class Tuned:
         return self.best != self.start
 
     @property
+    def bits(self) -> str:
+        """In what the best one may compute: `float32` or `bfloat16`."""
+        return self.recipe.tiling.precision
+
+    @property
     def changes(self) -> tuple[str, ...]:
         """The best setting as `--set` changes."""
         return tuple(change(name, value) for name, value in self.best.items())

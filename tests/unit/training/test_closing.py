@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def test_fields_that_somebody_has_set_stay(tmp_path: Path, data: str) -> None:
     assert score.value == obtained(place.folder, data) == 0.0
 
 
-def test_a_recipe_that_is_right_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_recipe_that_is_right_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["toolkit.tune.precision"], "short", lambda _: False)
     array, labels = np.zeros((24, 40), np.uint8), np.zeros((24, 40), np.int32)
     array[4:20, 4:35], labels[4:20, 4:35] = 255, 1
     scene = Scene(Image.from_array(array), Truth.from_layers(labels[None]))
