@@ -54,7 +54,8 @@ def begin(
     if data is None and not corrections and not (begun and (Path(out) / CORRECTED).is_dir()):
         raise UsageError("there is nothing to learn from", "--data or --corrections", "name a data set or a result")
     named = recipe or plugin
-    if begun and (deduce or not named):
+    going_on = begun and (deduce or not named)
+    if going_on:
         from toolkit.training.provenance import recipe_of
 
         chosen, owner = recipe_of(Path(out), catalogue, wanted)
@@ -64,6 +65,7 @@ def begin(
         raise UsageError("no method was named", "--plugin, --recipe or --model", "see seg plugins list")
 
     from toolkit.registry import resolve
+    from toolkit.training.sizes import unmeasured
     from toolkit.training.start import fitted, train
 
     start = resolve.load(str(model), catalogue) if model else None
@@ -74,6 +76,8 @@ def begin(
     data = data or Path(out) / CORRECTED
     found: tuple[Deduction, ...] = ()
     fixed = {change.partition("=")[0].strip() for change in wanted}
+    if not going_on:
+        chosen = unmeasured(chosen, fixed)
     if deduce and not begun:
         chosen, found = fitted(chosen, data, catalogue, device=device, owner=owner, fixed=fixed)
         for deduction in found:

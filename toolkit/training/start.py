@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from toolkit import io
@@ -67,10 +67,11 @@ def train(
     `minutes` of `clock` limit the time, else `recipe.training.steps` counts. `model` gives the first weights, all or
     those of its network without the heads (`transfer.starting`); a training that begins with all of them ends no worse
     than the model on `val`, or keeps it. `owner` is the plugin whose names the recipe uses
-    first. `threads` defaults to all cores. With `resume`, a run that was stopped goes on as if it had not been; its
-    recipe and data must be the same. `deductions` made the recipe; they are recorded. Where memory runs out, the
-    training goes on from its last checkpoint with fewer crops at once, then with smaller ones, as `say` is told; where
-    the minutes are worth too few steps, with fewer crops, unless `held` has `training.batch`.
+    first. Sizes of objects that `recipe` names stay. `threads` defaults to all cores. With `resume`, a run that was
+    stopped goes on as if it had not been; its recipe and data must be the same. `deductions` made the recipe; they are
+    recorded. Where memory runs out, the training goes on from its last checkpoint with fewer crops at once, then with
+    smaller ones, as `say` is told; where the minutes are worth too few steps, with fewer crops, unless `held` has
+    `training.batch`.
     At the end the post-processor is tuned on `val` (`closing.close`), but for its fields in `held`.
     """
     out, catalogue = Path(out), catalogue or Catalogue()
@@ -79,8 +80,9 @@ def train(
     Timetable.of(checked(recipe), recipe.training.steps)
     learnt, validation = _split(data, "train"), Validation(_split(data, "val"), by=recipe.training.validate_)
     recipe, channels = resolved(recipe, learnt)
-    recipe = measured(recipe, learnt)
     start, new = (None, ()) if model is None else starting(model, recipe)
+    recipe = measured(recipe, learnt, None if model is None or new else model.recipe.input.diameter_px)
+    start = None if start is None else replace(start, recipe=recipe)
     # Another post-processor makes another method, with which the weights were never meant to be used; those that only
     # prepare a training are no method yet.
     tuning = (
