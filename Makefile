@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+# Hundreds of the tests' processes import torch: without its bytecode, which some environments forbid to write, each would
+# compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 # Parallelism is processes: more threads per process would only compete.
 # Who has done all tests takes some of the other's: the longest ones lie together.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
