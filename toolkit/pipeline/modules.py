@@ -26,7 +26,7 @@ class TorchEngine:
 
     A module may have a method `lazily(image)`, which is its `forward` but may give a head as something with
     `at(pixels) -> (N, channels)` instead of a tensor. With several `turns` the outputs are averaged: raw, or after the
-    activation where `after`. `half`: the network computes in bfloat16.
+    activation where `after`. `half`: the network computes in bfloat16, but for the parts that it names in `precise`.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class TorchEngine:
         import torch
 
         self._module = module.to(backend.device, torch.bfloat16 if half else None)
+        for name in getattr(module, "precise", ()) if half else ():
+            _whole(getattr(module, name))
         self._backend, self._half = backend, half
         self._heads = heads
         self._turns = turns
@@ -80,6 +82,12 @@ class TorchEngine:
                 said = activate(said, head) if self._after else said
                 sums[head.name] = sums[head.name] + said if head.name in sums else said
         return {name: total / len(self._turns) for name, total in sums.items()}
+
+
+def _whole(part: torch.nn.Module) -> None:
+    """Let a part of a network compute in 32 bits whatever it is given."""
+    part.float()
+    part.register_forward_pre_hook(lambda _, given: tuple(maps.float() for maps in given))
 
 
 def lean(module: torch.nn.Module) -> torch.nn.Module:

@@ -170,6 +170,15 @@ def test_sixteen_bits_give_nearly_the_same(model: ModelPackage) -> None:
     assert 0 < np.abs(half - exact).max() < 0.1
 
 
+def test_the_heads_of_sixteen_bits_are_not_rounded_themselves(model: ModelPackage) -> None:
+    engine = engines.built(Engine("torch", "bfloat16"), model, Backend())
+    window = bright((32, 32)).astype(np.float32)[None, None] / 255
+    raw = torch.cat([one.to(torch.float32) for one in engine._once(torch.from_numpy(window).bfloat16()).values()], 1)
+    assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("out.")} == {torch.float32}
+    assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("down.")} == {torch.bfloat16}
+    assert (raw.bfloat16().float() != raw).float().mean() > 0.9
+
+
 @given(arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 90)), elements=st.floats(-200, 200, width=32)),
        st.sampled_from(["sigmoid", "softmax", "tanh", "none"]), st.data())  # fmt: skip
 def test_a_voxel_of_a_graph_is_activated_alike_whatever_stands_beside_it(
