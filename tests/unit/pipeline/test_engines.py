@@ -176,7 +176,7 @@ def test_the_heads_of_sixteen_bits_are_not_rounded_themselves(model: ModelPackag
     raw = torch.cat([one.to(torch.float32) for one in engine._once(torch.from_numpy(window).bfloat16()).values()], 1)
     assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("out.")} == {torch.float32}
     assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("down.")} == {torch.bfloat16}
-    assert (raw.bfloat16().float() != raw).float().mean() > 0.9
+    assert (raw.bfloat16().float() != raw).float().mean() > 0.1  # none, where they were rounded
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 90)), elements=st.floats(-200, 200, width=32)),

@@ -79,7 +79,7 @@ class PlainUNetModule(Trunk):
     """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; `trunk` are the arguments of `Trunk`."""
 
     precise = ("out",)
-    """Stays in 32 bits where the rest computes in 16: rounded offsets would cost objects, and this layer costs little."""
+    """Stays in 32 bits where the rest computes in 16: rounded offsets would cost objects, this layer costs little."""
 
     def __init__(self, heads: Sequence[Head], ndim: int, **trunk: Any) -> None:
         super().__init__(ndim=ndim, **trunk)
