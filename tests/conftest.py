@@ -17,6 +17,9 @@ HEAVY = (
     *("toolkit.cli.view", "toolkit.view.embedded", "toolkit.registry.bioimageio.write", "torch._dynamo", "onnxscript"),
     *("torch.export", "torch.onnx._internal.exporter._core", "networkx", "onnx.reference", "optuna", "numba"),
     *("toolkit.builtin.networks.unet_module", "toolkit.training.training", "toolkit.io.zarrlabels"),
+    *("onnxscript.function_libs.torch_lib.ops", "sympy.combinatorics", "sympy.tensor.tensor", "mwatershed"),
+    *("torch._functorch.aot_autograd", "torch._export.passes", "toolkit.registry.export", "toolkit.registry.verify"),
+    *("toolkit.io.overlay", "edt", "imagecodecs._png", "numba.np.arraymath", "numba.cpython.unicode"),
     *("toolkit_ppp.assembly", "toolkit_embedseg.blocks"),
 )
 """What commands import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -19,6 +20,14 @@ from typing import Any
 
 from tests import door
 
+ALWAYS = (
+    *("skimage.morphology", "skimage.segmentation", "toolkit.cli.runner", "toolkit.pipeline.segment"),
+    *("toolkit.running.run", "toolkit.running.plan", "toolkit.running.afford", "toolkit.registry.choose"),
+    *("toolkit.cli.bars", "toolkit.io.tiff", "toolkit.io.ometiff", "toolkit.io.tifflabels", "toolkit.io.table"),
+    *("toolkit.pipeline.convolutions", "imagecodecs._deflate", "imagecodecs._zlib", "safetensors.numpy"),
+    *("rich.console", "rich.live", "rich.progress", "rich.status", "typer._adapters", "typer._click.decorators"),
+)
+"""What nearly every command imports."""
 MEMORY = 16 * 2**30
 EVENTS = {
     "socket.connect", "socket.getaddrinfo", "socket.sendto", "os.system", "os.exec", "os.fork", "os.posix_spawn",
@@ -90,22 +99,18 @@ class ForkServer:
 
 def serve() -> None:
     """The server's side: one JSON line in, one out, for each case."""
-    import skimage.morphology
-    import skimage.segmentation  # noqa: F401
     import torch
-
-    import toolkit.cli.runner
-    import toolkit.pipeline.segment
-    import toolkit.running.run  # noqa: F401
 
     entrance = door.opened(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     answers.write("open\n")
     answers.flush()
-    for name in sys.argv[2:]:
+    for name in (*ALWAYS, *sys.argv[2:]):
         import_module(name)
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # a fork that looks for garbage would copy all that was imported
     guests: set[int] = set()
     while True:
         asked, _, _ = select.select([sys.stdin, entrance], [], [])
