@@ -30,6 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tifflabels, "STRIP", 2**14)
     monkeypatch.setattr(tifflabels, "SLAB", 2**18)
     monkeypatch.setattr(scattered, "ROOM", 2**20)
+    monkeypatch.setattr(scattered, "MANY", 2**15)
     for module in (measure, normalise):
         monkeypatch.setattr(module, "SLAB", 2**17)
         monkeypatch.setattr(module, "CHUNK", 2**16)

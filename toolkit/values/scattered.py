@@ -19,7 +19,9 @@ from toolkit.values.joined import Joined, found
 from toolkit.values.tiles import Box
 
 ROOM = 2**27
-"""Bytes of parts that are kept in memory, and runs of objects that are looked at at once, in bytes."""
+"""Bytes of parts that are kept in memory."""
+MANY = 2**20
+"""Runs of objects that are looked at at once: to put them in order takes about a hundred bytes for each."""
 
 
 class Near:
@@ -118,7 +120,7 @@ class Scattered:
 
     def groups(self) -> Iterator[Instances]:
         """The objects in their order, some at a time."""
-        for span in runs.chunks(self.joined.runs, ROOM // 32):
+        for span in runs.chunks(self.joined.runs, MANY):
             box = _hull(self.boxes[span])
             parts = []
             for number in self._meeting(box):

@@ -67,7 +67,8 @@ def test_the_runs_within_a_box_are_those_of_a_crop(scene: tuple[Instances, tuple
 
 
 def test_results_are_the_same_bytes(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(module, "ROOM", 2**10)  # a few runs at a time, and one block
+    monkeypatch.setattr(module, "ROOM", 2**10)  # one block
+    monkeypatch.setattr(module, "MANY", 2**5)  # a few runs at a time
     rng = np.random.default_rng(0)
     labels = np.kron(rng.integers(0, 60, (4, 9, 8)) * (rng.random((4, 9, 8)) < 0.6), np.ones((5, 6, 7), int))
     whole = Instances.from_labels(labels)
