@@ -1,0 +1,48 @@
+"""What is the same for all peers: a folder of images is read, predicted, made into objects and written.
+
+A peer calls `main`. Its command is `python PEER.py FOLDER [prepare]`; FOLDER holds `images/*.tif` and `truth/*.tif` (labels).
+`prepare` writes `maps/*.npz`, what a perfect network would have said; it is not measured. Without it the network runs
+on each image, what it says is dropped, because random weights say nothing, and objects are made of the maps. Prints
+CPU seconds as JSON: to import and build (`start`), and of the `network` and the `objects` of all images.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+
+def main(
+    build: Callable[[], Any],
+    predict: Callable[[Any, np.ndarray], object],
+    perfect: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None,
+    objects: Callable[[Any, dict[str, np.ndarray]], np.ndarray] | None = None,
+) -> None:
+    """`predict` gets the model and an image (y, x); `perfect` labels (y, x); `objects` the model and maps of `perfect`."""
+    folder = Path(sys.argv[1])
+    if "prepare" in sys.argv:
+        (folder / "maps").mkdir(exist_ok=True)
+        for path in sorted((folder / "truth").iterdir()) if perfect else []:
+            np.savez(folder / "maps" / path.stem, **perfect(tifffile.imread(path)))
+        return
+    model = build()
+    spent = {"start": time.process_time(), "network": 0.0, "objects": 0.0}
+    found = 0
+    for path in sorted((folder / "images").iterdir()):
+        image, at = tifffile.imread(path), time.process_time()
+        predict(model, image)
+        spent["network"] += time.process_time() - at
+        if objects:
+            maps, at = dict(np.load(folder / "maps" / f"{path.stem}.npz")), time.process_time()
+            labels = objects(model, maps)
+            tifffile.imwrite(folder / f"{path.stem}.labels.tif", labels.astype("int32"), compression="zlib")
+            spent["objects"] += time.process_time() - at
+            found += int(labels.max())
+    print(json.dumps({**spent, "found": found}))
