@@ -10,7 +10,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 # Who has done all tests takes some of the other's: the longest ones lie together.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
+.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-peers bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
 
 venv: $(STAMP)
 
@@ -71,6 +71,10 @@ bench: venv
 # Memory and time of volumes of up to 1024³: hours, which go on where they were stopped.
 bench-large: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py 128 256 512 1024
+
+# Peers beside this toolkit, each in an environment of its own in build/peers: downloads 6 GB, ten minutes after that.
+bench-peers: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --pip-extra "$(PIP_EXTRA)" $(PEERS)
 
 # Needs a GPU, torch for CUDA and CuPy; says so in one sentence where there is none.
 bench-gpu: venv

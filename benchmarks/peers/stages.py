@@ -1,9 +1,9 @@
 """What is the same for all peers: a folder of images is read, predicted, made into objects and written.
 
-A peer calls `main`. Its command is `python PEER.py FOLDER [prepare]`; FOLDER holds `images/*.tif` and `truth/*.tif` (labels).
-`prepare` writes `maps/*.npz`, what a perfect network would have said; it is not measured. Without it the network runs
-on each image, what it says is dropped, because random weights say nothing, and objects are made of the maps. Prints
-CPU seconds as JSON: to import and build (`start`), and of the `network` and the `objects` of all images.
+A peer calls `main`. Its command is `python PEER.py FOLDER [prepare]`; FOLDER holds `images/*.tif` and labels,
+`truth/*.tif`. `prepare` writes `maps/*.npz`, what a perfect network would have said; it is not measured. Without it the
+network runs on each image, what it says is dropped, because random weights say nothing, and objects are made of the
+maps. Prints CPU seconds as JSON: to import and build (`start`), and of the `network` and the `objects` of all images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(
     perfect: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None,
     objects: Callable[[Any, dict[str, np.ndarray]], np.ndarray] | None = None,
 ) -> None:
-    """`predict` gets the model and an image (y, x); `perfect` labels (y, x); `objects` the model and maps of `perfect`."""
+    """`predict` gets the model and an image (y, x), `perfect` labels (y, x), `objects` the model and their maps."""
     folder = Path(sys.argv[1])
     if "prepare" in sys.argv:
         (folder / "maps").mkdir(exist_ok=True)
@@ -45,4 +45,5 @@ def main(
             tifffile.imwrite(folder / f"{path.stem}.labels.tif", labels.astype("int32"), compression="zlib")
             spent["objects"] += time.process_time() - at
             found += int(labels.max())
-    print(json.dumps({**spent, "found": found}))
+    assert sys.__stdout__  # BiaPy has its own `print`
+    sys.__stdout__.write(json.dumps({**spent, "found": found}) + "\n")
