@@ -48,7 +48,7 @@ def main() -> None:
         make(image, (said.side, said.side))
         for name in said.models:
             package = str(Path(scratch) / f"{name}.zip")
-            spent(ROOT, [*SEG, "export", name, "-o", package, "--author", "A. Author"])
+            spent(ROOT, [*SEG, "export", name, "-o", package, "--author", "A. Author", "--image", image])
             ours: dict[str, float] = {}
             for what, command in ways(package, image, Path(scratch)).items():
                 each = [spent(ROOT, command) for _ in range(said.rounds)]

@@ -139,7 +139,8 @@ def made(folder: Path, side: int, count: int) -> Path:
 def prepare(name: str, folder: Path, data: dict[str, Path], extra: list[str]) -> None:
     """All that is not measured: environments, perfect maps, the package."""
     if name == CORE and not (folder / "embedseg.zip").exists():
-        ran([*SEG, "export", "embedseg", "-o", str(folder / "embedseg.zip"), "--author", "A. Author"])
+        shown = str(data["256"] / "images" / "00.tif")
+        ran([*SEG, "export", "embedseg", "-o", str(folder / "embedseg.zip"), "--author", "A. Author", "--image", shown])
     if name not in PEERS:
         return
     home, stamp = folder / name, folder / name / "made"
@@ -153,13 +154,18 @@ def prepare(name: str, folder: Path, data: dict[str, Path], extra: list[str]) ->
 
 
 def line(name: str, folder: Path, data: dict[str, Path], rounds: int) -> str:
-    """Row of the table; images per second are of what a run takes longer than that of one image of 64²."""
+    """Row of the table.
+
+    Images per second are of network and objects, or, who does not say these apart, of all that a run takes longer than
+    that of one image of 64².
+    """
     found = {size: best([ran(command(name, folder, where)) for _ in range(rounds)]) for size, where in data.items()}
     cells = [said(name, folder), f"{found['64'].cpu:.1f}"]
     for size in ("2048", "256"):
         spent, parts = found[size], stages(found[size].said)
-        rate = FOLDERS[size][1] / max(spent.cpu - found["64"].cpu, 1e-3)
-        cells += [f"{spent.cpu:.1f}{parts}", f"{rate:.2f}" if rate < 1 else f"{rate:.1f}", f"{spent.memory:.1f}"]
+        work = sum(parts) if parts else spent.cpu - found["64"].cpu
+        told = f"{spent.cpu:.1f} ({' + '.join(f'{each:.1f}' for each in parts)})" if parts else f"{spent.cpu:.1f}"
+        cells += [told, f"{FOLDERS[size][1] / work:.2g}" if work > 0 else "–", f"{spent.memory:.1f}"]
     helped = best([ran([*helping(name, folder), "--help"]) for _ in range(rounds)])
     return f"| {' | '.join([*cells, f'{helped.cpu:.1f}'])} |"
 
@@ -195,12 +201,9 @@ def said(name: str, folder: Path) -> str:
     return f"`{name.split(',')[0]}`, {ran_in}; everything, files and pictures too"
 
 
-def stages(said: str) -> str:
+def stages(said: str) -> list[float]:
     """Seconds of the network and of the objects, where a peer says them."""
-    if not said.startswith("{"):
-        return ""
-    spent = json.loads(said)
-    return f" ({spent['network']:.1f} + {spent['objects']:.1f})"
+    return [json.loads(said)[stage] for stage in ("network", "objects")] if said.startswith("{") else []
 
 
 def best(each: list[Spent]) -> Spent:
