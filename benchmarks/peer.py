@@ -28,11 +28,12 @@ torch.set_num_threads(1)
 package, weights, blocks, *images = sys.argv[1:]
 model = load_model_description(package)
 axes = [axis.id for axis in model.inputs[0].axes]
-with create_prediction_pipeline(model, weight_format=weights) as pipeline:
-    for image in images:
-        voxels = Tensor(tifffile.imread(image)[None, None].astype("float32"), dims=axes)
-        size = int(blocks) if blocks else None
-        predict(model=pipeline, inputs={model.inputs[0].id: voxels}, blocksize_parameter=size)
+# `predict` enters and leaves it; who leaves it once more waits forever (0.11).
+pipeline = create_prediction_pipeline(model, weight_format=weights)
+for image in images:
+    voxels = Tensor(tifffile.imread(image)[None, None].astype("float32"), dims=axes)
+    size = int(blocks) if blocks else None
+    predict(model=pipeline, inputs={model.inputs[0].id: voxels}, blocksize_parameter=size)
 """
 
 
