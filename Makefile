@@ -72,7 +72,8 @@ bench: venv
 bench-large: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py 128 256 512 1024
 
-# Peers beside this toolkit, each in an environment of its own in build/peers: downloads 6 GB, ten minutes after that.
+# The table of peers in docs/speed.md: each gets an environment of its own in build/peers, 6 GB in all, by pip; then ten
+# minutes of one core.
 bench-peers: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --pip-extra "$(PIP_EXTRA)" $(PEERS)
 

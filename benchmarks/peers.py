@@ -141,8 +141,13 @@ def prepare(name: str, folder: Path, data: dict[str, Path], extra: list[str]) ->
     if name == CORE and not (folder / "embedseg.zip").exists():
         shown = str(data["256"] / "images" / "00.tif")
         ran([*SEG, "export", "embedseg", "-o", str(folder / "embedseg.zip"), "--author", "A. Author", "--image", shown])
-    if name not in PEERS:
-        return
+    if name in PEERS:
+        installed(name, folder, data, extra)
+    ran(command(name, folder, data["64"]))  # who compiles on the first run has done so
+
+
+def installed(name: str, folder: Path, data: dict[str, Path], extra: list[str]) -> None:
+    """The environment of a peer, and its perfect maps."""
     home, stamp = folder / name, folder / name / "made"
     if not stamp.exists() or stamp.read_text() != "\n".join(PEERS[name].wanted):
         ran([sys.executable, "-m", "venv", "--clear", str(home)])
