@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Who has done all tests takes some of the other's: the longest ones lie together.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
+.PHONY: venv demo test mutants browser napari check lint types contracts site screenshots bench bench-large bench-peers bench-gpu gpu reproduce minutes auxiliary sparse corrections zoo clean
 
 venv: $(STAMP)
 
@@ -74,6 +74,11 @@ bench: venv
 # Memory and time of volumes of up to 1024³: hours, which go on where they were stopped.
 bench-large: venv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py 128 256 512 1024
+
+# The table of peers in docs/speed.md: each gets an environment of its own in build/peers, 6 GB in all, by pip; then ten
+# minutes of one core.
+bench-peers: venv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --pip-extra "$(PIP_EXTRA)" $(PEERS)
 
 # Needs a GPU, torch for CUDA and CuPy; says so in one sentence where there is none.
 bench-gpu: venv
