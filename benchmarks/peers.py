@@ -32,7 +32,8 @@ MINUTES = 8
 """An installation may take as long."""
 FOLDERS = {"64": (64, 1), "2048": (2048, 1), "256": (256, 20)}
 """Side and number of the images of each folder."""
-ONE = ("OMP", "MKL", "OPENBLAS", "NUMBA", "TF_INTRAOP", "TF_INTEROP")
+ONE = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMBA_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
+"""Of whom each gets one thread."""
 COLUMNS = [
     "what",
     "one of 64², s",
@@ -98,8 +99,7 @@ def main() -> None:
     said = parser.parse_args()
     if unknown := set(said.names) - {*OURS, CORE, *PEERS}:
         parser.error(f"nobody is called {', '.join(sorted(unknown))}")
-    os.environ.update({f"{name}_NUM_THREADS": "1" for name in ONE[:4]}, CUDA_VISIBLE_DEVICES="")
-    os.environ.update({f"TF_NUM_{name.removeprefix('TF_')}_THREADS": "1" for name in ONE[4:]})
+    os.environ.update({f"{name}_THREADS": "1" for name in ONE}, CUDA_VISIBLE_DEVICES="")
     folder = said.folder.resolve()
     data = {name: made(folder / "data" / name, *size) for name, size in FOLDERS.items()}
     chosen = said.names or [*OURS, CORE, *PEERS]
