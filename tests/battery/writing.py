@@ -120,5 +120,5 @@ def made(folder: Path, disk: Path, name: str) -> Any:
     # an evaluation and the journal of corrections their date.
     timed = ("log.csv", "training.json", "last.safetensors", "tuned.json", "r.html", "journal.txt")
     # A folder of spreadsheets is nobody's alone, so a draft that a killed command left there stays.
-    left = ".seg-" if name == "evaluate" else "\0"
-    return {n: sha for n, sha in files.items() if Path(n).name not in timed and not Path(n).name.startswith(left)}
+    drafts = [n for n in files if name == "evaluate" and Path(n).name.startswith(".seg-")]
+    return {n: sha for n, sha in files.items() if Path(n).name not in timed and n not in drafts}
