@@ -20,6 +20,7 @@ from line import seg
 
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
+from toolkit.training.sizes import unmeasured
 from toolkit.training.start import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,7 @@ def one(plugin: str, data: Path, minutes: float, out: Path) -> dict[str, float |
     """Train, tune and judge one plugin; `out` becomes the run."""
     catalogue = Catalogue()
     owner, path = catalogue.locate("recipes", plugin, plugin)
-    recipe = Recipe.load(path, catalogue, owner)
+    recipe = unmeasured(Recipe.load(path, catalogue, owner), ())  # as `seg train --recipe` begins
     began = time.process_time()
     done = train(recipe, data, out, minutes=minutes, threads=1, device="cpu", owner=owner, clock=time.process_time)
     whole = time.process_time() - began
