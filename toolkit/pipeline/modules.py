@@ -85,7 +85,13 @@ class TorchEngine:
 
 
 def _whole(part: torch.nn.Module) -> None:
-    """Let a part of a network compute in 32 bits whatever it is given."""
+    """Let a part of a network, or each of a collection of them, compute in 32 bits whatever it is given."""
+    import torch
+
+    if isinstance(part, torch.nn.ModuleDict | torch.nn.ModuleList):
+        for one in part.children():
+            _whole(one)
+        return
     part.float()
     part.register_forward_pre_hook(lambda _, given: tuple(maps.float() for maps in given))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.api import Head, Trunk, UsageError, begin_heads, unet_level
-from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, gathered, mixed
 from toolkit_ppp.unet import everywhere, linear, together
 
 FEW = 128
@@ -132,7 +132,7 @@ class CodedModule(nn.Module):
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, coder in self.coders.items():
             assert isinstance(coder, Coder)
-            lazy = Coded(maps, coder, coder.chunk)
+            lazy = Coded(maps, coder, coder.chunk, mixed(maps))
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), prod(coder.patch))
         return {name: found[name] for name in self.order}
 

@@ -23,12 +23,13 @@ class Lazy:
     """What a network in training gives for a head of patches.
 
     `maps` `(B, F, *S)`: features. `decode`: `(N, F) -> (N, C)`, raw patches of N pixels. `chunk`: so many pixels at
-    once keep to the budget of memory.
+    once keep to the budget of memory. `short`: compute with 16 bits, as the maps were.
     """
 
     maps: Tensor
     decode: Callable[[Tensor], Tensor]
     chunk: int = 2**16
+    short: bool = False
 
     def float(self) -> Self:
         """Itself: `rows` gives 32 bits."""
@@ -44,8 +45,8 @@ class Lazy:
         return replace(self, maps=self.maps[number : number + 1])
 
     def precision(self) -> AbstractContextManager[object]:
-        """Computes with as many bits as the maps were computed with: a loss asks outside of the network's context."""
-        return torch.autocast(self.maps.device.type, torch.bfloat16, enabled=self.maps.dtype == torch.bfloat16)
+        """Computes with as many bits as the network did: a loss asks outside of its context."""
+        return torch.autocast(self.maps.device.type, torch.bfloat16, enabled=self.short)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Rows:
             full = torch.cat([some, some[-1:].expand(self.step - len(some))])
             parts.append(self.head.at(full)[: len(some)])
         return torch.cat(parts)
+
+
+def mixed(maps: Tensor) -> bool:
+    """Whether what is computed here is computed with 16 bits where that does no harm, as in training."""
+    return torch.is_autocast_enabled(maps.device.type)
 
 
 def rows(head: Tensor | Lazy, pixels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from toolkit.api import Head, Trunk, begin_heads
-from toolkit_ppp.lazy import Lazy, Rows
+from toolkit_ppp.lazy import Lazy, Rows, mixed
 
 ROWS = 1024
 """Pixels whose patches are evaluated at once."""
@@ -18,6 +18,9 @@ ROWS = 1024
 class PatchModule(nn.Module):
     """`(B, channels, *S) -> {head: (B, head.channels, *S)}`, raw; a head of patches is `Lazy` in training."""
 
+    precise = ("heads",)
+    """Stay in 32 bits where the rest computes in 16: they cost little, and rounded affinities cost objects."""
+
     def __init__(self, features: Trunk, heads: tuple[Head, ...]) -> None:
         super().__init__()
         self.features = features
@@ -25,9 +28,9 @@ class PatchModule(nn.Module):
         self.lazy = {head.name for head in heads if head.transform == "patch"}
 
     def forward(self, image: Tensor) -> dict[str, Tensor | Lazy]:
-        maps = self.features(image)
+        maps, lazy = self.features(image), self.lazy if self.training else ()
         return {
-            name: Lazy(maps, layer) if self.training and name in self.lazy else everywhere(layer, maps)
+            name: Lazy(maps, layer, short=mixed(maps)) if name in lazy else everywhere(layer, maps)
             for name, layer in self.heads.items()
         }
 

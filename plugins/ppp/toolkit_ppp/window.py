@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import prod
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.api import Head, Trunk, begin_heads, unet_level
-from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense
+from toolkit_ppp.lazy import BUDGET, Lazy, Rows, asked, dense, mixed
 from toolkit_ppp.members import places, strides
 from toolkit_ppp.unet import everywhere, linear
 
@@ -68,11 +67,6 @@ class Windowed(Lazy):
     """A head of patches whose `maps` are the image `(B, channels, *S)`; `decode` takes `(N, channels, W, W…)`."""
 
     window: int = 81
-    short: bool = False
-    """Compute with 16 bits: an image does not tell."""
-
-    def precision(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.maps.device.type, torch.bfloat16, enabled=self.short)
 
     def at(self, pixels: Tensor) -> Tensor:
         radius = [self.window // 2] * (self.maps.ndim - 2)
@@ -114,7 +108,7 @@ class WindowModule(nn.Module):
         found: dict[str, Tensor | Lazy] = {**plain}
         for name, network in self.windows.items():
             assert isinstance(network, EncoderDecoder)
-            lazy = Windowed(image, network, network.chunk, network.window, torch.is_autocast_enabled(image.device.type))
+            lazy = Windowed(image, network, network.chunk, mixed(image), network.window)
             channels = prod(network.patch)
             found[name] = lazy if self.training else dense(lazy, asked(plain, image, self.above), channels)
         return {name: found[name] for name in self.order}
@@ -127,5 +121,5 @@ class WindowModule(nn.Module):
             found |= {name: everywhere(layer, maps) for name, layer in self.heads.items()}
         for name, network in self.windows.items():
             assert isinstance(network, EncoderDecoder)
-            found[name] = Rows(Windowed(image, network, network.chunk, network.window), min(network.chunk, FEW))
+            found[name] = Rows(Windowed(image, network, network.chunk, window=network.window), min(network.chunk, FEW))
         return {name: found[name] for name in self.order}

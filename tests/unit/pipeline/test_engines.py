@@ -24,6 +24,7 @@ from toolkit.pipeline.modules import lean
 from toolkit.pipeline.predictor import Predictor
 from toolkit.pipeline.session import Session
 from toolkit.plugins.catalogue import Catalogue
+from toolkit.registry import resolve
 from toolkit.registry.bioimageio.proved import proved
 from toolkit.registry.gate.graph import Graph
 from toolkit.registry.package import ModelPackage
@@ -177,6 +178,18 @@ def test_the_heads_of_sixteen_bits_are_not_rounded_themselves(model: ModelPackag
     assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("out.")} == {torch.float32}
     assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("down.")} == {torch.bfloat16}
     assert (raw.bfloat16().float() != raw).float().mean() > 0.1  # none, where they were rounded
+
+
+def test_heads_that_are_evaluated_where_somebody_asks_are_not_rounded_either() -> None:
+    engine = engines.built(Engine("torch", "bfloat16"), resolve.load("ppp", Catalogue(), "ppp"), Backend())
+    with torch.inference_mode():
+        said = engine._once(torch.from_numpy(bright((256, 256)).astype(np.float32)[None, None] / 255).bfloat16())
+    rows = said["patches"].at(torch.arange(0, 65536, 97))
+    assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("heads.")} == {torch.float32}
+    assert {p.dtype for n, p in engine._module.named_parameters() if n.startswith("features.")} == {torch.bfloat16}
+    for raw in (rows, said["foreground"]):
+        assert raw.dtype == torch.float32
+        assert (raw.bfloat16().float() != raw).float().mean() > 0.9
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 90)), elements=st.floats(-200, 200, width=32)),
