@@ -18,9 +18,9 @@ from toolkit.values.instances import Instances
 from toolkit.values.joined import Joined, found
 from toolkit.values.tiles import Box
 
-ROOM = 2**27
+ROOM = 2**25
 """Bytes of parts that are kept in memory."""
-MANY = 2**20
+MANY = 2**18
 """Runs of objects that are looked at at once: to put them in order takes about a hundred bytes for each."""
 
 

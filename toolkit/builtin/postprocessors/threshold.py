@@ -35,10 +35,6 @@ class Threshold(FromForeground):
         part = parts(voxels, voxels["foreground"][:, 0])
         return united([part], self.min_size, STEPS).whole([part])
 
-    def holds(self) -> float:
-        """Runs of components, measured on balls."""
-        return 5
-
     def works(self) -> float:
         return 12
 
