@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from toolkit.errors import InputError, StorageError, UsageError
@@ -18,6 +18,9 @@ from toolkit.registry.gate import refusing
 from toolkit.registry.gate.archive import MOST_BYTES, open_package
 from toolkit.registry.objects import STAGED
 from toolkit.registry.zoo import RUNS, Listed
+
+if TYPE_CHECKING:
+    import requests
 
 Tell = Callable[[str, int, int], None]
 """`tell(file, bytes so far, bytes in all)`; 0 in all if the server does not say."""
@@ -113,10 +116,9 @@ def download(address: str, sha256: str | None, downloads: Path, tell: Tell = sil
         with _own(downloads / f"{name}.part") as part:
             return Path(pooch.retrieve(address, known, fname=name, path=downloads, downloader=_Resuming(part, tell)))
     except requests.RequestException as error:
-        said = " ".join(str(error).split())[:160]
-        raise InputError(
-            "the download failed", f"{address} ({said})", "run it again: it goes on where it stopped"
-        ) from error
+        refused = error.response is not None and error.response.status_code < 500
+        cure = "check the address" if refused else "run it again: it goes on where it stopped"
+        raise InputError("the download failed", f"{address} ({_reason(error)})", cure) from error
     except ValueError as error:
         raise InputError(
             "the download is not what its sha256 says", address, "ask its author, or check the sha256"
@@ -170,6 +172,25 @@ class _Resuming:
             raise requests.ConnectionError(f"{have} of {total} bytes came")
         self._part.replace(output_file)
         return None
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why a download failed, in the words of whoever says it first: the server, or the system."""
+    import requests
+
+    if error.response is not None:
+        return f"the server says {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"the server has said nothing for {TIMEOUT} s"
+    # The library wraps what the system says in several layers, each of which repeats the address.
+    inner: BaseException = error
+    while not isinstance(inner, OSError) or isinstance(inner, requests.RequestException):
+        layers = [one for one in (getattr(inner, "reason", None), *inner.args, inner.__cause__, inner.__context__)
+                  if isinstance(one, BaseException)]  # fmt: skip
+        if not layers:
+            return " ".join(str(error).split())[:160]
+        inner = layers[0]
+    return inner.strerror or " ".join(str(inner).split())[:160]
 
 
 def _beside(address: str, name: str) -> str:

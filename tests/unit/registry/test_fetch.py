@@ -154,6 +154,18 @@ def test_an_absent_file_is_a_sentence(server: Server) -> None:
         install(f"{server.address}/none.zip", Wanted(), Store())
 
 
+def test_why_a_download_failed_is_said_in_the_words_of_the_system(server: Server, tmp_path: Path) -> None:
+    for address, why in (
+        (f"{server.address}/none.zip", "(the server says 404 Not Found); check the address"),
+        ("https://127.0.0.1:1/m.zip", "(Connection refused); run it again"),
+        (server.address.replace("http:", "https:") + "/m.zip", "SSL"),
+    ):
+        with pytest.raises(InputError) as caught:
+            fetch.download(address, None, tmp_path)
+        assert why in str(caught.value)
+        assert "HTTPSConnectionPool" not in str(caught.value)
+
+
 def test_a_neighbour_whose_name_begins_like_that_of_the_folder_is_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
