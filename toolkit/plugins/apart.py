@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,11 @@ Settle = Callable[[Voxels, Backend], Instances]
 @dataclass(frozen=True, eq=False)
 class Rim:
     """Groups of near voxels of a block that may go on in another block: for each its first voxel and its box
-    `(G, 2, D)`, and the runs near the border of the block with the number of their group."""
+    `(G, 2, D)`, and the runs near the border of the block with the number of their group. `begin`: where the block
+    does."""
 
     shape: tuple[int, ...]
+    begin: tuple[int, ...]
     first: Ints
     boxes: Ints
     start: Ints
@@ -84,26 +88,39 @@ def rims(piece: Voxels, reach: int) -> Rim:
     border = rim(piece.start, piece.length, shape, piece.core, reach)
     if not border.any():
         none = np.zeros(0, np.int64)
-        return Rim(shape, none, np.zeros((0, 2, ndim), np.int64), none, none, none)
+        return Rim(shape, piece.core.start, none, np.zeros((0, 2, ndim), np.int64), none, none, none)
     label = connected(piece.start, piece.length, shape, reach)
     names, number = np.unique(label[border], return_inverse=True)
     mine = np.isin(label, names)
     group = np.searchsorted(names, label[mine])
     parts = Instances.from_runs(shape, piece.start[mine], piece.length[mine], group)
     # Canonical order is that of first voxels, as that of labels is.
-    return Rim(shape, parts.start[parts.offsets[:-1]], parts.boxes, piece.start[border], piece.length[border], number)
+    first = parts.start[parts.offsets[:-1]]
+    return Rim(shape, piece.core.start, first, parts.boxes, piece.start[border], piece.length[border], number)
 
 
 def crossing(parts: Iterable[Rim], reach: int) -> Crossing:
-    """The groups of all blocks, those that go on in each other joined."""
-    rims_ = list(parts)
-    shape = rims_[0].shape
-    sets = np.cumsum([0, *(len(r.first) for r in rims_)])
-    start, length, first = (np.concatenate([getattr(r, n) for r in rims_]) for n in ("start", "length", "first"))
-    number = np.concatenate([r.number + at for r, at in zip(rims_, sets[:-1], strict=True)])
-    boxes = np.concatenate([r.boxes for r in rims_])
-    i, j = near(start, length, shape, reach)
-    label = components(number[i], number[j], len(first))
+    """The groups of all blocks, which come in raster order, those that go on in each other joined.
+
+    Runs are held of one layer of blocks, and of what is near it in the one before.
+    """
+    firsts, boxed, pairs, count = list[Ints](), list[Ints](), list[Ints](), 0
+    held = np.zeros((3, 0), np.int64)
+    for begin, layer in groupby(parts, lambda part: part.begin[0]):
+        runs = [held]
+        for part in layer:
+            shape = part.shape
+            runs.append(np.stack([part.start, part.length, part.number + count]))
+            firsts.append(part.first)
+            boxed.append(part.boxes)
+            count += len(part.first)
+        held = np.concatenate(runs, axis=1)
+        held = held[:, held[0] // prod(shape[1:]) >= begin - reach]
+        meeting = held[2][np.stack(near(held[0], held[1], shape, reach))]
+        pairs.append(np.unique(meeting[:, meeting[0] != meeting[1]], axis=1))
+    first, boxes = np.concatenate(firsts), np.concatenate(boxed)
+    i, j = np.concatenate(pairs, axis=1)
+    label = components(i, j, count)
     count = int(label.max(initial=-1)) + 1
     head = np.full(count, np.iinfo(np.int64).max)
     box = np.stack([np.full((count, len(shape)), head.max(initial=0)), np.zeros((count, len(shape)), np.int64)], axis=1)
