@@ -145,7 +145,7 @@ def _image(image: Image, labels: NDArray[Any] | None) -> ImageFacts:
         constant=bool(known.size and known.min() == known.max()),
         nonfinite=nonfinite,
         colourless=len(voxels) == 3 and bool((voxels[0] == voxels[1]).all() and (voxels[0] == voxels[2]).all()),
-        stained=len(voxels) == 3 and stained(voxels.reshape(3, -1), voxels.dtype),
+        stained=len(voxels) == 3 and stained(voxels.reshape(3, -1)),
         partial=box != Box.whole(image.shape),
         fingerprint=fingerprint(voxels),
         digest=hashlib.sha256(f"{image.channels}{image.shape}{image.dtype}".encode() + voxels.tobytes()).hexdigest(),

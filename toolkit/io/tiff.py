@@ -29,6 +29,9 @@ MAPPED = 2**26
 """Uncompressed images of more bytes are mapped into memory, read only."""
 FEW = 16
 """An axis of fewer entries after two of at least as many is one of channels."""
+INKS = 332
+"""The tag InkSet: 1, which it is without the tag, says CMYK."""
+LAB = (tifffile.PHOTOMETRIC.CIELAB, tifffile.PHOTOMETRIC.ICCLAB, tifffile.PHOTOMETRIC.ITULAB)
 AXES = tifffile.TIFF.AXES_NAMES
 """Names of tifffile's axis letters."""
 
@@ -78,9 +81,9 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
             number = [s is series for s in tif.series].index(True)
             source = _pieces(path, number) if pieces else _voxels(path, series, shape)
     letters, strange = _letters(letters, shape, series.dtype, names)
-    raster = Raster(
-        path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe), strange=strange
-    )
+    absent, chunks = _stored(series)
+    raster = Raster(path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe),
+                    strange=strange, absent=absent, chunks=chunks)  # fmt: skip
     if series.kind in ("ome", "imagej"):
         raster = _without_void(raster)
     if isinstance(ome, Told):
@@ -88,6 +91,14 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
     channels = prod(n for c, n in zip(raster.axes, raster.source.shape, strict=True) if c in "CS")
     with interpreting(path):
         return replace(raster, voxel_size=size, origin=origin, channel_names=channel_names(tif, channels))
+
+
+def _stored(series: Any) -> tuple[int, int]:
+    """How many strips or tiles are not stored, which read as 0, of how many there are."""
+    if series.dataoffset is not None:
+        return 0, 1
+    sizes = [n for page in series.pages if page is not None for n in page.databytecounts]
+    return sizes.count(0), len(sizes)
 
 
 def _named(raster: Raster, image: Described) -> Raster:
@@ -141,7 +152,14 @@ def _opacity(page: Any) -> tuple[int, ...]:
 
 
 def _viewed(raster: Raster, page: Any) -> Raster:
-    """With what an image of this photometric interpretation shows."""
+    """With what an image of this photometric interpretation shows.
+
+    Raises `InputError` for inks and for what is no light: they would be read as red, green and blue.
+    """
+    inks = page.photometric == tifffile.PHOTOMETRIC.SEPARATED and page.tags.valueof(INKS, 1) == 1
+    if inks or page.photometric in LAB:
+        raise InputError(f"its colours are {'inks (CMYK)' if inks else 'CIE L*a*b*'}, not light", raster.path,
+                         "save it as RGB")  # fmt: skip
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         return replace(raster, view=partial(inverted, bits=int(page.bitspersample)))
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and not page.parent.is_imagej:

@@ -19,7 +19,7 @@ from toolkit.pipeline.tools import tools
 from toolkit.registry.package import file_digest
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
-from toolkit.running.seen import nothing
+from toolkit.running.seen import ground, nothing
 from toolkit.running.shelved import SCALE, SIZE, Making, Others, beside
 from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
@@ -123,7 +123,7 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
     notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
-    notes = (*notes, *told.notes)
+    notes = (*notes, *ground(here.image.seen, here.scale, session.model.recipe.input.knows), *told.notes)
     if vanished:
         notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):

@@ -12,18 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from toolkit.errors import InputError, nearest
+from toolkit.steps.channels import full, look
 from toolkit.values.image import Image
-from toolkit.values.tiles import Box
 
 Mixture = Literal["all", "grey", "haematoxylin"]
 NUCLEAR = ("dapi", "hoechst", "nuclei", "nucleus", "nuclear", "draq", "sytox", "topro", "histone", "propidium")
 """How names of channels begin that show nuclei, in lower case."""
 SHORT = ("dna", "h2b", "h3", "nuc")
 """Such names that are whole words."""
-SAMPLE = 2**22
-"""Voxels per channel from which it is told what a channel shows; a larger image is looked at in pieces."""
-PIECE = 256
-"""Sides of such a piece."""
 FAINT = 1 / 15
 """Colours of 8 bits whose contrast is less than this share of the strongest one's show nothing, as red in a JPEG of
 something blue."""
@@ -118,7 +114,7 @@ def _rule(image: Image, knows: Sequence[str]) -> Choice:
         return Choice((0,), "grey, for its three colours are equal")
     if len(shown) == 1:
         return Choice((shown[0],), _said(image, shown) + ", the only one that is not flat")
-    if image.channels == 3 and stained(sample, image.dtype):
+    if image.channels == 3 and stained(sample):
         if "haematoxylin" in knows:
             return Choice("haematoxylin", "haematoxylin, for this is stained tissue")
         return Choice((0,), _said(image, (0,)), "this looks like stained tissue, which the model does not know; "
@@ -127,18 +123,6 @@ def _rule(image: Image, knows: Sequence[str]) -> Choice:
     several = len(shown) or image.channels
     note = f"{several} channels show something and nothing says which is meant; say --channel for another"
     return Choice((first,), _said(image, (first,)), note)
-
-
-def look(image: Image) -> NDArray[Any]:
-    """Voxels `(C, N)` of the image, or of pieces that lie evenly in it."""
-    if Box.whole(image.shape).size <= SAMPLE:
-        return image.read().reshape(image.channels, -1)
-    piece = tuple(min(n, PIECE if d >= image.ndim - 2 else 1) for d, n in enumerate(image.shape))
-    most = max(1, round((SAMPLE / PIECE**2) ** (1 / image.ndim)))
-    starts = [np.unique(np.linspace(0, n - p, most).astype(int)) for n, p in zip(image.shape, piece, strict=True)]
-    corners = np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, image.ndim)
-    boxes = [Box(tuple(map(int, c)), tuple(int(a + p) for a, p in zip(c, piece, strict=True))) for c in corners]
-    return np.concatenate([image.read(box).reshape(image.channels, -1) for box in boxes], axis=1)
 
 
 def _shown(sample: NDArray[Any]) -> tuple[int, ...]:
@@ -160,12 +144,12 @@ def _equal(sample: NDArray[Any]) -> bool:
     return all(np.array_equal(sample[0], other, equal_nan=sample.dtype.kind == "f") for other in sample[1:])
 
 
-def stained(sample: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+def stained(sample: NDArray[Any]) -> bool:
     """Whether light comes through `(3, N)` voxels in colours: a composite of fluorescence is dark in the main."""
-    full = float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
     darkest, brightest = sample.min(0), sample.max(0)
-    light, dark = (float(np.median(values)) / full for values in (brightest, darkest))
-    colour = float(np.percentile(brightest.astype(np.float64) - darkest, 75)) / full
+    most = full(sample)
+    light, dark = (float(np.median(values)) / most for values in (brightest, darkest))
+    colour = float(np.percentile(brightest.astype(np.float64) - darkest, 75)) / most
     return light >= LIGHT and dark >= DARK and colour >= COLOURED
 
 

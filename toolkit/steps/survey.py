@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.steps.choice import look, stained
+from toolkit.steps.channels import look
+from toolkit.steps.choice import stained
 from toolkit.steps.objects import Objects, describe
 from toolkit.values.image import Image
 from toolkit.values.truth import Truth
@@ -63,7 +64,7 @@ class Seen:
     @classmethod
     def of(cls, image: Image) -> Seen:
         """An image without annotation; a sample of it is read if it has three channels."""
-        tissue = image.channels == 3 and stained(look(image), image.dtype)
+        tissue = image.channels == 3 and stained(look(image))
         return cls(image.shape, image.voxel_size, image.calibrated, image.channels, tissue)
 
     @classmethod

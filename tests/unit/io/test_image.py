@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 import zarr
@@ -301,3 +303,30 @@ def test_a_mapped_image_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest
     assert mapped.mode == "r"
     with pytest.raises(ValueError, match="read-only"):
         mapped[:] = 0
+
+
+def test_tiles_that_are_not_stored_are_said(tmp_path: Path) -> None:
+    path = tiff(tmp_path, np.tile(PLANE, (4, 4)), tile=(16, 16), compression="zlib", metadata=None)
+    count = len(io.read(path).notes)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for name in ("TileByteCounts", "TileOffsets"):
+            tag = tif.pages.first.tags[name]
+            tag.overwrite([0] * 8 + list(tag.value)[8:])
+    image = io.read(path)
+    assert image.absent == 8
+    assert "8 of 40 chunks are not stored and read as empty" in image.notes
+    assert len(image.notes) == count + 1
+
+
+@pytest.mark.parametrize(("mode", "said"), [("CMYK", "inks"), ("LAB", "L*a*b*")])
+def test_colours_that_are_no_light_are_refused(tmp_path: Path, mode: str, said: str) -> None:
+    picture = PIL.Image.fromarray(COLOUR[..., :3])
+    (picture if mode == "LAB" else picture.convert(mode)).convert(mode).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        io.read(tmp_path / "a.tif")
+    assert "save it as RGB" in str(caught.value)
+
+
+def test_samples_of_other_inks_are_data(tmp_path: Path) -> None:
+    tags = [(332, "H", 1, 2, True)]
+    assert io.read(tiff(tmp_path, COLOUR, photometric="separated", extratags=tags)).channels == 4

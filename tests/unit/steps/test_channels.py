@@ -8,7 +8,8 @@ from skimage.color import rgb2hed
 from skimage.data import immunohistochemistry
 
 from toolkit.errors import InputError
-from toolkit.steps.channels import select
+from toolkit.steps.channels import look, select
+from toolkit.steps.choice import stained
 from toolkit.values.image import Image
 from toolkit.values.tiles import Box
 
@@ -100,3 +101,22 @@ def test_a_stain_is_pointwise() -> None:
     box = Box((3, 2), (7, 9))
     whole = select(COLOUR, "haematoxylin")
     assert np.array_equal(whole.read(box), whole.read()[(slice(None), *box.slices)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full"),
+    [(np.uint16, 255), (np.int16, 255), (np.uint16, 1023), (np.uint16, 4095), (np.uint16, 65535), (np.int32, 4095),
+     (np.float32, 1), (np.float32, 255), (np.float64, 4095)],
+)  # fmt: skip
+def test_light_is_that_of_the_bits_that_are_used(dtype: type, full: int) -> None:
+    tissue = immunohistochemistry()[::5, ::5].transpose(2, 0, 1)
+    image = Image.from_array((tissue / 255 * full).astype(dtype), "CYX")
+    assert stained(look(image))
+    seen, wanted = (select(one, "haematoxylin").read() for one in (image, Image.from_array(tissue, "CYX")))
+    assert np.abs(seen - wanted).max() < (0.02 if full == 255 else 0.01)
+
+
+def test_named_colours_may_lie_in_any_order() -> None:
+    turned = Image(COLOUR.read()[::-1], "CYX", channel_names=("Blue", "green", "RED"))
+    for how in ("grey", "haematoxylin"):
+        assert np.array_equal(select(turned, how).read(), select(COLOUR, how).read())

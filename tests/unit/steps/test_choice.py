@@ -11,7 +11,8 @@ import pytest
 
 from toolkit import io
 from toolkit.errors import InputError
-from toolkit.steps.choice import SAMPLE, Learnt, choose, look
+from toolkit.steps.channels import SAMPLE, look
+from toolkit.steps.choice import Learnt, choose
 from toolkit.values.image import Image
 
 REAL = Path(__file__).parents[2] / "golden" / "channels"

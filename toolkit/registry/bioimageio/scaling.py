@@ -36,7 +36,7 @@ def _as_normalise(operation: Operation, source: Tensor) -> Normalise | None:
         return Normalise(kind="mean_std")
     if operation.id == "scale_range":
         low, high = float(kwargs.get("min_percentile", 0)), float(kwargs.get("max_percentile", 100))
-        return Normalise(kind="percentile", low=low, high=high)
+        return Normalise(kind="percentile", low=low, high=high, clip=None)
     return None
 
 

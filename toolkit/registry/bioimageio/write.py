@@ -148,7 +148,8 @@ def _preprocessing(how: Normalise, test: Test, space: list[str]) -> list[Any]:
     match how.kind:
         case "percentile":
             kwargs = rdf.ScaleRangeKwargs(axes=axes, min_percentile=how.low, max_percentile=how.high, eps=EPS)
-            return [rdf.ScaleRangeDescr(kwargs=kwargs)]
+            clip = [] if how.clip is None else [rdf.ClipDescr(kwargs=rdf.ClipKwargs(min=-how.clip, max=how.clip))]
+            return [rdf.ScaleRangeDescr(kwargs=kwargs), *clip]
         case "mean_std":
             return [rdf.ZeroMeanUnitVarianceDescr(kwargs=rdf.ZeroMeanUnitVarianceKwargs(axes=axes, eps=EPS))]
         case "range":
