@@ -35,6 +35,10 @@ class Threshold(FromForeground):
         part = parts(voxels, voxels["foreground"][:, 0])
         return united([part], self.min_size, STEPS).whole([part])
 
+    def holds(self) -> float:
+        """Runs stay in files of their blocks."""
+        return 0
+
     def works(self) -> float:
         return 12
 
