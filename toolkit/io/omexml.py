@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from toolkit.io.units import micrometres
+from toolkit.io.units import micrometres, seen
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _described(pixels: Any) -> Described:
         sizes,
         order,
         samples.pop(),
-        {c: v for c, v in lengths.items() if v is not None},
+        seen({c: v for c, v in lengths.items() if v is not None}),
         tuple(c.get("Name", "") for c in channels) if any(c.get("Name") for c in channels) else (),
         tuple(_block(b, order, sizes, channels) for b in _children(pixels, "TiffData")),
     )
