@@ -58,7 +58,7 @@ def show(found: Evaluation) -> None:
     for note in found.notes[:NOTES]:
         out.print(f"note: {note}")
     if len(found.notes) > NOTES:
-        out.print(f"note: so may the truth of {len(found.notes) - NOTES} more images")
+        out.print(f"note: the truth of {len(found.notes) - NOTES} more images is in doubt too")
     for metric in found.metrics:
         if "cap" in type(metric).model_fields:
             out.print(f"{metric.kind} takes at most {metric.model_dump()['cap']} objects of an image")

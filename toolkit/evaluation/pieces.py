@@ -36,5 +36,5 @@ def doubt(truth: Truth) -> str:
         return f"has one id in {pieces} pieces; if each piece is an object, label them: scipy.ndimage.label(mask)[0]"
     filled = voxels < TINY * pieces and 2 * voxels > truth.layers[0].size
     if ids >= SOME and (pieces >= SCATTERED * ids or filled):
-        return f"looks like an image and not like labels, its {ids} numbers lie in {pieces} pieces; name the labels"
+        return f"looks like an image and not like labels, its {ids} numbers lie in {pieces} pieces; name a label image"
     return ""
