@@ -167,6 +167,7 @@ def test_a_part_of_an_image_is_cut_and_marked(model: Path) -> None:
         (["--roi", "1:5"], 5, "the box has 1 axes"),
         (["--mask", "none.tif"], 5, "none.tif"),
         (["--mask", "small.tif"], 5, "the mask has"),
+        (["--mask", "."], 5, "a mask is one image, and this is a folder"),
     ],
 )
 def test_what_cannot_be_meant_is_a_sentence(
@@ -176,6 +177,27 @@ def test_what_cannot_be_meant_is_a_sentence(
     tifffile.imwrite("small.tif", np.ones((9, 9), np.uint8))
     assert main(["run", "a.tif", "--model", str(model), *arguments]) == code
     assert says in capsys.readouterr().err
+
+
+def test_what_removed_all_objects_is_said(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("a.tif", discs(side=60))
+    tifffile.imwrite("m.tif", np.zeros((60, 60), np.uint8))
+    record = ran(model, "a.tif", "--diameter", "off", "--mask", "m.tif", "--features", "both")
+    assert record["options"]["features"] == ["shape", "intensity"]
+    told = " ".join(capsys.readouterr().err.split())
+    assert "1 object was found, but the mask m.tif is empty" in told
+    assert "try --diameter" not in told
+
+
+def test_a_mask_may_have_the_frames_of_the_image(model: Path) -> None:
+    tifffile.imwrite("a.tif", np.stack([discs(side=60)] * 3), imagej=True, metadata={"axes": "TYX"})
+    mask = np.zeros((3, 60, 60), np.uint8)
+    mask[1], mask[2, :30] = 255, 255
+    tifffile.imwrite("m.tif", mask, photometric="minisblack")
+    ran(model, "a.tif", "--diameter", "off", "--mask", "m.tif")
+    found = read_instances("a.seg/a.zarr").to_labels()
+    assert [bool(frame.any()) for frame in found] == [False, True, True]
+    assert not found[mask == 0].any()
 
 
 def test_without_objects_the_diameter_is_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,7 +149,8 @@ def _range(text: str | None, stage: str | None) -> range | None:
 def _features(text: str | None) -> tuple[str, ...]:
     from toolkit.running.recorded import Feature
 
-    names, known = _named(text), get_args(Feature)
+    known = get_args(Feature)
+    names = known if _named(text) == ("both",) else _named(text)
     for name in names:
         if name not in known:
             raise UsageError("no such features", f"--features {name}", nearest(name, known))

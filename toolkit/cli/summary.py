@@ -13,6 +13,9 @@ from toolkit.cli import console
 from toolkit.evaluation.evaluate import Evaluation
 from toolkit.pipeline.workers import Map
 
+NOTES = 3
+"""Notes on single images that are shown; the others are counted."""
+
 
 @contextmanager
 def counted(run: Map, total: int) -> Iterator[Map]:
@@ -52,6 +55,10 @@ def show(found: Evaluation) -> None:
     out.print(f"{len(found.images)} images; mean over images, pooled over objects")
     if found.nothing:
         out.print(f"{len(found.nothing)} images have no object in truth and prediction; S counts them as 1")
+    for note in found.notes[:NOTES]:
+        out.print(f"note: {note}")
+    if len(found.notes) > NOTES:
+        out.print(f"note: the truth of {len(found.notes) - NOTES} more images is in doubt too")
     for metric in found.metrics:
         if "cap" in type(metric).model_fields:
             out.print(f"{metric.kind} takes at most {metric.model_dump()['cap']} objects of an image")

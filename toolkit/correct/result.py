@@ -47,9 +47,9 @@ class Segmented:
             raise InputError("the objects are of an image of another shape", self.zarr, "run seg run again")
         return found
 
-    def wanted(self, found: Instances, image: Image) -> Instances:
-        """Those of other objects of this image, or of a frame of it, that the run would not have left out."""
-        return whole(wanted(found, image, self.min_score, self.roi, self.mask)[0])
+    def wanted(self, found: Instances, image: Image, frame: int = 0) -> Instances:
+        """Those of other objects of this image, or of a `frame` of it, that the run would not have left out."""
+        return whole(wanted(found, image, self.min_score, self.roi, self.mask, frame)[0])
 
     def frames(self) -> tuple[Image, ...]:
         """The image, or the images of a series, as the run read them; raises `InputError` where it is gone."""

@@ -118,7 +118,7 @@ def _suggestion(look: Any, image: Segmented) -> Suggestion:
     for number, one in enumerate(frames):
         own = frame(objects, number) if len(frames) > 1 else objects
         prepared, found = look(image, one)
-        others = [image.wanted(other, one) for other in found]
+        others = [image.wanted(other, one, number) for other in found]
         doubts += [doubt(own, other) for other in others]
         shapes.append(_looks(prepared, own))
         mask = np.mean([disputed(own, other) for other in others], axis=0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError
 from toolkit.evaluation.attribution import Fates, attribute
 from toolkit.evaluation.bootstrap import POOLED, draw, interval, resample
+from toolkit.evaluation.pieces import doubt
 from toolkit.pipeline.workers import Map, serial
 from toolkit.plugins.metric import Counts, Metric
 from toolkit.steps.matching import compare
@@ -50,7 +51,8 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One image, judged: the counts of each metric, and the fate of each true and predicted object."""
+    """One image, judged: the counts of each metric, and the fate of each true and predicted object; `doubt` is why its
+    truth may be none, or nothing."""
 
     name: str
     counts: tuple[Counts, ...]
@@ -58,6 +60,7 @@ class Judged:
     shape: tuple[int, ...]
     true: Fates
     predicted: Fates
+    doubt: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,11 @@ class Evaluation:
     def nothing(self) -> tuple[str, ...]:
         """Names of the images with no object in truth and prediction; S counts them as 1."""
         return tuple(image.name for image in self.images if image.nothing)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why the truth of some images may be none, a sentence each."""
+        return tuple(f"the truth of {image.name} {image.doubt}" for image in self.images if image.doubt)
 
     def values(self, key: str) -> Floats:
         """One value of each image, NaN where it is undefined."""
@@ -114,6 +122,7 @@ class Evaluation:
             "summary": self.summary,
             "images": images,
             "empty_images": list(self.nothing),
+            "notes": list(self.notes),
             "metrics": metrics,
             "bootstrap": {"samples": self.samples, "seed": self.seed, "level": 0.95},
         }
@@ -167,7 +176,7 @@ def judged(pair: Pair, metrics: Sequence[Metric], percent: int) -> Judged:
     overlaps = compare(truth, predicted)
     true, seen = attribute(truth, predicted, overlaps, percent)
     counts = tuple(metric.count(truth, predicted) for metric in metrics)
-    return Judged(pair.name, counts, overlaps.nothing, truth.shape, true, seen)
+    return Judged(pair.name, counts, overlaps.nothing, truth.shape, true, seen, doubt(truth))
 
 
 def _each(metric: Metric, counts: Sequence[Counts]) -> dict[str, Floats]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.io.units import micrometres, sizes
+from toolkit.io.units import micrometres, seen, sizes
 
-PRINTED = 20.0
-"""Pixels of more micrometres are meant for paper: 72 dpi are 353 µm, 1200 dpi are 21 µm."""
 UNITS = {2: "inch", 3: "cm"}
 """Values of the tag ResolutionUnit that name a length."""
 
 
 def calibration(tif: Any, page: Any) -> tuple[dict[str, float], str]:
-    """Voxel size in micrometres by axis letter, as far as known, and where it comes from. `page` is a full-size one."""
+    """Voxel size in micrometres by axis letter, as far as known, and where it comes from. `page` is a full-size one.
+    Pixels that no microscope has are unknown, whoever tells them."""
+    found, origin = _told(tif, page)
+    return seen(found), origin
+
+
+def _told(tif: Any, page: Any) -> tuple[dict[str, float], str]:
     if tif.is_imagej:
         return _imagej(tif.imagej_metadata or {}, page), "ImageJ"
     if tif.is_lsm:
@@ -37,18 +41,14 @@ def channel_names(tif: Any, channels: int) -> tuple[str, ...]:
 def _imagej(about: dict[str, Any], page: Any) -> dict[str, float]:
     unit = str(about.get("unit", ""))
     units = {"X": unit, "Y": str(about.get("yunit") or unit), "Z": str(about.get("zunit") or unit)}
-    found = sizes({"Z": about.get("spacing"), **_pixel(page)}, units)
-    if unit.strip().lower() in ("inch", "in") and max(found.get("X", 0), found.get("Y", 0)) >= PRINTED:
-        return {}
-    return found
+    return sizes({"Z": about.get("spacing"), **_pixel(page)}, units)
 
 
 def _printed(page: Any) -> dict[str, float]:
     tag = page.tags.get("ResolutionUnit")
     unit = UNITS.get(int(tag.value) if tag is not None else 2, "")
     found = {c: micrometres(v, unit) for c, v in _pixel(page).items()}
-    known = {c: v for c, v in found.items() if v is not None}
-    return known if known and max(known.values()) < PRINTED else {}
+    return {c: v for c, v in found.items() if v is not None}
 
 
 def _pixel(page: Any) -> dict[str, float | None]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +20,18 @@ from toolkit.io.paths import stem
 from toolkit.io.raster import foreign
 from toolkit.values.instances import Instances
 
+_log = logging.getLogger(__name__)
 ENDINGS = (".geojson", ".roi", ".zip")
 MOST = 2**26
 """Bytes of one outline that are read at most."""
 MOST_ZIPPED = 2**28
 """Bytes of a zip of outlines, and of all that is in it."""
 FAR = 2.0**31
+NOWHERE, SMALL = "without a geometry", "around the middle of no pixel"
+WRITTEN = "of text or a picture"
+"""Why outlines are left out."""
+WRITING = (1, 4)
+"""Subtypes of ImageJ's rectangles that hold text and pictures."""
 Ring = NDArray[np.float64]
 """Corners `(N, 2)` as (x, y); the first pixel covers 0 … 1."""
 
@@ -41,11 +50,13 @@ def contours_stem(path: Path) -> str:
 
 def read_contours(path: Path, shape: Sequence[int]) -> Instances:
     """The objects in an image of `shape` (YX). A pixel belongs to an object if its middle lies inside an odd number of
-    its rings, so that holes are holes. Raises `InputError` for outlines that are no areas or lie outside the image."""
+    its rings, so that holes are holes. What is left out is counted in a warning: features without a geometry, text, and
+    what is too small for a pixel. Raises `InputError` for outlines that are no areas or lie outside the image."""
     if len(shape) != 2:
         raise InputError("outlines are flat, and this image is a volume", path, "give label images")
     with foreign(path):
-        objects = [_checked(r) for r in (_geojson(path) if path.suffix.lower() == ".geojson" else _rois(path))]
+        found = list(_geojson(path) if path.suffix.lower() == ".geojson" else _rois(path))
+        objects = [_checked(rings) for rings in found if not isinstance(rings, str)]
     parts = [_runs(rings, (shape[0], shape[1])) for rings in objects]
     for number, (rings, (start, _)) in enumerate(zip(objects, parts, strict=True), 1):
         corners = np.concatenate(rings)
@@ -55,6 +66,10 @@ def read_contours(path: Path, shape: Sequence[int]) -> Instances:
                 path,
                 "write pixels of the full resolution, not micrometres",
             )
+    left = Counter(why for why in found if isinstance(why, str))
+    left += Counter(SMALL for start, _ in parts if not len(start))
+    if left:
+        _log.warning("%s: outlines left out: %s", path, ", ".join(f"{n} {why}" for why, n in left.items()))
     parts = [part for part in parts if len(part[0])]
     owner = np.repeat(np.arange(len(parts)), [len(start) for start, _ in parts])
     joined = [np.concatenate(values) if parts else np.zeros(0, np.int64) for values in zip(*parts, strict=True)]
@@ -87,24 +102,43 @@ def _runs(rings: Sequence[Ring], shape: tuple[int, int]) -> tuple[NDArray[np.int
     return np.concatenate(start or empty), np.concatenate(length or empty)
 
 
-def _geojson(path: Path) -> Iterator[list[Ring]]:
+def _geojson(path: Path) -> Iterator[list[Ring] | str]:
+    """The rings of each feature, or why it has none."""
     data = bounded.read_json(path, 2**28)
     features = data.get("features", [data]) if isinstance(data, dict) else data
     for number, feature in enumerate(features, 1):
-        geometry = feature.get("geometry", feature)
-        kind, corners = geometry["type"], geometry["coordinates"]
-        polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(kind)
-        if polygons is None:
-            raise InputError(f"feature {number} is no area but a {kind}", path, "leave it out")
-        yield [np.array(ring, np.float64)[:, :2] for polygon in polygons for ring in polygon]
+        rings = list(_areas(path, number, feature.get("geometry", feature)))
+        yield rings or NOWHERE
 
 
-def _rois(path: Path) -> Iterator[list[Ring]]:
+def _areas(path: Path, number: int, geometry: Any) -> Iterator[Ring]:
+    """Rings of all polygons of a geometry; a null one, which GeoJSON allows, has none."""
+    if geometry is None:
+        return
+    kind = geometry.get("type")
+    if kind == "GeometryCollection":
+        for one in geometry.get("geometries", []):
+            yield from _areas(path, number, one)
+        return
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise InputError(f"feature {number} is no area but a {kind}", path, "leave it out")
+    if "coordinates" not in geometry:
+        raise InputError(f"feature {number} is a {kind} without corners", path, "check the file")
+    corners = geometry["coordinates"]
+    for polygon in [corners] if kind == "Polygon" else corners:
+        yield from (np.array(ring, np.float64)[:, :2] for ring in polygon)
+
+
+def _rois(path: Path) -> Iterator[list[Ring] | str]:
+    """The rings of each region, or why it has none."""
     if path.suffix.lower() == ".roi":
         yield _roi(path, path.name, bounded.read(path, MOST))
         return
     with zipfile.ZipFile(io.BytesIO(bounded.read(path, MOST_ZIPPED))) as archive:
-        entries = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".roi")]
+        entries = [entry for entry in archive.infolist() if _is_roi(entry.filename)]
+        if not entries:
+            raise InputError("this zip holds no .roi of ImageJ", path, "save the regions of its ROI manager again, or "
+                             "for an image without objects an empty label image")  # fmt: skip
         if sum(entry.file_size for entry in entries) > MOST_ZIPPED:
             raise InputError("these outlines are too large", path, "check the file")
         for entry in entries:
@@ -113,7 +147,13 @@ def _rois(path: Path) -> Iterator[list[Ring]]:
             yield _roi(path, entry.filename, archive.read(entry))
 
 
-def _roi(path: Path, name: str, data: bytes) -> list[Ring]:
+def _is_roi(name: str) -> bool:
+    """By its name; what a Mac adds to a zip is called so too."""
+    *folders, file = name.split("/")
+    return file.lower().endswith(".roi") and not file.startswith("._") and "__MACOSX" not in folders
+
+
+def _roi(path: Path, name: str, data: bytes) -> list[Ring] | str:
     """An outline in ImageJ's format: big-endian, a header of 64 bytes, then corners relative to the bounding box."""
     where = f"{path}, {name}"
     if data[:4] != b"Iout" or len(data) < 64:
@@ -123,6 +163,8 @@ def _roi(path: Path, name: str, data: bytes) -> list[Ring]:
     segments, options = struct.unpack_from(">i", data, 36)[0], struct.unpack_from(">h", data, 50)[0]
     if segments:
         return _composite(where, struct.unpack_from(f">{segments}f", data, 64))
+    if kind == 1 and version >= 218 and struct.unpack_from(">h", data, 48)[0] in WRITING:
+        return WRITTEN
     if kind == 1:
         return [np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)]
     if kind == 2:

@@ -27,14 +27,19 @@ def below(folder: Path) -> Iterator[Path | Skipped]:
     yield from _walk(folder, ())
 
 
-def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | Skipped]:
+def _walk(
+    folder: Path, above: tuple[tuple[int, int], ...], sets: frozenset[Path] = frozenset()
+) -> Iterator[Path | Skipped]:
+    """`sets` are files that a companion in a folder above describes, which stands for them."""
     about = folder.stat()
     here = (about.st_dev, about.st_ino)
     if here in above:
         yield Skipped(folder, "a link to a folder around it")
         return
     found: list[Path] = []
-    for path in sorted(Path(entry.path) for entry in os.scandir(folder)):
+    inside = sorted(Path(entry.path) for entry in os.scandir(folder))
+    sets |= {folder / name for path in inside for name in _described(path) if "/" in name}
+    for path in inside:
         if path.name.startswith("."):
             yield Skipped(path, HIDDEN)
         elif path.is_dir():
@@ -47,13 +52,13 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | S
             elif image:
                 found.append(path)
             else:
-                yield from _walk(path, (*above, here))
+                yield from _walk(path, (*above, here), sets)
         elif not path.exists():
             yield Skipped(path, "a link to nothing")
         elif path.name.lower().endswith(OUTPUTS) or path.name == "run.json":
             yield Skipped(path, RESULT)
         elif is_image(path):
-            found.append(path)
+            found += [path] * (path not in sets)
         elif is_vendor(path):
             from toolkit.io.vendor import advice
 
@@ -61,6 +66,15 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path | S
         else:
             yield Skipped(path)
     yield from _once(found)
+
+
+def _described(path: Path) -> tuple[str, ...]:
+    """Names of the files of a companion; none of what is no companion."""
+    if not path.name.lower().endswith(COMPANION) or path.name.startswith("."):
+        return ()
+    from toolkit.io.ometiff import files_of
+
+    return files_of(path)
 
 
 def _once(found: list[Path]) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
-from toolkit.io.paths import COMPANION, is_vendor, stem
+from toolkit.io.paths import COMPANION, is_vendor, is_zarr, stem
 from toolkit.io.raster import Raster
 from toolkit.io.units import LEAST, MOST
 from toolkit.values.frames import along
@@ -79,6 +79,8 @@ def open_raster(path: Path) -> Raster:
     if path.is_dir():
         from toolkit.io.omezarr import open_zarr
 
+        if not is_zarr(path) and not (path / ".zmetadata").is_file():
+            raise InputError("this is a folder and no OME-Zarr", path, "name one image in it")
         return open_zarr(path)
     if path.exists() and not path.is_file():
         raise InputError("this is no file but a pipe or a device", path, "copy what it gives into a file")

@@ -15,6 +15,7 @@ from toolkit.errors import InputError
 from toolkit.io.axes import arrange, checked, named, no_colours
 from toolkit.io.contours import is_contours, read_contours
 from toolkit.io.image import measured, open_raster
+from toolkit.io.lossy import refuse_lossy
 from toolkit.io.paths import is_zarr
 from toolkit.io.points import is_points, read_points
 from toolkit.io.raster import SMALL, Raster, nbytes
@@ -100,10 +101,11 @@ def stored(
     """Layers or planes `(N, *shape)` with the numbers of the file, and which of the two: "L" or "Q".
 
     A large file that cannot be labels of an image of `shape` is not even read. Raises `InputError` for what is no label
-    image: an image, colours, channels that are no layers, other formats.
+    image: an image, colours, channels that are no layers, a JPEG, other formats.
     """
     if refusal := next((why for end, why in REFUSED.items() if path.name.lower().endswith(end)), ""):
         raise InputError(refusal, path, "save the labels as TIFF or PNG")
+    refuse_lossy(path)
     opened = open_raster(path)
     if shape is not None and nbytes(opened.source.shape, np.dtype(opened.source.dtype)) > SMALL:
         sides = [int(n) for n in opened.source.shape]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,14 @@ class Told:
         return tuple(dict.fromkeys(file for file, _ in self.pages))
 
     def fits(self, page: Any) -> bool:
-        """Whether a page has the width and height that is told."""
+        """Whether the image's first page has the width and height that is told; `page` is the first of its file.
+
+        An image that begins later is no copy of a larger one at lower resolution, which is read in its stead.
+        """
+        series, first = page.parent.series, self.pages[0][1]
+        if first < len(page.parent.pages) and first > 0:
+            larger = [s for s in series if s.axes == series[0].axes and prod(s.shape) > prod(series[0].shape)]
+            page = page if larger else page.parent.pages[first].keyframe
         return (int(page.imagelength), int(page.imagewidth)) == (self.image.sizes["Y"], self.image.sizes["X"])
 
     def first_page(self) -> Any:
@@ -58,6 +66,8 @@ def told(path: Path, tif: Any) -> Told | str:
             document = parse(bounded.read(beside).decode("utf8", "replace"))
             if document is None:
                 return f"{beside.name}, which describes this file, cannot be read"
+        elif not any(image.blocks for image in document.images):
+            document = document.in_order(len(tif.pages))
         mine = _Mine(path, own, document)
         holds = [image for image in document.images if any(mine.owns(b.file, b.uuid) for b in image.blocks)]
         if not holds:
@@ -79,14 +89,14 @@ def of_companion(path: Path) -> Told:
 
 def files_of(path: Path) -> tuple[str, ...]:
     """Names of the files that a companion file describes, or that are in one set with an OME-TIFF and are part of the
-    same image, itself among them; empty if it cannot be told."""
+    same image, itself among them, with the folders below that of `path`; empty if it cannot be told."""
     with suppress(InputError, OSError, ValueError, KeyError), decoding(path), interpreting(path):
         if path.name.lower().endswith(COMPANION):
             document = parse(bounded.read(path).decode("utf8"))
             return () if document is None else document.files
         with tifffile.TiffFile(path, mode="r", _multifile=False) as tif:
             found = told(path, tif) if tif.is_ome else ""
-            return () if isinstance(found, str) else tuple(file.name for file in found.files)
+            return () if isinstance(found, str) else tuple(_relative(file, path.parent) for file in found.files)
     return ()
 
 
@@ -134,10 +144,18 @@ class _Mine:
             return True
         if self.uuid is not None and uuid is not None:
             return uuid == self.uuid
-        if file is not None and _same(file, self.path.name):
-            return True
+        if file is not None and _same(_last(file), self.path.name):
+            return self._at(file) == self.path.with_name(_last(file))
         # A file that stands alone may have been renamed.
-        return len(self.document.files) == 1 and not self.path.with_name(self.document.files[0]).exists()
+        alone = len(self.document.files) == 1 and not self.path.name.lower().endswith(COMPANION)
+        return alone and not self._at(self.document.files[0]).exists()
+
+    def _at(self, file: str) -> Path:
+        """Where a named file lies: in the folder below that it names; else here, if no other has its name."""
+        below, here = self.path.parent / file, self.path.with_name(_last(file))
+        others = [name for name in self.document.files if _same(_last(name), _last(file))]
+        own = len(others) == 1 or _same(Path(file).parent.name, self.path.parent.name)
+        return here if own and not below.is_file() else below
 
     def places(self, image: Described) -> tuple[Place, ...]:
         """Where each plane of an image lies; `InputError` if a file is missing or a plane is nowhere."""
@@ -145,9 +163,9 @@ class _Mine:
         gone: list[str] = []
         for block in image.blocks:
             own = self.owns(block.file, block.uuid)
-            file = self.path if own else self.path.with_name(block.file or "a file without a name")
+            file = self.path if own else self._at(block.file or "a file without a name")
             if not own and not file.is_file():
-                gone.append(file.name)
+                gone.append(_relative(file, self.path.parent))
                 continue
             count = image.planes - block.first if block.count is None else block.count
             for k in range(min(count, image.planes - block.first)):
@@ -164,6 +182,14 @@ class _Mine:
         if len(known) < len(places):
             raise InputError("this TIFF lacks some of its images", self.path, "copy the file again")
         return tuple(known)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
 
 
 def _same(one: str, other: str) -> bool:

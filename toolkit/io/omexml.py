@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from toolkit.io.units import micrometres
+from toolkit.io.units import micrometres, seen
 
 
 @dataclass(frozen=True)
 class Block:
     """Planes from number `first` on, counted in the order of the image: `count` pages (None: all) from page `ifd` on of
-    the file with this name or UUID; both are None for the file that says it."""
+    the file with this name, perhaps in a folder below, or UUID; both are None for the file that says it."""
 
     first: int
     ifd: int
@@ -26,7 +26,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Described:
-    """An image. `sizes` by axis letter; `order` names the axes before YX, slowest first; `samples` per pixel."""
+    """An image. `sizes` by axis letter; `order` names the axes before YX, slowest first; `samples` per pixel; `bare`:
+    it says that it describes no pixels."""
 
     sizes: dict[str, int]
     order: str
@@ -34,6 +35,7 @@ class Described:
     voxel_size: dict[str, float]
     channel_names: tuple[str, ...]
     blocks: tuple[Block, ...]
+    bare: bool = False
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -57,6 +59,19 @@ class Document:
     def files(self) -> tuple[str, ...]:
         """Names of all files that hold planes, as far as they are named."""
         return tuple(dict.fromkeys(b.file for image in self.images for b in image.blocks if b.file))
+
+    def in_order(self, pages: int) -> Document:
+        """Where no image says where its planes lie, they are the `pages` of the file that says it, one after the
+        other. Raises `ValueError` where there are fewer, or others where it says that it describes no pixels."""
+        if any(image.blocks for image in self.images):
+            return self
+        planes, first, images = sum(image.planes for image in self.images), 0, list[Described]()
+        if pages < planes or (pages != planes and any(image.bare for image in self.images)):
+            raise ValueError(f"it describes {planes} planes and the file has {pages}")
+        for image in self.images:
+            images.append(replace(image, blocks=(Block(0, first, image.planes, None, None),)))
+            first += image.planes
+        return replace(self, images=tuple(images))
 
 
 def parse(text: str) -> Document | None:
@@ -89,9 +104,10 @@ def _described(pixels: Any) -> Described:
         sizes,
         order,
         samples.pop(),
-        {c: v for c, v in lengths.items() if v is not None},
+        seen({c: v for c, v in lengths.items() if v is not None}),
         tuple(c.get("Name", "") for c in channels) if any(c.get("Name") for c in channels) else (),
         tuple(_block(b, order, sizes, channels) for b in _children(pixels, "TiffData")),
+        next(_children(pixels, "MetadataOnly"), None) is not None,
     )
 
 
@@ -106,13 +122,20 @@ def _block(data: Any, order: str, sizes: dict[str, int], channels: list[Any]) ->
     counted = data.get("PlaneCount", data.get("NumPlanes", "1" if "IFD" in data.attrib else None))
     source = next(_children(data, "UUID"), None)
     file, uuid = (
-        (None, None) if source is None else (_base(source.get("FileName")), (source.text or "").strip() or None)
+        (None, None) if source is None else (_below(source.get("FileName")), (source.text or "").strip() or None)
     )
     return Block(first, int(data.get("IFD", 0)), None if counted is None else int(counted), file, uuid)
 
 
+def _below(name: str | None) -> str | None:
+    """A name with the folders below that of the set in which it lies; what points elsewhere is a name without any."""
+    path = PurePosixPath((name or "").replace("\\", "/"))
+    inside = not path.is_absolute() and ".." not in path.parts and not any(":" in part for part in path.parts[:-1])
+    return path.as_posix() if inside and path.name else _base(name)
+
+
 def _base(name: str | None) -> str | None:
-    """A name without folders: a set lies in one folder, and what else a file may point at is not opened."""
+    """A name without folders: what else a file may point at is not opened."""
     return PurePosixPath(name.replace("\\", "/")).name or None if name else None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.io.orientation import turned
 from toolkit.io.raster import Raster, decoding, plausible
 from toolkit.io.view import coloured
 
@@ -43,7 +44,7 @@ def open_picture(path: Path) -> Raster:
     samples = voxels.shape[2] if voxels.ndim == 3 else 0
     opacity = (samples - 1,) if samples in (2, 4) else ()
     view = None if table is None else partial(coloured, table=table)
-    return Raster(path, voxels, "YXS" if samples else "YX", opacity=opacity, view=view)
+    return Raster(path, voxels, "YXS" if samples else "YX", opacity=opacity, view=view, notes=turned(path))
 
 
 def _pixels(path: Path, stored: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:

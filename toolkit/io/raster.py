@@ -108,6 +108,8 @@ def interpreting(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split())[:160] or type(error).__name__
+    if isinstance(error, ZeroDivisionError):
+        reason = "a width, a height or a number of it is 0"
     return InputError("this image is damaged or not supported", f"{path} ({reason})", "check the file")
 
 

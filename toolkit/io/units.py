@@ -9,6 +9,8 @@ from math import isfinite
 
 LEAST, MOST = 1e-6, 1e6
 """Micrometres that a voxel may have: a picometre to a metre."""
+PRINTED = 20.0
+"""Pixels of as many micrometres are meant for paper: 72 dpi are 353 µm, 1200 dpi are 21 µm; or for nothing at all."""
 _POWERS = {"pico": -6, "nano": -3, "micro": 0, "milli": 3, "centi": 4, "deci": 5, "": 6, "kilo": 9}
 MICROMETRES = {
     **{f"{prefix}{metre}": 10.0**power for prefix, power in _POWERS.items() for metre in ("meter", "metre")},
@@ -34,6 +36,11 @@ def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, f
     """Voxel sizes in micrometres from numbers and units per axis; what is no length is left out."""
     found = {letter: micrometres(value, units.get(letter, "")) for letter, value in values.items()}
     return {letter: size for letter, size in found.items() if size is not None}
+
+
+def seen(found: Mapping[str, float]) -> dict[str, float]:
+    """The voxel size in micrometres by axis that a TIFF tells; nothing, if no microscope has such pixels."""
+    return {} if max(found.get("X", 0.0), found.get("Y", 0.0)) >= PRINTED else dict(found)
 
 
 def _plain(unit: str) -> str:

@@ -7,6 +7,9 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from toolkit import io
 from toolkit.errors import InputError, PluginError
 from toolkit.exchange import also
@@ -17,6 +20,7 @@ from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
 from toolkit.registry.package import file_digest
+from toolkit.running.lost import lost
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
 from toolkit.running.seen import ground, nothing
@@ -87,6 +91,7 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
         scale: Scale | None = None
         sized = at_size(space, found, bench, where, frames[0], options)
         vanished = 0
+        before: list[NDArray[np.float32]] = []
         for number, original in enumerate(frames):
             at = replace(where, frame=number, by=sized.by)
             tell("scale")
@@ -103,7 +108,8 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
                 tell("thoughts")
                 thought.append(thoughts(session, here, made.kept, whole(made.objects), options.show))
             tell("measure")
-            part = wanted(made.objects, original, options.min_score, options.roi, options.mask)
+            part = wanted(made.objects, original, options.min_score, options.roi, options.mask, number)
+            before.append(made.objects.scores)
             parts.append(part[0])
             tables.append(measure(part[0], original, options.features, part[1] if options.parted else None))
         instances, table = (
@@ -127,7 +133,8 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
     if vanished:
         notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
     if not len(instances):
-        notes = (*notes, nothing(here.image, frames[0].channels, sized))
+        gone = lost(np.concatenate(before), options, frames)
+        notes = (*notes, gone or nothing(here.image, frames[0].channels, sized))
     skipped = tuple(said(part, lattice, here.shape) for part in void)
     notes = (*notes, *filter(None, [made.note]), *(f"nothing was looked for in {part}" for part in skipped))
     return Done(

@@ -81,3 +81,58 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError):
         io.read_truth(tmp_path / name, shape=(16, 16))
+
+
+def _rectangle(subtype: int = 0, box: tuple[int, int, int, int] = (2, 2, 9, 9)) -> bytes:
+    head = (b"Iout" + struct.pack(">hBB4hH", 227, 1, 0, *box, 0)).ljust(48, b"\0")
+    return (head + struct.pack(">h", subtype)).ljust(64, b"\0")
+
+
+def _zip(path: Path, **entries: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("entries", [{}, {"readme.txt": b"a"}, {"__MACOSX/._a.roi": b"a"}])
+def test_a_zip_without_a_region_is_refused(tmp_path: Path, entries: dict[str, bytes]) -> None:
+    with pytest.raises(InputError, match=r"this zip holds no \.roi"):
+        io.read_truth(_zip(tmp_path / "a.zip", **entries), shape=(16, 16))
+
+
+def test_what_a_mac_adds_to_a_zip_is_no_region(tmp_path: Path) -> None:
+    entries = {"a.roi": _rectangle(), "__MACOSX/._a.roi": b"\0\5\x16\7", "._b.roi": b"\0\5\x16\7"}
+    assert io.read_truth(_zip(tmp_path / "a.zip", **entries), shape=(16, 16)).instances.sizes.tolist() == [49]
+
+
+def test_text_is_no_object_and_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    entries = {"a.roi": _rectangle(), "b.roi": _rectangle(1), "c.roi": _rectangle(5, (10, 10, 12, 12))}
+    assert len(io.read_truth(_zip(tmp_path / "a.zip", **entries), shape=(16, 16)).instances) == 2
+    assert "outlines left out: 1 of text or a picture" in caplog.text
+
+
+def test_features_that_give_no_object_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = written(tmp_path, SQUARE, [[3.1, 3.1], [3.2, 3.1], [3.2, 3.2]])
+    data = json.loads(path.read_text())
+    data["features"] += [{"type": "Feature", "geometry": None}, {"type": "Feature", "geometry": None}]
+    path.write_text(json.dumps(data))
+    assert len(io.read_truth(path, shape=(16, 16)).instances) == 1
+    assert "outlines left out: 2 without a geometry, 1 around the middle of no pixel" in caplog.text
+
+
+def test_a_collection_of_polygons_is_one_object(tmp_path: Path) -> None:
+    parts: list[dict[str, object]] = [
+        {"type": "Polygon", "coordinates": [SQUARE]},
+        {"type": "Polygon", "coordinates": [[[11, 11], [13, 11], [13, 13], [11, 13]]]},
+    ]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "GeometryCollection", "geometries": parts}}))
+    assert io.read_truth(path, shape=(16, 16)).instances.sizes.tolist() == [53]
+    parts[1] = {"type": "Point", "coordinates": [1, 1]}
+    path.write_text(json.dumps({"type": "GeometryCollection", "geometries": parts}))
+    with pytest.raises(InputError, match="feature 1 is no area but a Point"):
+        io.read_truth(path, shape=(16, 16))
+    path.write_text(json.dumps({"type": "Polygon"}))
+    with pytest.raises(InputError, match="feature 1 is a Polygon without corners"):
+        io.read_truth(path, shape=(16, 16))

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -267,3 +268,15 @@ def test_a_pyramid_of_countless_levels_is_refused(tmp_path: Path) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}] * 10**4}]}
     with pytest.raises(InputError, match="too many levels"):
         open_raster(tmp_path / "a.zarr")
+
+
+def test_a_width_of_0_is_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), np.uint8))
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    begin = struct.unpack_from("<I", data, 4)[0] + 2
+    entries = range(begin, begin + 12 * struct.unpack_from("<H", data, begin - 2)[0], 12)
+    (width,) = (at for at in entries if struct.unpack_from("<H", data, at)[0] == 256)
+    struct.pack_into("<I", data, width + 8, 0)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="a width, a height or a number of it is 0"):
+        io.read(tmp_path / "a.tif")

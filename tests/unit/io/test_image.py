@@ -15,6 +15,7 @@ import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pictures
 
 from toolkit import io
 from toolkit.errors import InputError, UsageError
@@ -121,6 +122,31 @@ def test_imagej_and_ome_tell_the_voxel_size(tmp_path: Path) -> None:
     assert ome.voxel_size == pytest.approx((2, 0.25, 0.2))
     plain = io.read(tiff(tmp_path, VOLUME))
     assert (plain.voxel_size, plain.calibrated) == ((1.0, 1.0, 1.0), False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "cm"}},
+        {"imagej": True, "resolution": (72, 72), "metadata": {"unit": "inch"}},
+        {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 5e5, "PhysicalSizeY": 5e5}},
+        {"resolution": (2, 2), "resolutionunit": "CENTIMETER", "metadata": None},
+    ],
+)
+def test_pixels_of_20_micrometres_are_no_calibration(tmp_path: Path, options: dict[str, object]) -> None:
+    image = io.read(tiff(tmp_path, PLANE, **options))
+    assert (image.voxel_size, image.calibrated) == ((1.0, 1.0), False)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize(("tag", "notes"), [(1, 0), (3, 1), (6, 1), (9, 0)])
+def test_an_orientation_that_is_not_followed_is_said(tmp_path: Path, name: str, tag: int, notes: int) -> None:
+    exif = Pictures.Exif()
+    exif[274] = tag
+    Pictures.fromarray(COLOUR[..., :3]).save(tmp_path / name, exif=exif)
+    image = io.read(tmp_path / name)
+    assert image.shape == COLOUR.shape[:2]
+    assert sum("shown turned or mirrored" in note for note in image.notes) == notes
 
 
 def test_a_given_voxel_size_wins_and_must_fit(tmp_path: Path) -> None:

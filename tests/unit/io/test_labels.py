@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -121,3 +122,15 @@ def test_a_picture_is_no_label_image(tmp_path: Path) -> None:
         io.read_truth(tiff(tmp_path, LABELS), axes="CYX")
     with pytest.raises(InputError, match=r"cannot tell the axes.*save labels as YX or ZYX"):
         io.read_truth(tiff(tmp_path, np.zeros((2, 3, 9, 9), np.uint16)))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_labels_in_a_jpeg_are_refused_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    stored = np.kron(np.arange(16, dtype=np.uint8).reshape(4, 4), np.ones((16, 16), np.uint8))
+    if name.endswith("tif"):
+        tifffile.imwrite(tmp_path / name, stored, compression="jpeg", photometric="minisblack")
+    else:
+        (tmp_path / name).write_bytes(imagecodecs.jpeg_encode(stored))
+    for read in (io.read_truth, io.read_instances):
+        with pytest.raises(InputError, match="labels in a JPEG are not those that were saved"):
+            read(tmp_path / name)
