@@ -20,6 +20,7 @@ from toolkit.io.calibration import calibration, channel_names
 from toolkit.io.intact import complete, follow
 from toolkit.io.ometiff import Told
 from toolkit.io.omexml import Described
+from toolkit.io.orientation import TURNED
 from toolkit.io.raster import Raster, by_shape, decoding, interpreting, nbytes
 from toolkit.io.view import coloured, eight_bit, inverted
 
@@ -29,8 +30,8 @@ MAPPED = 2**26
 """Uncompressed images of more bytes are mapped into memory, read only."""
 FEW = 16
 """An axis of fewer entries after two of at least as many is one of channels."""
-INKS = 332
-"""The tag InkSet: 1, which it is without the tag, says CMYK."""
+ORIENTATION, INKS = 274, 332
+"""Tags. 1, which they are where there are none, says that the first voxel is at the top left, and CMYK."""
 LAB = (tifffile.PHOTOMETRIC.CIELAB, tifffile.PHOTOMETRIC.ICCLAB, tifffile.PHOTOMETRIC.ITULAB)
 AXES = tifffile.TIFF.AXES_NAMES
 """Names of tifffile's axis letters."""
@@ -82,6 +83,8 @@ def _of_series(path: Path, tif: Any, series: Any, count: int, ome: Told | str, n
             source = _pieces(path, number) if pieces else _voxels(path, series, shape)
     letters, strange = _letters(letters, shape, series.dtype, names)
     absent, chunks = _stored(series)
+    if series.keyframe.tags.valueof(ORIENTATION, 1) in range(2, 9):
+        notes = (*notes, TURNED)
     raster = Raster(path, source, letters, notes=notes, images=count, opacity=_opacity(series.keyframe),
                     strange=strange, absent=absent, chunks=chunks)  # fmt: skip
     if series.kind in ("ome", "imagej"):

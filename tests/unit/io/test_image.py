@@ -20,6 +20,7 @@ from PIL import Image as Pictures
 from toolkit import io
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import Arranged
+from toolkit.io.orientation import TURNED
 from toolkit.values.tiles import Box
 
 VOLUME = np.random.default_rng(0).integers(0, 60000, (6, 20, 30)).astype(np.uint16)
@@ -356,3 +357,9 @@ def test_colours_that_are_no_light_are_refused(tmp_path: Path, mode: str, said: 
 def test_samples_of_other_inks_are_data(tmp_path: Path) -> None:
     tags = [(332, "H", 1, 2, True)]
     assert io.read(tiff(tmp_path, COLOUR, photometric="separated", extratags=tags)).channels == 4
+
+
+@pytest.mark.parametrize("way", [1, 6])
+def test_a_tiff_that_is_to_be_shown_turned_says_so(tmp_path: Path, way: int) -> None:
+    notes = io.read(tiff(tmp_path, PLANE, extratags=[(274, "H", 1, way, True)])).notes
+    assert [note for note in notes if "turned" in note] == [TURNED] * (way != 1)
