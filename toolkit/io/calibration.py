@@ -8,25 +8,22 @@ from toolkit.io.units import micrometres, seen, sizes
 
 UNITS = {2: "inch", 3: "cm"}
 """Values of the tag ResolutionUnit that name a length."""
+PRINT = ("inch", "in", "inches", "cm", "centimeter", "centimetre")
+"""Units of ImageJ in which resolution is told for paper."""
 
 
 def calibration(tif: Any, page: Any) -> tuple[dict[str, float], str]:
     """Voxel size in micrometres by axis letter, as far as known, and where it comes from. `page` is a full-size one.
-    Pixels that no microscope has are unknown, whoever tells them."""
-    found, origin = _told(tif, page)
-    return seen(found), origin
-
-
-def _told(tif: Any, page: Any) -> tuple[dict[str, float], str]:
+    Pixels that no instrument has are unknown, whoever tells them."""
     if tif.is_imagej:
         return _imagej(tif.imagej_metadata or {}, page), "ImageJ"
     if tif.is_lsm:
         about = tif.lsm_metadata or {}
-        return sizes({c: about.get(f"VoxelSize{c}") for c in "ZYX"}, dict.fromkeys("ZYX", "m")), "LSM"
+        return seen(sizes({c: about.get(f"VoxelSize{c}") for c in "ZYX"}, dict.fromkeys("ZYX", "m"))), "LSM"
     if tif.is_svs:
         about = dict(part.split(" = ", 1) for part in page.description.split("|") if " = " in part)
-        return sizes({c: about.get("MPP") for c in "YX"}, dict.fromkeys("YX", "µm")), "Aperio"
-    return _printed(page), "resolution tags"
+        return seen(sizes({c: about.get("MPP") for c in "YX"}, dict.fromkeys("YX", "µm"))), "Aperio"
+    return seen(_printed(page), printed=True), "resolution tags"
 
 
 def channel_names(tif: Any, channels: int) -> tuple[str, ...]:
@@ -41,7 +38,8 @@ def channel_names(tif: Any, channels: int) -> tuple[str, ...]:
 def _imagej(about: dict[str, Any], page: Any) -> dict[str, float]:
     unit = str(about.get("unit", ""))
     units = {"X": unit, "Y": str(about.get("yunit") or unit), "Z": str(about.get("zunit") or unit)}
-    return sizes({"Z": about.get("spacing"), **_pixel(page)}, units)
+    found = sizes({"Z": about.get("spacing"), **_pixel(page)}, units)
+    return seen(found, printed=unit.strip().lower() in PRINT)
 
 
 def _printed(page: Any) -> dict[str, float]:

@@ -136,9 +136,8 @@ def _rois(path: Path) -> Iterator[list[Ring] | str]:
         return
     with zipfile.ZipFile(io.BytesIO(bounded.read(path, MOST_ZIPPED))) as archive:
         entries = [entry for entry in archive.infolist() if _is_roi(entry.filename)]
-        if not entries:
-            raise InputError("this zip holds no .roi of ImageJ", path, "save the regions of its ROI manager again, or "
-                             "for an image without objects an empty label image")  # fmt: skip
+        if not entries and archive.namelist():  # without any it is that of an image without objects
+            raise InputError("this zip holds no .roi of ImageJ", path, "save the regions of its ROI manager again")
         if sum(entry.file_size for entry in entries) > MOST_ZIPPED:
             raise InputError("these outlines are too large", path, "check the file")
         for entry in entries:

@@ -9,8 +9,9 @@ from math import isfinite
 
 LEAST, MOST = 1e-6, 1e6
 """Micrometres that a voxel may have: a picometre to a metre."""
-PRINTED = 20.0
-"""Pixels of as many micrometres are meant for paper: 72 dpi are 353 µm, 1200 dpi are 21 µm; or for nothing at all."""
+PRINTED, MACRO = 20.0, 1000.0
+"""Pixels of as many micrometres, told in inches or centimetres, are meant for paper: 72 dpi are 353 µm, 1200 dpi are
+21 µm. Told in other units they may be those of an atlas of a brain, but not a millimetre."""
 _POWERS = {"pico": -6, "nano": -3, "micro": 0, "milli": 3, "centi": 4, "deci": 5, "": 6, "kilo": 9}
 MICROMETRES = {
     **{f"{prefix}{metre}": 10.0**power for prefix, power in _POWERS.items() for metre in ("meter", "metre")},
@@ -38,9 +39,11 @@ def sizes(values: Mapping[str, object], units: Mapping[str, str]) -> dict[str, f
     return {letter: size for letter, size in found.items() if size is not None}
 
 
-def seen(found: Mapping[str, float]) -> dict[str, float]:
-    """The voxel size in micrometres by axis that a TIFF tells; nothing, if no microscope has such pixels."""
-    return {} if max(found.get("X", 0.0), found.get("Y", 0.0)) >= PRINTED else dict(found)
+def seen(found: Mapping[str, float], printed: bool = False) -> dict[str, float]:
+    """The voxel size in micrometres by axis that a TIFF tells, in units of print or others; nothing, if no instrument
+    has such pixels."""
+    most = PRINTED if printed else MACRO
+    return {} if max(found.get("X", 0.0), found.get("Y", 0.0)) >= most else dict(found)
 
 
 def _plain(unit: str) -> str:

@@ -16,10 +16,13 @@ from toolkit.steps.channels import full, look
 from toolkit.values.image import Image
 
 Mixture = Literal["all", "grey", "haematoxylin"]
-NUCLEAR = ("dapi", "hoechst", "nuclei", "nucleus", "nuclear", "draq", "sytox", "topro", "histone", "propidium")
+NUCLEAR = ("dapi", "hoechst", "nuclei", "nucleus", "nuclear", "draq", "sytox", "topro", "histone", "propidium",
+           "nucblue", "nucgreen", "nucred", "nucspot")  # fmt: skip
 """How names of channels begin that show nuclei, in lower case."""
 SHORT = ("dna", "h2b", "h3", "nuc")
 """Such names that are whole words."""
+NOT = ("no", "not", "non", "without")
+"""Words after which a name says that the channel does not show it."""
 FAINT = 1 / 15
 """Colours of 8 bits whose contrast is less than this share of the strongest one's show nothing, as red in a JPEG of
 something blue."""
@@ -173,5 +176,6 @@ def _said(image: Image, numbers: Sequence[int]) -> str:
 
 
 def _nuclear(name: str) -> bool:
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    return any(word in SHORT or word.startswith(NUCLEAR) for word in words) or "to-pro" in name.lower()
+    words = re.split(r"[^a-z0-9]+", name.lower().replace("to-pro", "topro").replace("w/o", "without"))
+    told = [word for before, word in zip(["", *words], words, strict=False) if before not in NOT]
+    return any(word in SHORT or word.startswith(NUCLEAR) for word in told)

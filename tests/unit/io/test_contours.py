@@ -14,6 +14,8 @@ import pytest
 
 from toolkit import io
 from toolkit.errors import InputError
+from toolkit.exchange.rois import write_rois
+from toolkit.values.instances import Instances
 
 SQUARE = [[2, 2], [9, 2], [9, 9], [2, 9], [2, 2]]
 NAN, FAR = float("nan"), 1e300
@@ -95,10 +97,15 @@ def _zip(path: Path, **entries: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("entries", [{}, {"readme.txt": b"a"}, {"__MACOSX/._a.roi": b"a"}])
+@pytest.mark.parametrize("entries", [{"readme.txt": b"a"}, {"__MACOSX/._a.roi": b"a"}])
 def test_a_zip_without_a_region_is_refused(tmp_path: Path, entries: dict[str, bytes]) -> None:
     with pytest.raises(InputError, match=r"this zip holds no \.roi"):
         io.read_truth(_zip(tmp_path / "a.zip", **entries), shape=(16, 16))
+
+
+def test_a_zip_of_nothing_is_that_of_an_image_without_objects(tmp_path: Path) -> None:
+    write_rois(tmp_path / "a.zip", Instances.empty((16, 16)))
+    assert len(io.read_truth(tmp_path / "a.zip", shape=(16, 16)).instances) == 0
 
 
 def test_what_a_mac_adds_to_a_zip_is_no_region(tmp_path: Path) -> None:

@@ -134,9 +134,16 @@ def test_imagej_and_ome_tell_the_voxel_size(tmp_path: Path) -> None:
         {"resolution": (2, 2), "resolutionunit": "CENTIMETER", "metadata": None},
     ],
 )
-def test_pixels_of_20_micrometres_are_no_calibration(tmp_path: Path, options: dict[str, object]) -> None:
+def test_pixels_for_paper_or_of_half_a_metre_are_no_calibration(tmp_path: Path, options: dict[str, object]) -> None:
     image = io.read(tiff(tmp_path, PLANE, **options))
     assert (image.voxel_size, image.calibrated) == ((1.0, 1.0), False)
+
+
+def test_voxels_of_an_atlas_are_a_calibration(tmp_path: Path) -> None:
+    about = {"axes": "YX", "PhysicalSizeX": 25, "PhysicalSizeY": 25}
+    assert io.read(tiff(tmp_path, PLANE, ome=True, metadata=about)).voxel_size == (25, 25)
+    imagej = io.read(tiff(tmp_path, PLANE, imagej=True, resolution=(20, 20), metadata={"unit": "mm"}))
+    assert imagej.voxel_size == pytest.approx((50, 50))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])

@@ -141,3 +141,19 @@ def test_of_a_large_image_pieces_are_looked_at_that_lie_all_over_it(shape: tuple
 def test_a_piece_of_tissue_without_bare_ground_is_stained_tissue_too() -> None:
     piece = shipped("ihc.png").read()[:, :200, :240]
     assert choose(Image(piece, "CYX"), "auto", None, KNOWS).channels == "haematoxylin"
+
+
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [
+        (("GFP", "NucBlue"), 1),
+        (("GFP", "NucSpot Live 488"), 1),
+        (("cytoplasm (no DAPI)", "propidium iodide"), 1),
+        (("without Hoechst", "w/o DAPI", "nuclei"), 2),
+        (("not DNA", "TO-PRO-3"), 1),
+        (("no stain, DAPI", "GFP"), 0),
+    ],
+)
+def test_a_name_may_say_that_it_shows_no_nuclei(names: tuple[str, ...], seen: int) -> None:
+    choice = choose(of(*[NOISE] * len(names), names=names), "auto")
+    assert (choice.channels, choice.note) == ((seen,), "")
