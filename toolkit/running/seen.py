@@ -36,10 +36,3 @@ def resized(sizes: Sequence[Rescaling]) -> str:
         return ""
     low, high = (f"×{f:.3g}" for f in (min(some), max(some)))
     return f"{len(some)} of {len(sizes)} images are seen at {low}" + (f" to {high}" if high != low else "")
-
-
-def nothing(image: Image, channels: int, sized: Rescaling) -> str:
-    """What to try where no object was found."""
-    size = "--diameter off" if sized.by else "--diameter with that of the objects"
-    tries = ["another --channel" * (channels > 1), size, "--axes" * (image.ndim == 3), "other thresholds with --set"]
-    return f"no object was found in {image.seen}; try " + ", ".join(filter(None, tries))
