@@ -225,7 +225,7 @@ def test_notes_are_in_the_result_and_logged(model: Path, tmp_path: Path, caplog:
 
 
 @pytest.mark.parametrize(("dtype", "value"), [(np.float64, -1e300), (np.float64, 1e300), (np.float32, 3e38)])
-def test_values_beyond_32_bits_are_counted_and_become_0(dtype: type, value: float, model: Path) -> None:
+def test_values_beyond_32_bits_are_counted_and_become_0(dtype: type, value: float, model: Path, tmp_path: Path) -> None:
     array = bright((60, 70)).astype(dtype) / 1000
     bounded = array.copy()
     array[30, 30], bounded[30, 30] = value, 0
@@ -233,6 +233,7 @@ def test_values_beyond_32_bits_are_counted_and_become_0(dtype: type, value: floa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = toolkit.segment(array, model, changes=inner)
+        found.save(tmp_path)
     assert found.notes == ("1 values are too large beside the others for 32-bit numbers and were taken as 0",)
     assert abs(len(found) - len(toolkit.segment(bounded, model, changes=inner))) <= 1
 
