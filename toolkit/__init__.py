@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +52,17 @@ def segment(
 ) -> Any:
     """The objects of an image, a `Result`, or a list of them for a list of images.
 
-    `image`: a path, an `Image`, or an array of NumPy, Zarr, dask or xarray; `axes` such as "YXC" or "TYX", of an array
-    those that it names, else YX, ZYX or CZYX. Frames of a time series are done one by one and stacked. `model`: a name,
-    a path or what `load_model` gave; None: the shipped model that suits the (first) image best. `channel`: a name, a
-    number from 0, "grey" or "haematoxylin", or a list where the model takes several. `diameter`: that of the objects in
-    pixels, or "12um"; "auto" looks for it and shows the model another size where it did not learn this one; "off".
-    `changes`: `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that are
-    worked on; the result does not depend on it. Raises a `ToolkitError` with a sentence.
+    `image`: a path, an `Image`, or an array of NumPy, Zarr, dask or xarray; `axes` such as "YXC" or "TYX", else those
+    that it names, else what its shape suggests. Frames of a time series are done one by one and stacked. `model`: a
+    name, a path or what `load_model` gave; None: the shipped model that suits the (first) image best. `channel`: a
+    name, a number from 0, "grey" or "haematoxylin", or a list where the model takes several. `diameter`: that of the
+    objects in pixels, or "12um"; "auto" looks for it and shows the model another size where it did not learn this one;
+    "off". `changes`: `"section.field=value"`. `voxel_size` in µm, `(Z)YX`. `block`: voxels per axis of the pieces that
+    are worked on; the result does not depend on it. What was assumed is in `Result.notes`, and logged. Raises a
+    `ToolkitError` with a sentence.
     """
+    from toolkit.pipeline.argued import called
+    from toolkit.pipeline.arguments import channels_of
     from toolkit.pipeline.result import segmented
     from toolkit.pipeline.session import Session
     from toolkit.plugins.catalogue import Catalogue
@@ -70,25 +71,22 @@ def segment(
     from toolkit.registry.resolve import load as resolve
     from toolkit.steps.sizes import Diameter
 
-    with _called():
-        several = isinstance(image, list | tuple) and all(
-            isinstance(i, str | Path) or hasattr(i, "shape") for i in image
-        )
-        every = [_images(one, axes, voxel_size) for one in (image if several else [image])]
+    with called():
+        several = isinstance(image, list | tuple) and (not image or any(map(_whole, image)))
+        every = _each(image, axes, voxel_size) if several else [_images(image, axes, voxel_size)]
         if not every:
             return []
-        catalogue, size = Catalogue(), Diameter.parse(diameter)
+        catalogue, size, said = Catalogue(), Diameter.parse(diameter), ""
         if model is None:
             loaded = load(choose(every[0][0], catalogue)[0], catalogue)
         else:
             loaded = resolve(str(model), catalogue) if isinstance(model, str | Path) else model
-            loaded, _ = lent(loaded, every[0][0], catalogue)
-        wanted = [] if channel is None else [channel] if isinstance(channel, int | str) else list(channel)
-        changes = (*changes, *asked(wanted))
+            loaded, said = lent(loaded, every[0][0], catalogue)
+        changes = (*changes, *asked(channels_of(channel)))
         if changes:
             loaded = loaded.with_recipe(loaded.recipe.changed(changes, catalogue, loaded.owner))
         session = Session(loaded, device, catalogue)
-        found = [segmented(session, frames, size, block) for frames in every]
+        found = [segmented(session, frames, size, block, said) for frames in every]
     return found if several else found[0]
 
 
@@ -164,40 +162,30 @@ def evaluate(
     return evaluation.evaluate(both, found, samples=samples, seed=seed)
 
 
-def _whole(image: Any) -> bool:
-    """Whether this is an image, not a row of one."""
-    return isinstance(image, str | Path) or hasattr(image, "shape")
-
-
-def _images(image: Any, axes: str | None, voxel_size: Sequence[float] | None) -> tuple[Image, ...]:
+def _each(images: Sequence[Any], axes: Any, voxel_size: Any) -> list[tuple[Image, ...]]:
+    """The frames of every image of a list."""
     from toolkit import io
+
+    for number, one in enumerate(images):
+        if not _whole(one) and not isinstance(one, list | tuple):
+            raise io.refused(one, f"entry {number} of the list")
+    return [_images(one, axes, voxel_size) for one in images]
+
+
+def _whole(image: Any) -> bool:
+    """Whether this is an image or holds some, and is no row of one."""
+    return isinstance(image, str | Path) or any(hasattr(image, name) for name in ("shape", "group_keys", "data_vars"))
+
+
+def _images(image: Any, axes: Any, voxel_size: Any) -> tuple[Image, ...]:
+    from toolkit import io
+    from toolkit.pipeline.arguments import axes_of, size_of
     from toolkit.values.image import Image
 
+    letters, size = axes_of(axes), size_of(voxel_size)
     if isinstance(image, Image):
         return (image,)
-    size = None if voxel_size is None else tuple(voxel_size)
-    return io.frames(image, axes, size) if isinstance(image, str | Path) else io.of_array(image, axes, size)
-
-
-@contextmanager
-def _called() -> Iterator[None]:
-    """Errors that advise an option of the command line name the argument of Python that means the same."""
-    from toolkit.errors import ToolkitError
-
-    try:
-        yield
-    except ToolkitError as error:
-        texts = [_argued(text) for text in (error.what, error.where, error.do)]
-        if texts == [error.what, error.where, error.do]:
-            raise
-        raise type(error)(*texts) from error
-
-
-def _argued(text: str) -> str:
-    text = re.sub(r"--set (\S+)", r'changes=["\1"]', text)
-    return re.sub(
-        r"--([a-z][a-z-]*[a-z])", lambda found: found[1].replace("-", "_").replace("plugin", "model") + "=", text
-    )
+    return io.frames(image, letters, size) if isinstance(image, str | Path) else io.of_array(image, letters, size)
 
 
 def __getattr__(name: str) -> Any:

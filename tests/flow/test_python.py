@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -159,15 +160,98 @@ def test_a_channel_is_named_as_on_the_command_line(model: Path, tmp_path: Path) 
     [
         ({"channel": 7, "axes": "CYX"}, r"no channel 7.*choose with channel="),
         ({"axes": "ZYX"}, r"the model works on 2-D images.*axes="),
-        ({}, r"few columns.*axes="),
+        ({"diameter": "large"}, r"a diameter is pixels.*: diameter=large"),
         ({"axes": "CYX", "changes": ["postprocess.foreground=7"]}, r"postprocess\.foreground"),
     ],
 )
 def test_an_error_names_arguments_of_python(options: dict[str, object], said: str, model: Path) -> None:
     array = np.stack([bright((60, 70))] * 2)
     with pytest.raises(ToolkitError, match=said) as error:
-        toolkit.segment(array if options else np.moveaxis(array, 0, -1), model, **options)  # type: ignore[arg-type]
+        toolkit.segment(array, model, **options)  # type: ignore[arg-type]
     assert "--" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"axes": 5}, "one letter per axis: axes=5"), ({"axes": ("row", "col")}, "one letter per axis"),
+        ({"channel": 1.0}, r"whole number.*channel=1\.0"), ({"channel": True}, "channel=True"),
+        ({"channel": [0, None]}, "channel=None"), ({"voxel_size": 0.5}, r"one number per axis.*voxel_size=0\.5"),
+        ({"voxel_size": "1,1"}, "one number per axis"), ({"voxel_size": (True, None)}, "one number per axis"),
+    ],
+)  # fmt: skip
+def test_an_argument_of_another_kind_is_a_sentence(options: dict[str, object], said: str, model: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        toolkit.segment(bright((20, 20)), model, **options)  # type: ignore[arg-type]
+
+
+def test_arguments_of_numpy_and_rows_of_letters_are_taken(model: Path) -> None:
+    array = bright((60, 70))
+    both = np.stack([np.zeros_like(array), array])
+    found = toolkit.segment(both, model, axes=("C", "y", "x"), channel=np.int64(1), voxel_size=np.array([0.5, 0.5]))  # type: ignore[arg-type]
+    assert found == toolkit.segment(array, model)
+    assert found.images[0].voxel_size == (0.5, 0.5)
+
+
+def test_what_is_no_path_and_no_image_in_a_list_is_a_sentence(model: Path, tmp_path: Path) -> None:
+    for image, said in (
+        ("", "path of the image is empty"),
+        (tmp_path, "this folder is no image"),
+        ("https://example.org/a.tif", r"not read from addresses: https://example\.org/a\.tif; download it"),
+        (Path("https://example.org/a.tif"), r"addresses: https://example"),
+        ([bright((20, 20)), None], "None is no image: entry 1 of the list"),
+        ([xarray.Dataset()], "a Dataset of xarray is no image, it holds nothing"),
+    ):
+        with pytest.raises(InputError, match=said):
+            toolkit.segment(image, model)
+
+
+def test_notes_are_in_the_result_and_logged(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plain = bright((60, 70))
+    array = plain.astype(np.float32)
+    array[0, :3] = np.nan, np.inf, -np.inf
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    said = "3 values are not finite and were taken as 0"
+    assert toolkit.segment(array, model).notes == toolkit.segment(tmp_path / "a.tif", model).notes == (said,)
+    assert f"array: {said}" in caplog.messages
+    assert toolkit.segment(plain, model).notes == ()
+    shape = "axes read as CYX from the shape 2×60×70; give axes= if that is wrong"
+    channel = "2 channels show something and nothing says which is meant; say channel= for another"
+    assert toolkit.segment(np.stack([plain] * 2), model).notes == (shape, channel)
+    empty = toolkit.segment(np.zeros((20, 20), np.uint8), model).notes
+    assert len(empty) == 1
+    assert empty[0].startswith("no object was found in channel 0 of 1; try ")
+    assert empty[0].endswith("other thresholds with changes=")
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.float64, -1e300), (np.float64, 1e300), (np.float32, 3e38)])
+def test_values_beyond_32_bits_are_counted_and_become_0(dtype: type, value: float, model: Path, tmp_path: Path) -> None:
+    array = bright((60, 70)).astype(dtype) / 1000
+    bounded = array.copy()
+    array[30, 30], bounded[30, 30] = value, 0
+    inner = ["normalise.low=1", "normalise.high=99.8"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = toolkit.segment(array, model, changes=inner)
+        found.save(tmp_path)
+    assert found.notes == ("1 values are too large beside the others for 32-bit numbers and were taken as 0",)
+    assert abs(len(found) - len(toolkit.segment(bounded, model, changes=inner))) <= 1
+
+
+def test_values_that_no_scale_tells_apart_are_a_sentence(model: Path) -> None:
+    array = bright((60, 70))
+    with pytest.raises(InputError, match="lie too close together to be told apart"):
+        toolkit.segment(array.astype(np.float32) * np.float32(1e-42), model)
+    with pytest.raises(InputError, match="lie too far apart"):
+        toolkit.segment(np.where(array > 128, 1e308, -1e308), model)
+
+
+def test_channels_of_an_xarray_are_chosen_by_name(model: Path) -> None:
+    array = bright((60, 70))
+    both = xarray.DataArray(np.stack([array[::-1], array]), dims=["c", "y", "x"], coords={"c": ["RFP", "DAPI"]})
+    alone = toolkit.segment(array, model)
+    assert toolkit.segment(both, model) == toolkit.segment(both, model, channel="dapi") == alone
+    assert toolkit.segment(both, model, channel="RFP") != alone
 
 
 def test_a_result_knows_its_image(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

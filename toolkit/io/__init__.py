@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from toolkit.io.dataset import Item as Item
     from toolkit.io.dataset import open_dataset as open_dataset
     from toolkit.io.finite import count_nonfinite as count_nonfinite
+    from toolkit.io.finite import reach as reach
+    from toolkit.io.given import refused as refused
     from toolkit.io.image import frames as frames
     from toolkit.io.image import read as read
     from toolkit.io.inputs import Found as Found
@@ -32,9 +34,11 @@ _HOME = {
     "is_split": "inputs",
     "of_array": "array",
     "open_dataset": "dataset",
+    "reach": "finite",
     "read": "image",
     "read_instances": "labels",
     "read_truth": "labels",
+    "refused": "given",
     "search": "inputs",
     "stem": "paths",
     "write": "output",

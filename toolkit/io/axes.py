@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UsageError
+from toolkit.io.lettered import assumed
 from toolkit.io.raster import Raster, decoding, nbytes
 
 DROPPED = "1"
@@ -92,9 +93,8 @@ def _from_file(raster: Raster, stack: str) -> tuple[str, tuple[str, ...]]:
         letters[i] = letter
     if unknown and len(real) > 2:
         read_as = "".join(letters).replace(DROPPED, "")
-        seen_shape = "×".join(str(shape[i]) for i in real)
-        do = "; give --axes if that is wrong" if "C" in stack else ""
-        notes.append(f"axes read as {read_as} from the shape {seen_shape}{do}")
+        sizes = [shape[i] for i in real]
+        notes.append(assumed(read_as, sizes) if "C" in stack else assumed(read_as, sizes, ""))
     return "".join(letters), tuple(notes)
 
 
@@ -139,7 +139,7 @@ def _guess(sizes: list[int], letters: Sequence[str], stack: str, raster: Raster)
 
 
 def _unclear(raster: Raster, stack: str) -> InputError:
-    has = "" if "?" in raster.axes else f" and axes {raster.axes}"
+    has = "" if "?" in raster.axes or not raster.axes else f" and axes {raster.axes}"
     do = "give --axes" if "C" in stack else LABELS
     return InputError(f"cannot tell the axes of an array of shape {raster.source.shape}{has}", raster.path, do)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.errors import InputError, UsageError
 from toolkit.io.axes import arrange, checked, named
-from toolkit.io.paths import COMPANION, is_vendor, is_zarr, stem
+from toolkit.io.paths import COMPANION, is_vendor, is_zarr, local, stem
 from toolkit.io.raster import Raster
 from toolkit.io.units import LEAST, MOST
 from toolkit.values.frames import along
@@ -43,7 +43,7 @@ def read(
 
 def frames(path: str | Path, axes: str | None = None, voxel_size: Sequence[float] | None = None) -> tuple[Image, ...]:
     """All images of a time series, in order; one image of what is none. See `read`."""
-    raster = open_raster(Path(path))
+    raster = open_raster(local(path))
     return frames_of(raster.view(raster) if raster.view else raster, axes, voxel_size)
 
 
@@ -77,6 +77,8 @@ def frames_of(raster: Raster, axes: str | None, voxel_size: Sequence[float] | No
 def open_raster(path: Path) -> Raster:
     """The voxels of a file and what it says about them; the format is known by content, not by name."""
     if path.is_dir():
+        if not is_zarr(path):
+            raise InputError("this folder is no image", path, "name a file, or a folder of OME-Zarr")
         from toolkit.io.omezarr import open_zarr
 
         if not is_zarr(path) and not (path / ".zmetadata").is_file():

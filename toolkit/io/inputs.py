@@ -12,7 +12,7 @@ from toolkit.errors import InputError
 from toolkit.io.dataset import images_in, open_dataset, parted
 from toolkit.io.folder import HIDDEN, RESULT, Skipped, below
 from toolkit.io.meta import read_meta
-from toolkit.io.paths import OUTPUTS, is_image, is_zarr, stem
+from toolkit.io.paths import OUTPUTS, is_image, is_zarr, local, stem
 from toolkit.io.plate import fields
 from toolkit.values.rescaling import Rescaling
 
@@ -88,7 +88,7 @@ def _readable(path: Path) -> bool:
 
 
 def _of(text: str) -> Iterator[Found | Skipped]:
-    path = Path(text)
+    path = local(text)
     if is_split(text):
         yield from (_described(item.image, parted(text)[0]) for item in open_dataset(text).items)
     elif path.is_dir() and not is_image(path):

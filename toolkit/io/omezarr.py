@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io.lettered import lettered
+from toolkit.io.lettered import axes_of, lettered
 from toolkit.io.plate import about_of, fields
-from toolkit.io.raster import Raster, by_shape, decoding, interpreting
+from toolkit.io.raster import Raster, decoding, interpreting
 from toolkit.io.units import sizes
 
 COUNTED = 2**20
@@ -71,7 +71,7 @@ def _image(path: Path, node: Any, about: Mapping[str, Any], notes: tuple[str, ..
     labelled = "image-label" in about or "labels" in path.absolute().parts[-3:-1]
     return Raster(
         path, array, letters, size, (*notes, *said, *note), names, origin="OME-Zarr", strange=strange,
-        kind="labels" if labelled else "image", absent=_absent(array), chunks=array.nchunks,
+        kind="labels" if labelled else "image", absent=absent(array), chunks=array.nchunks,
     )  # fmt: skip
 
 
@@ -103,10 +103,10 @@ def _plain(path: Path, array: Any, notes: tuple[str, ...] = ()) -> Raster:
     """An array without OME metadata; Zarr 3 and xarray may name its axes."""
     _bounded(path, array)
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
-    letters, strange = by_shape(array.shape, array.dtype), dict[int, str]()
-    if len(names) == array.ndim and any(names):
-        letters, strange = lettered([(str(name or ""), "") for name in names])
-    return Raster(path, array, letters, notes=notes, strange=strange, absent=_absent(array), chunks=array.nchunks)
+    letters, strange, said = axes_of(names, array.shape, array.dtype)
+    return Raster(
+        path, array, letters, notes=(*notes, *said), strange=strange, absent=absent(array), chunks=array.nchunks
+    )
 
 
 def _only(path: Path, group: Any) -> Raster:
@@ -144,7 +144,7 @@ def _size(
     return sizes(spatial, dict.fromkeys(spatial, "micrometer") | named), note
 
 
-def _absent(array: Any) -> int:
+def absent(array: Any) -> int:
     """How many chunks are not stored. Nothing tells whether they were empty or are lost."""
     return int(array.nchunks - array.nchunks_initialized) if array.nchunks <= COUNTED else 0
 

@@ -53,14 +53,16 @@ def backdrop(image: Image, shrink: int) -> NDArray[np.float32]:
     for z, part in product(range(image.shape[0] if image.ndim == 3 else 1), planes):
         rows = slice(part.start[0] // shrink, part.stop[0] // shrink)
         box = Box((z, *part.start)[-image.ndim :], (z + 1, *part.stop)[-image.ndim :])
-        voxels = np.nan_to_num(image.read(box)[:colours].astype(np.float32), nan=0, posinf=0, neginf=0)
+        with np.errstate(over="ignore"):  # of values beyond 32 bits a run has a note
+            voxels = np.nan_to_num(image.read(box)[:colours].astype(np.float32), nan=0, posinf=0, neginf=0)
         voxels = voxels[..., : width * shrink].reshape(colours, -1, rows.stop - rows.start, shrink, width, shrink)
         out[:, rows] = np.maximum(out[:, rows], voxels.mean(axis=(3, 5)).max(axis=1))
     if colours == 3 and image.dtype == np.uint8:
         out /= 255
     else:
         low, high = (np.percentile(out, p, axis=(1, 2))[:, None, None] for p in (0.5, 99.8))
-        out = ((out - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)
+        with np.errstate(over="ignore"):
+            out = ((out - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)
         out **= GAMMA if out.mean() < 0.3 else 1  # faint objects beside bright ones
     return np.ascontiguousarray(np.broadcast_to(out, (3, height, width)).transpose(1, 2, 0))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
+
+from toolkit.errors import InputError
 
 TIFFS = (".tiff", ".tif", ".btf", ".tf8", ".lsm", ".svs", ".ndpi", ".qptiff", ".scn", ".stk")
 """Endings of files that are TIFFs inside."""
@@ -65,3 +68,13 @@ def is_image(path: Path) -> bool:
 
         return readable(path)
     return name.endswith((*TIFFS, *PICTURES, COMPANION))
+
+
+def local(text: str | Path) -> Path:
+    """The path that a text is. Raises `InputError` where it is empty, and for an address on the web."""
+    if not str(text):
+        raise InputError("the path of the image is empty", do="name a file or a folder")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(text)) and not Path(text).exists():
+        address = re.sub(r":/+", "://", str(text), count=1)
+        raise InputError("images are not read from addresses", address, "download it and name the file")
+    return Path(text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from toolkit.errors import InputError
 from toolkit.plugins.recipe import Recipe
-from toolkit.steps.normalise import Scale
+from toolkit.steps.normalise import Normalise, Scale, fit
 from toolkit.steps.shrink import shrink
 from toolkit.values.image import Image
 from toolkit.values.piece import Piece
@@ -41,3 +43,21 @@ def prepare(image: Image, recipe: Recipe) -> Image:
             f"choose a {image.ndim}-D model, or say --axes",
         )
     return shrink(recipe.input.seen(image), recipe.shrink)
+
+
+def fitted(image: Image, how: Normalise) -> Scale:
+    """The scale of what the network sees. Raises `InputError` where no voxel is finite, and where numbers of as many
+    bits as the image has cannot tell its values apart or hold what lies between them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = fit(image, how)
+        exact: type[np.floating] = np.float64 if image.dtype.itemsize > 4 else np.float32
+        close = not np.isfinite(scale.factor.astype(exact)).all()
+    if close:
+        raise InputError(
+            "the values of this image lie too close together to be told apart", image.name,
+            "multiply them by a large number, such as 1e30",
+        )  # fmt: skip
+    if not scale.constant and not scale.factor.any():
+        do = "clip those that are no measurements"
+        raise InputError("the values of this image lie too far apart", image.name, do)
+    return scale

@@ -11,6 +11,9 @@ from typing import Any
 
 from toolkit import io
 from toolkit.errors import UsageError
+from toolkit.pipeline.argued import argued
+from toolkit.pipeline.origin import returned
+from toolkit.pipeline.remarks import Unread, cubes, ground, nothing, vanished
 from toolkit.pipeline.session import Session
 from toolkit.pipeline.sized import rescaling
 from toolkit.steps.measure import Table, joined, measure
@@ -18,20 +21,23 @@ from toolkit.steps.sizes import Diameter
 from toolkit.values.frames import frame, stack
 from toolkit.values.image import Image
 from toolkit.values.instances import Instances
+from toolkit.values.scattered import whole
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(Instances):
-    """Objects of `images`, which are the frames of a time series, else one image."""
+    """Objects of `images`, which are the frames of a time series, else one image. `notes` say what was assumed of
+    them, such as their axes, and what could not be read or kept."""
 
     images: tuple[Image, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, instances: Instances, images: Sequence[Image]) -> Result:
+    def of(cls, instances: Instances, images: Sequence[Image], notes: Sequence[str] = ()) -> Result:
         parts = {f.name: getattr(instances, f.name) for f in fields(Instances)}
-        return cls(**parts, images=tuple(images))
+        return cls(**parts, images=tuple(images), notes=tuple(notes))
 
     def table(self, features: Sequence[str] = ()) -> Any:
         """One row per object: place, size, intensities (`steps.measure`); `features` may add "shape" and "intensity".
@@ -58,18 +64,29 @@ class Result(Instances):
         return joined([measure(frame(self, t), image, features) for t, image in enumerate(self.images)])
 
 
-def segmented(session: Session, images: Sequence[Image], diameter: Diameter, block: int | None = None) -> Result:
-    """The objects of an image, or of the frames of a time series. What was assumed is logged."""
-    parts, scale = [], None
+def segmented(
+    session: Session, images: Sequence[Image], diameter: Diameter, block: int | None = None, said: str = ""
+) -> Result:
+    """The objects of an image, or of the frames of a time series. Its notes, the first of which was `said` before, are
+    also logged."""
+    parts, scale, lost, unread = list[Instances](), None, 0, list[Unread]()
+    recipe = session.model.recipe
     sized, prepared = rescaling(session, images[0], diameter)
     for number, image in enumerate(images):
         prepared = session.prepare(image, scale, sized.by) if number else prepared
-        scale = prepared.scale if session.model.recipe.normalise.together else None
+        scale = prepared.scale if recipe.normalise.together else None
         pieces = session.pieces(prepared)
-        parts.append(session.objects(pieces, session.model.recipe.postprocess, block))
-    if sized.said:
-        _log.warning("%s: %s", images[0].name, sized.said)
-    _log.info("%s: %s is seen", images[0].name, prepared.image.seen)
-    for note in prepared.image.notes:
+        found = session.found(pieces, recipe.postprocess, block)
+        assert pieces.origin is not None, "a session makes pieces with their origin"
+        parts.append(whole(returned(found, pieces.origin)))
+        lost += len(found) - len(parts[-1])
+        unread.append(Unread.of(image, recipe, prepared.scale))
+    seen = prepared.image
+    empty = () if any(map(len, parts)) else (nothing(seen, images[0].channels, sized),)
+    odd = ground(seen.seen, prepared.scale, recipe.input.knows)
+    every = (said, sized.said, *cubes(images[0]), *seen.notes, *Unread.said(unread), *odd, *vanished(lost), *empty)
+    notes = [argued(note) for note in every if note]
+    _log.info("%s: %s is seen", images[0].name, seen.seen)
+    for note in notes:
         _log.warning("%s: %s", images[0].name, note)
-    return Result.of(parts[0] if len(parts) == 1 else stack(parts), images)
+    return Result.of(parts[0] if len(parts) == 1 else stack(parts), images, notes)

@@ -17,7 +17,7 @@ from toolkit.pipeline.origin import Origin, returned, serves
 from toolkit.pipeline.passes import keep, sweep
 from toolkit.pipeline.pieces import STAGE, Pieces
 from toolkit.pipeline.predictor import Predictor
-from toolkit.pipeline.prepared import Prepared, prepare
+from toolkit.pipeline.prepared import Prepared, fitted, prepare
 from toolkit.pipeline.shelf import Shelf, writing
 from toolkit.pipeline.stored import Stored, file_of, store
 from toolkit.pipeline.workers import Map, serial
@@ -25,7 +25,6 @@ from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.specs import PostProcessor
 from toolkit.registry import resolve
 from toolkit.registry.package import ModelPackage
-from toolkit.steps import normalise
 from toolkit.steps.normalise import Scale
 from toolkit.steps.rescale import rescale
 from toolkit.values.image import Image
@@ -122,9 +121,9 @@ class Session:
         if recipe.network.untrained:
             recipe.expects(recipe.network.gives(seen.channels))
         series = image.series if recipe.normalise.together else None
-        fitted = scale or normalise.fit(seen if series is None else prepare(series, recipe), recipe.normalise)
+        known = scale or fitted(seen if series is None else prepare(series, recipe), recipe.normalise)
         wanted = tuple(name for name in shows if name in NOTED)
-        return Prepared(rescale(seen, by), fitted, image.shape, by, shows=wanted)
+        return Prepared(rescale(seen, by), known, image.shape, by, shows=wanted)
 
     def lattice(self, prepared: Prepared) -> Lattice:
         """The windows of an image."""

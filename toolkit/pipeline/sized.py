@@ -136,4 +136,5 @@ def _limited(factor: float) -> float:
 def _words(by: Sequence[float]) -> str:
     """How it is seen, in words."""
     factors = [f"{b:.3g}" for b in (by[:1] if len({*by}) == 1 else by)]
-    return f"seen at ×{'×'.join(factors)}"
+    end = ", which is the most" if max(by) >= MOST else ", which is the least" if min(by) <= 1 / MOST else ""
+    return f"seen at ×{'×'.join(factors)}{end}"

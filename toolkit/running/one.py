@@ -16,6 +16,7 @@ from toolkit.exchange import also
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench, Model, Source
 from toolkit.pipeline.heard import tell
+from toolkit.pipeline.remarks import Unread, ground, nothing, vanished
 from toolkit.pipeline.shelf import Shelf
 from toolkit.pipeline.thinking import Thoughts, thoughts, together
 from toolkit.pipeline.tools import tools
@@ -23,7 +24,6 @@ from toolkit.registry.package import file_digest
 from toolkit.running.lost import lost
 from toolkit.running.options import Options
 from toolkit.running.record import stamp
-from toolkit.running.seen import ground, nothing
 from toolkit.running.shelved import SCALE, SIZE, Making, Others, beside
 from toolkit.running.wanted import wanted
 from toolkit.running.workspace import Workspace
@@ -90,8 +90,7 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
         thought: list[Thoughts] = []
         scale: Scale | None = None
         sized = at_size(space, found, bench, where, frames[0], options)
-        vanished = 0
-        before: list[NDArray[np.float32]] = []
+        few, unread, before = 0, list[Unread](), list[NDArray[np.float32]]()
         for number, original in enumerate(frames):
             at = replace(where, frame=number, by=sized.by)
             tell("scale")
@@ -103,7 +102,8 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
             void = hulls(options.skip, lattice, original.shape, original.name)
             here = replace(here, void=numbers(void, lattice))
             made = Making(session, at, here, sized, void, options, others, shelf, space.folder).made()
-            vanished += made.vanished
+            few += made.vanished
+            unread.append(Unread.of(original, session.model.recipe, here.scale))
             if options.show:
                 tell("thoughts")
                 thought.append(thoughts(session, here, made.kept, whole(made.objects), options.show))
@@ -115,7 +115,6 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
         instances, table = (
             (parts[0], tables[0]) if len(frames) == 1 else (stack(list(map(whole, parts))), joined(tables))
         )
-        nonfinite = sum(map(io.count_nonfinite, frames))
         preview = frames[0] if options.preview and found.preview else None
         points = table.points() if session.model.recipe.postprocess.detects else None
         if stamp(found.path) != where.stamp:
@@ -128,10 +127,8 @@ def _one_image(options: Options, space: Workspace, others: Others | None, found:
             files += also.write(options.also, folder / found.folder, found.stem, whole(instances), frames[0], table)
     except (InputError, PluginError) as error:
         return Done(found.stem, str(found.path.absolute()), error=str(error), code=error.exit_code)
-    notes = here.image.notes + ((f"{nonfinite} values are not finite and were taken as 0",) if nonfinite else ())
-    notes = (*notes, *ground(here.image.seen, here.scale, session.model.recipe.input.knows), *told.notes)
-    if vanished:
-        notes = (*notes, f"{vanished} objects are smaller than a voxel of the image and left out")
+    odd = ground(here.image.seen, here.scale, session.model.recipe.input.knows)
+    notes = (*here.image.notes, *Unread.said(unread), *odd, *told.notes, *vanished(few))
     if not len(instances):
         gone = lost(np.concatenate(before), options, frames)
         notes = (*notes, gone or nothing(here.image, frames[0].channels, sized))

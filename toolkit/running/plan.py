@@ -15,6 +15,7 @@ from toolkit.gpu.memory import held_by
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
+from toolkit.pipeline.remarks import cubes
 from toolkit.plugins import seams
 from toolkit.running.one import source
 from toolkit.running.options import Options
@@ -36,7 +37,6 @@ BEYOND = 2.5
 """How much more than its voxels a block reads where a pass looks around it. Measured: 1.5 to 3."""
 BESIDE = 1e-7
 """Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
-CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 
 
 @dataclass(frozen=True)
@@ -186,4 +186,4 @@ def held() -> float:
 
 def _notes(image: Image) -> tuple[str, ...]:
     """The image's own notes, and a warning of a volume of unknown voxel size."""
-    return (*image.notes, CUBES) if image.ndim == 3 and not image.calibrated else image.notes
+    return (*image.notes, *cubes(image))

@@ -76,6 +76,8 @@ def test_a_diameter_that_is_said_counts(tmp_path: Path) -> None:
     assert rescaling(one, image, Diameter("px", 40)).by == (2**-1.5, 2**-1.5)
     assert rescaling(one, image, Diameter("um", 20)).by == (2**-1.5, 2**-1.5)
     assert rescaling(one, image, Diameter("px", 12)).by == ()
+    assert rescaling(one, image, Diameter("px", 1e-9)).said.endswith("seen at ×16, which is the most")
+    assert rescaling(one, image, Diameter("px", 1e9)).said.endswith("seen at ×0.0625, which is the least")
     with pytest.raises(InputError, match="voxel size is unknown"):
         rescaling(one, discs((120, 120), 6, 24), Diameter("um", 20))
     with pytest.raises(UsageError, match="does not know the size"):

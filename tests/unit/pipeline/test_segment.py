@@ -116,7 +116,7 @@ def test_images_paths_and_arrays_are_the_same_to_it(tmp_path: Path, model: Path)
 
 def test_the_dimensions_must_fit(model: Path) -> None:
     with pytest.raises(InputError, match=r"the model works on 2-D images and this one is 3-D: .*; choose a 3-D model"):
-        toolkit.segment(np.zeros((4, 40, 40), np.uint8), str(model), device="cpu")
+        toolkit.segment(np.zeros((4, 40, 40), np.uint8), str(model), axes="ZYX", device="cpu")
 
 
 def test_a_model_that_was_replaced_meanwhile_is_noticed(tmp_path: Path, model: Path) -> None:

@@ -59,7 +59,7 @@ def test_where_all_is_opaque_the_colours_count(tmp_path: Path, image: Image) -> 
 def test_a_folder_is_no_mask_and_shapes_are_compared(tmp_path: Path, image: Image) -> None:
     with pytest.raises(InputError, match="a mask is one image, and this is a folder"):
         covered(str(tmp_path), image)
-    with pytest.raises(InputError, match="this is a folder and no OME-Zarr"):
+    with pytest.raises(InputError, match="this folder is no image"):
         io.read(tmp_path)
     tifffile.imwrite(tmp_path / "m.tif", np.zeros((3, 20, 30), np.uint8), photometric="minisblack")
     with pytest.raises(InputError, match=r"the mask has \[3, 20, 30\] voxels and the image has \[20, 30\]"):

@@ -11,8 +11,9 @@ import pytest
 
 from toolkit.errors import OutOfMemory, StorageError
 from toolkit.gpu.memory import amount
+from toolkit.pipeline.remarks import CUBES
 from toolkit.running.afford import affordable, fewer
-from toolkit.running.plan import CUBES, Plan, _notes
+from toolkit.running.plan import Plan, _notes
 from toolkit.values.image import Image
 from toolkit.values.rescaling import Rescaling
 

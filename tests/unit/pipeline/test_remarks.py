@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.running.seen import ground
+from toolkit.pipeline.remarks import ground
 from toolkit.steps.normalise import Normalise, fit
 from toolkit.testing.scenes import blobs
 from toolkit.values.image import Image
