@@ -77,12 +77,10 @@ def frames_of(raster: Raster, axes: str | None, voxel_size: Sequence[float] | No
 def open_raster(path: Path) -> Raster:
     """The voxels of a file and what it says about them; the format is known by content, not by name."""
     if path.is_dir():
-        if not is_zarr(path):
-            raise InputError("this folder is no image", path, "name a file, or a folder of OME-Zarr")
         from toolkit.io.omezarr import open_zarr
 
         if not is_zarr(path) and not (path / ".zmetadata").is_file():
-            raise InputError("this is a folder and no OME-Zarr", path, "name one image in it")
+            raise InputError("this folder is no image", path, "name a file in it, or a folder of OME-Zarr")
         return open_zarr(path)
     if path.exists() and not path.is_file():
         raise InputError("this is no file but a pipe or a device", path, "copy what it gives into a file")

@@ -17,6 +17,10 @@ from toolkit.values.tiles import slabs
 
 CUBES = "the voxel size is unknown: voxels are taken for cubes; say --voxel-size where slices are thicker"
 LARGEST = float(np.finfo(np.float32).max)
+NEGATIVE = (
+    "most of the image is bright, and the model learnt bright objects on dark ground: if the objects are dark here, "
+    "invert the image"
+)
 BRIGHT = 0.5
 """The median of scaled images of fluorescence is at most 0.2, that of their negatives at least 0.7."""
 SLAB = 2**24
@@ -29,13 +33,13 @@ def cubes(image: Image) -> tuple[str, ...]:
 
 
 def ground(seen: str, scale: Scale, knows: Sequence[str]) -> tuple[str, ...]:
-    """What is odd about the values of an image, of which `seen` tells what was seen: those far from all others, and a
+    """What is odd about the values of an image, of which `seen` tells what was seen: those far from all others, or a
     bright ground where the model learnt nuclei on a dark one, as a model that `knows` a stain has."""
-    notes = (scale.far,) if scale.far else ()
+    if scale.far:
+        return (scale.far,)
     if "haematoxylin" in knows and scale.middle > BRIGHT and not seen.startswith("haematoxylin"):
-        notes = (*notes, "most of the image is bright, and the model learnt bright objects on dark ground: "
-                         "if the objects are dark here, invert the image")  # fmt: skip
-    return notes
+        return (NEGATIVE,)
+    return ()
 
 
 def nothing(image: Image, channels: int, sized: Rescaling) -> str:
