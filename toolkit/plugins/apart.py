@@ -100,13 +100,18 @@ def rims(piece: Voxels, reach: int) -> Rim:
 
 
 def crossing(parts: Iterable[Rim], reach: int) -> Crossing:
-    """The groups of all blocks, which come in raster order, those that go on in each other joined.
+    """The groups of all blocks, those that go on in each other joined.
 
-    Runs are held of one layer of blocks, and of what is near it in the one before.
+    In raster order, which is that of a run, runs are held of one layer of blocks, and of what is near it in the one
+    before; in any other all of them.
     """
+    begins = [part.begin[0] for part in parts]
+    layers: Iterable[tuple[int, Iterable[Rim]]] = [(min(begins), parts)]
+    if begins == sorted(begins):
+        layers = groupby(parts, lambda part: part.begin[0])
     firsts, boxed, pairs, count = list[Ints](), list[Ints](), list[Ints](), 0
     held = np.zeros((3, 0), np.int64)
-    for begin, layer in groupby(parts, lambda part: part.begin[0]):
+    for begin, layer in layers:
         runs = [held]
         for part in layer:
             shape = part.shape

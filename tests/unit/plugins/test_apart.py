@@ -20,7 +20,10 @@ def test_each_group_is_settled_once_and_whole(seed: int, reach: int, shape: tupl
     heads = {"foreground": (rng.random((1, *shape)) < rng.choice([0.1, 0.3, 0.6])).astype(np.float32)}
     kept = pieces(Watershed(), prediction(heads), Lattice(shape, (size,) * len(shape), (0,) * len(shape)))
     cores = [block.core for block in blocks(kept.lattice, size)]
-    groups = crossing([rims(kept.read(core, core), reach) for core in cores], reach)
+    parts = [rims(kept.read(core, core), reach) for core in cores]
+    groups, others = crossing(parts, reach), crossing([parts[k] for k in rng.permutation(len(parts))], reach)
+    assert np.array_equal(groups.first, others.first)
+    assert np.array_equal(groups.boxes, others.boxes)
     found = []
     for core in cores:
         mine = groups.window(core)
