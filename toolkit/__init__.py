@@ -179,11 +179,16 @@ def _whole(image: Any) -> bool:
 
 def _images(image: Any, axes: Any, voxel_size: Any) -> tuple[Image, ...]:
     from toolkit import io
+    from toolkit.errors import UsageError
     from toolkit.pipeline.arguments import axes_of, size_of
     from toolkit.values.image import Image
 
     letters, size = axes_of(axes), size_of(voxel_size)
     if isinstance(image, Image):
+        if letters is not None or size is not None:
+            name = "axes" if letters is not None else "voxel_size"
+            do = f"leave it out, or make the Image with {name}="
+            raise UsageError(f"an Image has its own {name}", f"{name}={letters or size!r}", do)
         return (image,)
     return io.frames(image, letters, size) if isinstance(image, str | Path) else io.of_array(image, letters, size)
 

@@ -61,6 +61,12 @@ def test_an_array_a_file_and_an_image_give_the_same_objects(model: Path, tmp_pat
     assert (found[0].to_labels() > 0).sum() == (array > 128).sum()
 
 
+@pytest.mark.parametrize("given", [{"axes": "YX"}, {"voxel_size": (1, 1)}])
+def test_an_image_has_axes_and_a_voxel_size_of_its_own(model: Path, given: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"an Image has its own {next(iter(given))}"):
+        toolkit.segment(toolkit.Image.from_array(bright((60, 70))), model, **given)
+
+
 def test_axes_and_changes_are_arguments(model: Path) -> None:
     array = bright((60, 70))
     colours = np.stack([np.zeros_like(array), array, np.zeros_like(array)], axis=-1)
