@@ -67,7 +67,8 @@ def _mixed(image: Image, how: Literal["all", "grey", "haematoxylin"]) -> Image:
     image = _ordered(image)
     if how == "grey":
         return image.map(1, np.float32, _luminance)
-    light = DEPTHS[0] if image.dtype == np.uint8 else full(look(image))
+    # A frame is seen in the light of its series, from which its scale comes too.
+    light = DEPTHS[0] if image.dtype == np.uint8 else full(look(image.series or image))
     return image.map(1, np.float32, partial(_haematoxylin, light=light))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -120,3 +122,10 @@ def test_named_colours_may_lie_in_any_order() -> None:
     turned = Image(COLOUR.read()[::-1], "CYX", channel_names=("Blue", "green", "RED"))
     for how in ("grey", "haematoxylin"):
         assert np.array_equal(select(turned, how).read(), select(COLOUR, how).read())
+
+
+def test_a_dark_frame_is_seen_in_the_light_of_its_series() -> None:
+    dark, bright = (np.full((3, 4, 5), value, np.uint16) for value in (200, 4000))
+    series = Image.from_array(np.concatenate([dark, bright], axis=1), "CYX")
+    frame = replace(Image.from_array(dark, "CYX"), series=series)
+    assert np.array_equal(select(frame, "haematoxylin").read(), select(series, "haematoxylin").read()[:, :4])
