@@ -67,8 +67,7 @@ class Predictor:
 
     def _outputs(self, image: Image, scale: Scale, windows: list[Window]) -> list[dict[str, Any]]:
         """Heads of each window; halves the batch when memory runs out, down to one window."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond 32 bits becomes 0, and `remarks` say so
-            voxels = np.stack([scale(image.read_reflected(w.outer)) for w in windows])
+        voxels = np.stack([scale(image.read_reflected(w.outer)) for w in windows])
         try:
             found: list[dict[str, Any]] = self.engine(voxels)
             return found
