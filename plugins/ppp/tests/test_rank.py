@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mwatershed
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toolkit_ppp import partition as partitions
 from toolkit_ppp.bits import canvas, gain, pack
 from toolkit_ppp.graph import Edges
 from toolkit_ppp.partition import partition
@@ -28,6 +31,24 @@ def scores(draw: st.DrawFn) -> list[tuple[int, int]]:
         small, times = draw(st.integers(1, 1000)), draw(st.integers(1, 1000))
         found += [(small * k, 1001 * k) for k in (1, times)]
     return draw(st.permutations(found))
+
+
+@pytest.mark.parametrize("how", ["mutex", "components"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_graph_is_partitioned_in_portions_as_at_once(how: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 300, 220)
+    ends = np.unique(np.stack([first, first + rng.integers(1, 4, 220)], axis=1), axis=0)
+    edges = Edges(*(7 * ends).T, rng.integers(-9, 10, len(ends)), np.ones(len(ends), np.int64))
+    nodes = 7 * np.arange(304)
+    at_once = partition(nodes, edges, how)
+    monkeypatch.setattr(partitions, "AT_ONCE", 5)
+    asked: list[int] = []
+    cluster = mwatershed.cluster
+    monkeypatch.setattr(mwatershed, "cluster", lambda given: asked.append(len(given)) or cluster(given))
+    assert partition(nodes, edges, how).tolist() == at_once.tolist()
+    assert len(asked) > 10
+    assert len(set(at_once.tolist())) < 280
 
 
 @settings(max_examples=200)

@@ -5,7 +5,7 @@ scores of a block → selection for the image → edges of a block → instances
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.api import Backend, Box, Instances, Voxels, kernels
 from toolkit_ppp import graph, rank
-from toolkit_ppp.bits import Words, pack
+from toolkit_ppp.bits import pack
 from toolkit_ppp.cover import cover
 from toolkit_ppp.graph import Edges
 from toolkit_ppp.label import label
@@ -22,29 +22,12 @@ from toolkit_ppp.layout import triple
 from toolkit_ppp.options import Options
 from toolkit_ppp.partition import partition
 from toolkit_ppp.patches import Patches, members
+from toolkit_ppp.scored import Candidates, Scored
 from toolkit_ppp.selection import Selection
 from toolkit_ppp.thin import thin
 from toolkit_ppp.threads import default_threads
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """The patches whose centres lie in a block's core.
-
-    `centres`: raster indices in the image. Eq 5 is `agreement / (16384·pairs)`. `members` and `covers` (N, words): the
-    pixels that a patch calls foreground, and those that it covers, as bits. `inside`: fg(I) in the core, as bits.
-    """
-
-    core: Box
-    shape: tuple[int, ...]
-    centres: Ints
-    agreement: Ints
-    pairs: Ints
-    members: Words
-    covers: Words
-    inside: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +51,7 @@ def scored(piece: Voxels, patches: Patches, options: Options, backend: Backend, 
         mine = _within(patches, _three(core))
         here = backend.to_numpy(mine)
         # Codes are most of what is held: they are read where they are, and only what is made of them is cut out.
-        bits = covers = members(patches.codes, backend)[here]
+        bits, covers = members(patches.codes, backend)[here], None
         if "covers" in piece.values:
             covers = piece["covers"][patches.which[here]] & pack(backend.to_numpy(patches.codes[mine] >= -256))
         return Scored(
@@ -83,29 +66,22 @@ def scored(piece: Voxels, patches: Patches, options: Options, backend: Backend, 
         )
 
 
-def selected(parts: Sequence[Scored], options: Options) -> Selection:
+def selected(parts: Iterable[Scored], options: Options) -> Selection:
     """Rank all patches of the image, cover its foreground, thin out (paper, 2.1)."""
-    shape = parts[0].shape
-    inside = np.zeros(shape, bool)
-    for part in parts:
-        size = part.core.size
-        inside[part.core.slices] = np.unpackbits(part.inside, count=size).astype(bool).reshape(part.core.shape)
-    columns = ("centres", "agreement", "pairs", "members", "covers")
-    centres, agreement, pairs, members, covers = (np.concatenate([getattr(p, c) for p in parts]) for c in columns)
-    raster = np.argsort(centres)
-    raster = raster[members[raster].any(axis=1)]
-    centres, agreement, pairs = centres[raster], agreement[raster], pairs[raster]
-    ranked = rank.order(agreement, pairs)
+    found = Candidates.of(list(parts) if isinstance(parts, Iterator) else parts)
+    ranked = rank.order(found.agreement, found.pairs)
     if options.select:
-        patch, volume, bits = triple(options.patch), inside.reshape(triple(shape)), covers[raster]
-        taken = cover(volume, centres, bits, ranked, patch, options.cover_steps)
-        nodes = np.sort(thin(volume, centres, bits, taken, patch) if options.thin else taken)
+        patch, volume, bits = triple(options.patch), found.inside.reshape(triple(found.shape)), found.covers()
+        taken = cover(volume, found.centres, bits, ranked, patch, options.cover_steps)
+        nodes = np.sort(thin(volume, found.centres, bits, taken, patch) if options.thin else taken)
+        del bits
     else:
-        nodes = np.arange(len(centres))
+        nodes = np.arange(len(found.centres))
     places = np.empty(len(ranked), np.int64)
     places[ranked] = np.arange(len(ranked))
-    scores = agreement[nodes] / (16384.0 * np.maximum(pairs[nodes], 1))
-    return Selection(shape, options.patch, centres[nodes], members[raster[nodes]], places[nodes], scores)
+    scores = found.agreement[nodes] / (16384.0 * np.maximum(found.pairs[nodes], 1))
+    centres = found.centres[nodes]
+    return Selection(found.shape, options.patch, centres, found.members(centres), places[nodes], scores)
 
 
 def linked(
@@ -134,9 +110,10 @@ def linked(
     return Linked(edges, centres[chosen], values)
 
 
-def assembled(parts: Sequence[Linked], selection: Selection, options: Options) -> Instances:
+def assembled(parts: Iterable[Linked], selection: Selection, options: Options) -> Instances:
     """Partition the patch graph of the image and unite the patches of each cluster."""
-    edges = Edges.merge([part.edges for part in parts])
+    parts = list(parts) if isinstance(parts, Iterator) else parts
+    edges = Edges.merge(part.edges for part in parts)
     cluster = partition(selection.centres, edges, options.partition)
     values = None
     if options.overlap == "highest_probability":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,20 +35,31 @@ class Edges:
     count: Ints
 
     @classmethod
-    def merge(cls, parts: list[Edges]) -> Edges:
+    def merge(cls, parts: Iterable[Edges]) -> Edges:
         """The sums of all parts; edges in order of their ends, those without pairs left out."""
-        first, second, total, count = (
-            np.concatenate([np.zeros(0, np.int64), *(getattr(p, name) for p in parts)])
-            for name in ("first", "second", "total", "count")
-        )
+        columns: dict[str, list[Ints]] = {"first": [], "second": [], "total": [], "count": []}
+        for part in parts:
+            for name, found in columns.items():
+                found.append(getattr(part, name))
+
+        def column(name: str) -> Ints:
+            # An image may have more edges than memory has room for twice: no column is held longer than is needed.
+            return np.concatenate([np.zeros(0, np.int64), *columns.pop(name)])
+
+        first, second = column("first"), column("second")
         by_ends = np.lexsort((second, first))
-        first, second, total, count = first[by_ends], second[by_ends], total[by_ends], count[by_ends]
-        fresh = np.flatnonzero(np.diff(first, prepend=-1) | np.diff(second, prepend=-1))
-        if len(fresh):
+        first, second = first[by_ends], second[by_ends]
+        total, count = column("total")[by_ends], column("count")[by_ends]
+        del by_ends
+        again = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
+        if again.any():
+            fresh = np.append(0, np.flatnonzero(~again) + 1)
+            first, second = first[fresh], second[fresh]
             total, count = np.add.reduceat(total, fresh), np.add.reduceat(count, fresh)
-        first, second = first[fresh], second[fresh]
         some = count > 0
-        return cls(first[some], second[some], total[some], count[some])
+        return (
+            cls(first, second, total, count) if some.all() else cls(first[some], second[some], total[some], count[some])
+        )
 
 
 def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, options: Options, threads: int) -> Edges:

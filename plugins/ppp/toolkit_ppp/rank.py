@@ -76,14 +76,26 @@ def informative_pairs(codes: Any) -> Any:
 def order(agreement: Ints, pairs: Ints) -> Ints:
     """Indices of the patches, highest agreement/pairs first, ties in the given order.
 
-    Exact: the fractions are compared digit by digit, to base 2³¹; below the second digit two different fractions with
-    denominators under 2³⁰ still differ by more than a double resolves.
+    Exact: the fractions, which lie within ±2³¹, are compared digit by digit, to base 2³¹. Below the second digit two
+    different fractions with denominators under 2³⁰ still differ by more than a double resolves.
     """
     pairs = np.maximum(pairs, 1)
-    whole, rest = np.divmod(agreement, pairs)
-    digit, rest = np.divmod(rest << 31, pairs)
-    keys = (np.arange(len(pairs)), -(rest / pairs), -digit, -whole)
-    return np.asarray(np.lexsort(keys), np.int64)
+    keys, rest = np.divmod(agreement, pairs)
+    keys <<= 31
+    rest <<= 31
+    digit = np.empty_like(rest)
+    np.divmod(rest, pairs, out=(digit, rest))
+    keys += digit
+    del digit  # an image may have more patches than memory has room for such columns
+    np.negative(keys, out=keys)
+    found = np.argsort(keys, kind="stable")
+    ordered = keys[found]
+    same = ordered[1:] == ordered[:-1]
+    del ordered
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    among = found[tied]
+    found[tied] = among[np.lexsort((among, -(rest[among] / pairs[among]), keys[among]))]
+    return np.asarray(found, np.int64)
 
 
 @jit
