@@ -70,18 +70,19 @@ def selected(parts: Iterable[Scored], options: Options) -> Selection:
     """Rank all patches of the image, cover its foreground, thin out (paper, 2.1)."""
     found = Candidates.of(list(parts) if isinstance(parts, Iterator) else parts)
     ranked = rank.order(found.agreement, found.pairs)
+    nodes, bits = np.arange(len(found.centres)), None
     if options.select:
-        patch, volume, bits = triple(options.patch), found.inside.reshape(triple(found.shape)), found.covers()
-        taken = cover(volume, found.centres, bits, ranked, patch, options.cover_steps)
-        nodes = np.sort(thin(volume, found.centres, bits, taken, patch) if options.thin else taken)
-        del bits
-    else:
-        nodes = np.arange(len(found.centres))
+        patch, volume, covers = triple(options.patch), found.inside.reshape(triple(found.shape)), found.covers()
+        taken = cover(volume, found.centres, covers, ranked, patch, options.cover_steps)
+        nodes = np.sort(thin(volume, found.centres, covers, taken, patch) if options.thin else taken)
+        bits = None if found.apart else covers[nodes]
+        del covers
     places = np.empty(len(ranked), np.int64)
     places[ranked] = np.arange(len(ranked))
     scores = found.agreement[nodes] / (16384.0 * np.maximum(found.pairs[nodes], 1))
     centres = found.centres[nodes]
-    return Selection(found.shape, options.patch, centres, found.members(centres), places[nodes], scores)
+    bits = found.members(centres) if bits is None else bits
+    return Selection(found.shape, options.patch, centres, bits, places[nodes], scores)
 
 
 def linked(

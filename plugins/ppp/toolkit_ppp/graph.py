@@ -57,9 +57,9 @@ class Edges:
             first, second = first[fresh], second[fresh]
             total, count = np.add.reduceat(total, fresh), np.add.reduceat(count, fresh)
         some = count > 0
-        return (
-            cls(first, second, total, count) if some.all() else cls(first[some], second[some], total[some], count[some])
-        )
+        if not some.all():
+            first, second, total, count = first[some], second[some], total[some], count[some]
+        return cls(first, second, total, count)
 
 
 def cpu(patches: Patches, box: Box, origin: Triple, selection: Selection, options: Options, threads: int) -> Edges:

@@ -13,7 +13,8 @@ from toolkit_ppp.rank import order
 
 Ints = NDArray[np.int64]
 AT_ONCE = 2**20
-"""Edges that the library is given at once, if a component has no more: it takes a Python tuple for each."""
+"""After so many edges the library, which takes a Python tuple for each, is given the next ones. A component stays
+whole."""
 
 
 def partition(nodes: Ints, edges: Edges, how: Literal["mutex", "components"]) -> Ints:

@@ -36,7 +36,7 @@ class Scored:
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """All patches of an image that have members, ascending by centre, and fg(I). The fields are those of `parts`, which
-    are read again for the bits of patches."""
+    are read again for the bits of patches. `apart`: what patches cover is not what they call foreground."""
 
     parts: Iterable[Scored]
     shape: tuple[int, ...]
@@ -44,13 +44,15 @@ class Candidates:
     centres: Ints
     agreement: Ints
     pairs: Ints
+    apart: bool
 
     @classmethod
     def of(cls, parts: Iterable[Scored]) -> Candidates:
         """`parts` may be gone through more than once."""
         found: list[tuple[Ints, Ints, Ints]] = []
-        inside = np.zeros(0, bool)
+        inside, apart = np.zeros(0, bool), False
         for part in parts:
+            apart |= part.covers is not None
             if not found:
                 inside = np.zeros(part.shape, bool)
             there = np.unpackbits(part.inside, count=part.core.size).astype(bool)
@@ -60,7 +62,7 @@ class Candidates:
         centres, agreement, pairs = (np.concatenate(column) for column in zip(*found, strict=True))
         found.clear()
         raster = np.argsort(centres)
-        return cls(parts, inside.shape, inside, centres[raster], agreement[raster], pairs[raster])
+        return cls(parts, inside.shape, inside, centres[raster], agreement[raster], pairs[raster], apart)
 
     def members(self, centres: Ints) -> Words:
         """The pixels that the patches at some of the `centres` call foreground."""
