@@ -84,8 +84,8 @@ def open_dataset(where: str | Path) -> Dataset:
     splits, meta = read_splits(root), read_meta(root)
     if split not in (None, ALL, *splits):
         raise UsageError(f"this data set has no split {split!r}", root, nearest(str(split), splits or (ALL,)))
-    names = splits[split] if split in splits else list(dict.fromkeys(n for s in splits.values() for n in s))
-    items = _items(root, names or None)
+    everything = list(dict.fromkeys(n for s in splits.values() for n in s)) or None
+    items = _items(root, splits.get(split or "", everything))
     return Dataset(root, split or ALL, items, meta.axes, meta.masks, meta.voxel_size, meta.channels)
 
 
@@ -124,7 +124,7 @@ def masks_in(folder: Path) -> dict[str, Path]:
 
 
 def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
-    """The images of these names, or all, with their masks and void masks."""
+    """The images of these names, of all where it is None, with their masks and void masks."""
     folder = root / "images" if (root / "images").is_dir() else root
     images = images_in(folder)
     masks = masks_in(root / "masks") if (root / "masks").is_dir() else None
@@ -135,7 +135,7 @@ def _items(root: Path, names: Iterable[str] | None) -> tuple[Item, ...]:
         raise InputError("a mask has no image", path, f"add {alone[0]} to {folder}, or remove the mask")
     weights = read_weights(root, images)
     items = []
-    for name in names or sorted(images):
+    for name in sorted(images) if names is None else names:
         if name not in images:
             raise InputError(f"splits.json names {name!r}, which is no image", folder, "add it or remove the name")
         if masks is not None and name not in masks:

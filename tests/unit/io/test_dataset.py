@@ -255,3 +255,12 @@ def test_outlines_are_masks_and_a_mask_that_is_not_read_is_named(tmp_path: Path)
     tifffile.imwrite(tmp_path / "masks" / "b.tif", kinds.LABELS)
     with pytest.raises(InputError, match=r"an image has no mask: .*a\.tif; a_seg\.npy is not read"):
         io.open_dataset(tmp_path)
+
+
+def test_a_split_without_images_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", kinds.PLANE)
+    (tmp_path / "splits.json").write_text('{"train": ["a", "b"], "val": []}')
+    assert io.open_dataset(f"{tmp_path}:val").items == ()
+    assert [item.name for item in io.open_dataset(tmp_path).items] == ["a", "b"]
