@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from toolkit.values.piece import Piece, form
 from toolkit.values.prediction import Head, Prediction
 from toolkit.values.thought import Marks, Thought
 from toolkit.values.voxels import Voxels
+
+if TYPE_CHECKING:
+    import torch
 
 NUMBERS = "biuf"
 """Kinds of numbers that a target, or a value of a voxel, may have: bool, integers, real numbers."""
@@ -134,6 +137,15 @@ def told(found: Any, cls: type[Any] | None, spec: Named, verb: str) -> Any:
     if cls is not None and not isinstance(found, cls):
         wrong = f"it gives a {type(found).__name__}, and its Pass says {cls.__name__}"
         raise fault(spec, verb, wrong, "name the class of what it gives, see Pass")
+    return found
+
+
+def module(found: Any, spec: Named) -> torch.nn.Module:
+    """What should be a network of torch."""
+    import torch
+
+    if not isinstance(found, torch.nn.Module):
+        raise fault(spec, "build", f"it gives a {type(found).__name__}", "return a torch.nn.Module")
     return found
 
 

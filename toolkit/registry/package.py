@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ModelError, UsageError
 from toolkit.files import bounded, whole
+from toolkit.plugins import seams
 from toolkit.plugins.card import Card
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.phases import Member
@@ -183,10 +184,12 @@ def channels(recipe: Recipe) -> int:
 
 def network(recipe: Recipe, member: Member[Network] | None = None) -> torch.nn.Module:
     """The recipe's network, or another one of its training, with fresh weights; raises `UsageError` if it cannot be
-    built."""
+    built, `PluginError` if what is built is none."""
     member = member or Member(recipe.network, recipe.heads)
-    with told("network"):
-        return member.network.build(channels(recipe) + member.more, member.heads, recipe.ndim)
+    seen = channels(recipe) + member.more
+    with seams.calling(member.network, "build"), told("network"):
+        found = member.network.build(seen, member.heads, recipe.ndim)
+    return seams.module(found, member.network)
 
 
 def build(recipe: Recipe, weights: Path) -> torch.nn.Module:

@@ -298,6 +298,19 @@ def test_a_network_that_cannot_learn_is_named(data: Path, tmp_path: Path) -> Non
         begin(data, tmp_path / "run", wanted)
 
 
+@pytest.mark.parametrize("built", [None, RuntimeError("no such layer")])
+def test_what_is_no_network_is_named(built: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: Any) -> Any:
+        if isinstance(built, Exception):
+            raise built
+        return built
+
+    monkeypatch.setattr(Idle, "build", build)
+    wanted = Recipe.parse({**recipe().plain(), "loss": BceDice(), "network": Idle()}, Catalogue(allow=()))
+    with pytest.raises(PluginError, match=r"idle.*(NoneType|no such layer).*Idle\.build; "):
+        begin(data, tmp_path / "run", wanted)
+
+
 class Detached(Mutual):
     def phases(self) -> tuple[Phase, ...]:
         class Nothing(torch.nn.Module):
