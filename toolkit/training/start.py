@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 
 from toolkit import io
-from toolkit.errors import InputError, Interrupted
+from toolkit.errors import InputError, Interrupted, UsageError
 from toolkit.gpu.absent import served
 from toolkit.gpu.backend import Backend, select
-from toolkit.gpu.memory import free
+from toolkit.gpu.memory import amount, available, free
 from toolkit.plugins.catalogue import Catalogue
 from toolkit.plugins.recipe import Recipe
 from toolkit.registry import package
@@ -93,6 +94,7 @@ def train(
     )
     backend = select(device)
     served(recipe.specs, backend)
+    _fits(recipe)
     if recipe.ndim == 3 and not learnt.image(learnt.items[0]).calibrated:
         say("note   the voxel size is unknown: voxels are taken for cubes; write voxel_size_um into meta.json")
     if validation.blind:
@@ -180,6 +182,19 @@ def _split(data: str | Path, split: str) -> io.Dataset:
     if found.items[0].mask is None:
         raise InputError("there are no masks to learn from", data, "put them into masks/")
     return found
+
+
+def _fits(recipe: Recipe) -> None:
+    """Refuse what would be cut for hours before it is clear that no memory holds it; a step that is only somewhat too
+    large is made smaller when it fails."""
+    size = recipe.training
+    least = 4 * prod(size.crop) * size.batch * (package.channels(recipe) + 1)
+    if least > available():
+        raise UsageError(
+            f"{size.batch} crops at once do not fit into memory",
+            f"training.batch={size.batch}, training.crop={list(size.crop)}",
+            f"they take {amount(least / 2**30)} at least, {amount(available() / 2**30)} are free: choose fewer",
+        )
 
 
 def _counting(

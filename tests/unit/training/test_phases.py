@@ -440,3 +440,10 @@ def test_the_method_in_the_documents_trains(data: Path, tmp_path: Path, monkeypa
         rows = list(csv.DictReader(stream))
     assert [row["phase"] for row in rows] == ["alone", "alone", "together", "together"]
     assert float(rows[3]["own_by_other"]) > 0
+
+
+def test_a_batch_that_no_memory_holds_is_refused_before_a_crop_is_cut(data: Path, tmp_path: Path) -> None:
+    wanted = recipe(batch=1_000_000_000)
+    with pytest.raises(UsageError, match=r"1000000000 crops at once do not fit into memory: .* are free: choose fewer"):
+        train(wanted, data, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
