@@ -5,7 +5,8 @@
 Every cell has the same network and the same budget: so many CPU seconds of one thread in steps of the training,
 whatever a step costs. What steps cost is measured once, each phase of each way of teaching by itself, and from that
 follows how many steps a cell may take. Choosing thresholds and weights on `val`, of which half is looked at, is the
-same work for all cells and comes on top. A cell that has a record is not done again, a run that was stopped goes on;
+same work for all cells and comes on top. The cells of `CURVE` are some of them again with a larger budget, by which their
+names end: what more steps are worth to each way of teaching. A cell that has a record is not done again, a run that was stopped goes on;
 cells come in the order of `CELLS`, the most telling first. `table` writes docs/sparse.md from the records.
 """
 
@@ -54,6 +55,7 @@ class Cell:
     order: str
     seed: int
     teaching: str
+    budget: int = BUDGET
 
     @property
     def recipe(self) -> str:
@@ -66,7 +68,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return f"{self.data}-{self.source}-{self.teaching}"
+        longer = "" if self.budget == BUDGET else f"-{self.budget}s"
+        return f"{self.data}-{self.source}-{self.teaching}{longer}"
 
     @property
     def source(self) -> str:
@@ -93,6 +96,10 @@ def _cells() -> list[Cell]:
 
 
 CELLS = _cells()
+CURVE = [
+    Cell("fib25", p, o, 0, w, 4 * BUDGET)
+    for p, o, w in ((10, "random", "full"), (10, "random", "none"), (100, "dense", "none"))
+]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -141,7 +148,7 @@ def paced(cell: Cell, record: Path) -> list[float]:
 def steps(cell: Cell, said: argparse.Namespace) -> list[int]:
     """Of each phase, within the budget."""
     pace = paced(cell, said.records / "pace.json")
-    return [max(1, round(BUDGET * part / cost)) for part, cost in zip(TIMES[cell.teaching], pace, strict=True)]
+    return [max(1, round(cell.budget * part / cost)) for part, cost in zip(TIMES[cell.teaching], pace, strict=True)]
 
 
 def do(cell: Cell, said: argparse.Namespace) -> None:
@@ -167,7 +174,7 @@ def do(cell: Cell, said: argparse.Namespace) -> None:
     asked = [part for metric in metrics for part in ("--metric", metric)]
     summary = json.loads(seg("evaluate", str(out), origin, *asked, "--json"))["summary"]
     shutil.rmtree(out)
-    about = {"cell": cell.name, **vars(cell), "budget_cpu_seconds": BUDGET, "steps": counts}
+    about = {"cell": cell.name, **vars(cell), "budget_cpu_seconds": cell.budget, "steps": counts}
     about |= {"cpu_seconds": {"train and tune": round(trained - began), "test": round(seconds() - trained)}}
     keep(record, {**about, "test": {name: value["mean"] for name, value in summary.items()}})
 
@@ -190,12 +197,13 @@ def main() -> None:
     for folder in (said.runs, said.records):
         folder.mkdir(parents=True, exist_ok=True)
     if said.verb == "all":
-        for cell in CELLS:
+        for cell in CELLS + CURVE:
             if not said.cells or cell.name in said.cells:
                 if not (said.data / cell.data).is_dir():
                     sys.exit(f"no data set: {said.data / cell.data}; say --data FOLDER (see docs/data.md)")
                 do(cell, said)
-    write(said.page, [cell.name for cell in CELLS], said.records, BUDGET)
+    tables = {BUDGET: [cell.name for cell in CELLS], 4 * BUDGET: [cell.name for cell in CURVE]}
+    write(said.page, tables, said.records)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from page import with_table
@@ -13,8 +13,14 @@ VALUES = ("S@0.50", "S@0.70", "VOI", "ARAND")
 BEGIN, END = "<!-- sparse cells -->\n", "<!-- /sparse cells -->\n"
 
 
-def write(page: Path, cells: Sequence[str], records: Path, budget: int) -> None:
-    """Replace what is between the markers; cells without a record are named."""
+def write(page: Path, tables: Mapping[int, Sequence[str]], records: Path) -> None:
+    """Replace what is between the markers by the cells of each budget; those without a record are named."""
+    told = "\n".join(_table(budget, cells, records) for budget, cells in tables.items())
+    page.write_text(with_table(page, BEGIN, END, told), encoding="utf8")
+    sys.stdout.write(told)
+
+
+def _table(budget: int, cells: Sequence[str], records: Path) -> str:
     lines = [f"| learns from, taught by | steps | {' | '.join(VALUES)} |", "|---|---|" + "---|" * len(VALUES)]
     missing = []
     for cell in cells:
@@ -28,5 +34,4 @@ def write(page: Path, cells: Sequence[str], records: Path, budget: int) -> None:
     told = f"{budget} CPU seconds of steps for each cell.\n\n" + "\n".join(lines) + "\n"
     if missing:
         told += f"\nNot run yet ({len(missing)} of {len(cells)}): {', '.join(missing)}.\n"
-    page.write_text(with_table(page, BEGIN, END, told), encoding="utf8")
-    sys.stdout.write(told)
+    return told
