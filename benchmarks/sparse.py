@@ -5,8 +5,8 @@
 Every cell has the same network and the same budget: so many CPU seconds of one thread in steps of the training,
 whatever a step costs. What steps cost is measured once, each phase of each way of teaching by itself, and from that
 follows how many steps a cell may take. Choosing thresholds and weights on `val`, of which half is looked at, is the
-same work for all cells and comes on top. The cells of `CURVE` are some of them with a larger budget, by which their names
-end: what more steps are worth to each way of teaching. A cell that has a record is not done again, a run that was
+same work for all cells and comes on top. The cells of `CURVE` are some of them with a larger budget, by which their
+names end: what more steps are worth to each way of teaching. A cell that has a record is not done again, a run that was
 stopped goes on; cells come in the order of `CELLS`, the most telling first, then those of `CURVE`. `table` writes
 docs/sparse.md from the records.
 """
