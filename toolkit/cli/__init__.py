@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli import start
 from toolkit.cli.lazy import Verbs
 from toolkit.errors import UsageError
 
@@ -95,6 +96,8 @@ def seg(
 ) -> None:
     """Instance segmentation of microscopy images, 2-D and 3-D. Start with `seg doctor` and `seg demo`."""
     context.obj = tuple(no_plugin or ())
+    if context.invoked_subcommand != "run":  # which says itself when its start is over
+        start.over()
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help() + "\n")
 
@@ -125,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         from toolkit.cli.streams import prepare
 
+        start.begin()
         prepare()
 
     from toolkit.cli.console import Remarks

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from toolkit.cli import console
+from toolkit.cli import console, start
 from toolkit.cli.agreed import begin, within
 from toolkit.cli.wish import First, Wish, chosen, default_out, fitted, unlike
 from toolkit.plugins.catalogue import Catalogue
@@ -87,6 +87,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     with screen.status("plan"):
         ahead = plan(found, bench, options, first.readable)
     del first  # the bench keeps it as long as it is worked on
+    start.over()
     room = peak() + available() / 2**30
     ahead, options = within(ahead, options, wish, room)
     screen.print(f"image  {ahead.image}", markup=False)
