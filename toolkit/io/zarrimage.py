@@ -72,12 +72,29 @@ def _mean(read: Read, box: Box, step: tuple[int, ...], dtype: np.dtype[Any]) -> 
     fine = Box(tuple(a * s for a, s in zip(box.start, step, strict=True)),
                tuple(b * s for b, s in zip(box.stop, step, strict=True)))  # fmt: skip
     voxels = read(fine)
+    if (sums := _halved(voxels, step)) is not None:
+        return np.asarray(np.rint(sums / prod(step)), dtype)
     voxels = np.nan_to_num(voxels, nan=0, posinf=0, neginf=0) if voxels.dtype.kind == "f" else voxels
     for axis, s in enumerate(step, start=1):
         first = np.arange(0, voxels.shape[axis], s)
         count = np.diff(first, append=voxels.shape[axis]).reshape(-1, *(1,) * (voxels.ndim - 1 - axis))
         voxels = np.add.reduceat(voxels, first, axis=axis, dtype=np.float64) / count
     return np.asarray(np.rint(voxels) if dtype.kind in "iu" else voxels, dtype)
+
+
+def _halved(voxels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any] | None:
+    """The sums of those voxels for which one stands, neighbours at a time, which is several times as fast as `reduceat`;
+    None unless they are small whole numbers, and so many that powers of 2 divide them."""
+    if voxels.dtype.kind not in "iu" or voxels.dtype.itemsize > 2 or prod(step) > 2**15:
+        return None
+    if any(s & (s - 1) or n % s for n, s in zip(voxels.shape[1:], step, strict=True)):
+        return None
+    sums = voxels
+    for axis, s in enumerate(step, start=1):
+        for _ in range(s.bit_length() - 1):
+            even, odd = ((slice(None),) * axis + (slice(first, None, 2),) for first in (0, 1))
+            sums = np.add(sums[even], sums[odd], dtype=np.int32)
+    return sums
 
 
 def _shown(image: Image, small: NDArray[Any]) -> dict[str, Any]:

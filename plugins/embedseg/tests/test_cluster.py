@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toolkit_embedseg import few
 from toolkit_embedseg.cluster import EmbedSegClusters
+from toolkit_embedseg.greedy import surest
 
 from tests.golden import published
 from toolkit.api import Backend, Box, Instances, Prediction
@@ -167,3 +168,13 @@ def test_compiled_code_gives_what_few_pixels_get_without_it(
     assert len(spec.settle(piece, Backend())) > 5
     assert len({*found.values()}) == 1
     assert len(found) == 3
+
+
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 0.25, 0.9, np.nextafter(np.float32(0.9), np.float32(1)), 1.0]), max_size=40)
+)
+def test_seeds_come_from_the_surest_on_and_equal_ones_in_raster_order(values: list[float]) -> None:
+    seediness = np.array(values, np.float32)
+    for least in (0.0, 0.9):
+        some = np.flatnonzero(seediness >= np.float32(least))
+        assert surest(seediness, least).tolist() == sorted(some, key=lambda s: (-seediness[s], s))

@@ -47,7 +47,9 @@ def spread(
 
 def _deep(array: NDArray[Any]) -> NDArray[Any]:
     """`(P, D)` with leading axes of zeros up to D = 3."""
-    return np.ascontiguousarray(np.pad(array, ((0, 0), (3 - array.shape[1], 0))))
+    deep = np.zeros((len(array), 3), array.dtype)
+    deep[:, 3 - array.shape[1] :] = array
+    return deep
 
 
 def begin(

@@ -31,7 +31,13 @@ class Rule:
 def surest(seediness: NDArray[np.float32], least: float) -> NDArray[np.int64]:
     """Pixels with seediness ≥ `least`, from the surest on; ties in raster order."""
     seeds = np.flatnonzero(seediness >= np.float32(least))
-    return seeds[np.argsort(-seediness[seeds], kind="stable")]
+    # Bits of numbers from 0 on (+ 0: not below it) are in their order. With the place below them no two keys are equal,
+    # and plain numbers are sorted faster than their places.
+    keys = (~(seediness[seeds].astype(np.float32) + np.float32(0)).view(np.uint32)).astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(len(seeds), dtype=np.uint64)
+    keys.sort()
+    keys &= np.uint64(2**32 - 1)
+    return seeds[keys.view(np.int64)]
 
 
 def local_maxima(index: NDArray[np.int64], seediness: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.int64]:
