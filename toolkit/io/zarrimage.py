@@ -83,8 +83,8 @@ def _mean(read: Read, box: Box, step: tuple[int, ...], dtype: np.dtype[Any]) -> 
 
 
 def _halved(voxels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any] | None:
-    """The sums of those voxels for which one stands, neighbours at a time, which is several times as fast as `reduceat`;
-    None unless they are small whole numbers, and so many that powers of 2 divide them."""
+    """The sums of those voxels for which one stands, neighbours at a time, many times as fast as `reduceat`; None
+    unless they are small whole numbers, and so many that powers of 2 divide them."""
     if voxels.dtype.kind not in "iu" or voxels.dtype.itemsize > 2 or prod(step) > 2**15:
         return None
     if any(s & (s - 1) or n % s for n, s in zip(voxels.shape[1:], step, strict=True)):
