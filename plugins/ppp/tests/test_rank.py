@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from toolkit_ppp import partition as partitions
 from toolkit_ppp.bits import canvas, gain, pack
 from toolkit_ppp.graph import Edges
+from toolkit_ppp.joined import Graph
 from toolkit_ppp.partition import partition
 from toolkit_ppp.rank import order
 
@@ -41,14 +42,33 @@ def test_a_graph_is_partitioned_in_portions_as_at_once(how: str, seed: int, monk
     ends = np.unique(np.stack([first, first + rng.integers(1, 4, 220)], axis=1), axis=0)
     edges = Edges(*(7 * ends).T, rng.integers(-9, 10, len(ends)), np.ones(len(ends), np.int64))
     nodes = 7 * np.arange(304)
-    at_once = partition(nodes, edges, how)
+    graph = Graph.of([edges], nodes)
+    at_once = partition(len(nodes), graph, how)
     monkeypatch.setattr(partitions, "AT_ONCE", 5)
     asked: list[int] = []
     cluster = mwatershed.cluster
     monkeypatch.setattr(mwatershed, "cluster", lambda given: asked.append(len(given)) or cluster(given))
-    assert partition(nodes, edges, how).tolist() == at_once.tolist()
+    assert partition(len(nodes), graph, how).tolist() == at_once.tolist()
     assert len(asked) > 10
     assert len(set(at_once.tolist())) < 280
+
+
+@given(st.integers(0, 10**6))
+def test_a_graph_has_the_sums_of_its_parts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centres = np.sort(rng.choice(10**12, 12, replace=False))
+    parts, sums = [], {}
+    for size in rng.integers(0, 30, 4).tolist():
+        ends = np.sort(rng.permuted(np.tile(np.arange(12), (size, 1)), axis=1)[:, :2], axis=1)
+        said = Edges(*centres[ends].T, rng.integers(-9, 10, size), rng.integers(0, 3, size))
+        parts.append(said)
+        for first, second, total, count in zip(*ends.T.tolist(), said.total.tolist(), said.count.tolist(), strict=True):
+            if count:
+                before = sums.get((first, second), (0, 0))
+                sums[first, second] = (before[0] + total, before[1] + count)
+    graph = Graph.of(iter(parts), centres)
+    found = zip(*(end.tolist() for end in graph.nodes()), graph.total.tolist(), graph.count.tolist(), strict=True)
+    assert [((a, b), (total, count)) for a, b, total, count in found] == sorted(sums.items())
 
 
 @settings(max_examples=200)
@@ -62,7 +82,7 @@ def test_the_order_is_that_of_fractions(given_scores: list[tuple[int, int]]) -> 
 def test_clusters_are_numbered_by_their_first_node() -> None:
     one = np.array([1])
     edges = Edges(np.array([9]), np.array([11]), one, one)
-    assert partition(np.array([3, 5, 9, 11]), edges, "mutex").tolist() == [0, 1, 2, 2]
+    assert partition(4, Graph.of([edges], np.array([3, 5, 9, 11])), "mutex").tolist() == [0, 1, 2, 2]
 
 
 @given(st.integers(0, 10**6))

@@ -17,6 +17,7 @@ from toolkit_ppp import graph, rank
 from toolkit_ppp.bits import pack
 from toolkit_ppp.cover import cover
 from toolkit_ppp.graph import Edges
+from toolkit_ppp.joined import Graph
 from toolkit_ppp.label import label
 from toolkit_ppp.layout import triple
 from toolkit_ppp.options import Options
@@ -114,8 +115,9 @@ def linked(
 def assembled(parts: Iterable[Linked], selection: Selection, options: Options) -> Instances:
     """Partition the patch graph of the image and unite the patches of each cluster."""
     parts = list(parts) if isinstance(parts, Iterator) else parts
-    edges = Edges.merge(part.edges for part in parts)
-    cluster = partition(selection.centres, edges, options.partition)
+    graph = Graph.of((part.edges for part in parts), selection.centres)
+    cluster = partition(len(selection.centres), graph, options.partition)
+    del graph
     values = None
     if options.overlap == "highest_probability":
         centres = np.concatenate([part.centres for part in parts])
