@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.large_balls import METHODS, WINDOW, Ideal, model, radius, volume
+from benchmarks.memory import family, pss
 
 KEY = ("size", "method", "share", "block", "workers")
 
@@ -62,25 +63,6 @@ def case(folder: Path, size: int, method: str, share: int, block: int | None) ->
     }  # fmt: skip
 
 
-def pss(process: int) -> int:
-    """Bytes of a process and of those that it started."""
-    total = 0
-    for path in (Path(f"/proc/{process}"), *(Path(f"/proc/{c}") for c in _children(process))):
-        try:
-            lines = (path / "smaps_rollup").read_text().splitlines()
-            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        except OSError:  # it has just ended
-            continue
-    return total
-
-
-def _children(process: int) -> list[str]:
-    try:
-        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except OSError:
-        return []
-
-
 def measured(folder: Path, size: int, method: str, share: int, block: int | None) -> dict[str, Any]:
     """A case in a process of its own, with the most memory that it took, in all and in each stage."""
     words = [sys.executable, __file__, str(size), "--methods", method, "--shares", str(share), "--folder", str(folder)]
@@ -91,7 +73,7 @@ def measured(folder: Path, size: int, method: str, share: int, block: int | None
     stage.write_text("begin")
     while child.poll() is None:
         name = stage.read_text()
-        most[name] = max(most.get(name, 0), round(pss(child.pid) / 2**30, 3))
+        most[name] = max(most.get(name, 0), round(sum(map(pss, family(child.pid))) / 2**30, 3))
         time.sleep(0.3)
     if child.returncode or child.stdout is None:
         sys.exit(f"{method} {size} {share}: exit code {child.returncode}")

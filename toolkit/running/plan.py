@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from toolkit.errors import InputError
 from toolkit.gpu.memory import held_by
 from toolkit.io import Found
@@ -25,6 +27,7 @@ from toolkit.steps.sizes import Diameter
 from toolkit.steps.void import hulls, numbers, said
 from toolkit.values.fragment import Fragment
 from toolkit.values.image import Image
+from toolkit.values.instances import Instances
 from toolkit.values.piece import Piece
 from toolkit.values.rescaling import Rescaling
 from toolkit.values.voxels import Voxels
@@ -33,16 +36,19 @@ STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
 WRITES, MOST_WRITES = 16, 2**27
 """Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
-BEYOND = 2.5
-"""How much more than its voxels a block reads where a pass looks around it. Measured: 1.5 to 3."""
+BEYOND = 0.9
+"""Extents of an object that a block reads on each of its sides where a pass looks around it. Measured on balls."""
+MOST = 90
+"""Percent of the objects."""
 BESIDE = 1e-7
 """Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes`, of
-    which one more takes `each` and what all blocks are reduced to takes `reduced`; `disk` those of the results and of
+    """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes` and,
+    if they are several, of the one that leads them; one more takes `each`, and what all blocks are reduced to
+    `reduced`; `disk` those of the results and of
     what is kept until then, `kept`; `block` is the longest side of a block in voxels."""
 
     images: int
@@ -107,10 +113,13 @@ def _measured(one: Found, images: int, bench: Bench, options: Options, image: Im
     holds = sample.kept * prod(size) * postprocess.holds() + (pieces if gathers else 0)
     works = 2 * pieces * share + sample.kept * voxels * postprocess.works()
     if len(work) > 1 and any(step.around is not None for step in postprocess.passes()):
-        works *= BEYOND
+        block = [max(b.core.shape[axis] for b in work) for axis in range(here.image.ndim)]
+        reads = [min(n, b + 2 * BEYOND * e) / b for n, b, e in zip(size, block, sample.extent, strict=True)]
+        works *= prod(reads)
     writes = min(WRITES * prod(original.shape), MOST_WRITES)
     reduced = max(0.0, holds - (0 if gathers else works))  # a reduce begins when the blocks are done
     each = max(peak(), held() + (writes + (0 if gathers else works)) / 2**30)
+    leads = held() if split > 1 else 0.0  # this process, while others work
     kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
         images=images,
@@ -119,7 +128,7 @@ def _measured(one: Found, images: int, bench: Bench, options: Options, image: Im
         seconds=images
         * frames
         * ((windows * sample.window + prod(size) * sample.voxel) / split + prod(original.shape) * BESIDE),
-        gigabytes=(split if images > 1 else 1) * reduced / 2**30 + split * each,
+        gigabytes=leads + (split if images > 1 else 1) * reduced / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),
         notes=(*_notes(here.image), *(f"nothing is looked for in {said(p, lattice, here.shape)}" for p in parts)),
@@ -139,12 +148,13 @@ def _measured(one: Found, images: int, bench: Bench, options: Options, image: Im
 @dataclass(frozen=True)
 class Sample:
     """Of some windows: seconds of the network for each, and for each voxel of the image those of the passes, the share
-    that is kept, and its bytes."""
+    that is kept, and its bytes; and how far most objects reach along each axis, in voxels."""
 
     window: float
     voxel: float
     kept: float
     bytes: float
+    extent: tuple[float, ...]
 
 
 def _sampled(bench: Bench, windows: Sequence[int], many: bool) -> Sample:
@@ -158,10 +168,18 @@ def _sampled(bench: Bench, windows: Sequence[int], many: bool) -> Sample:
     here = bench.ahead(chosen)
     found = [here.kept[number] for number in chosen]
     began = time.process_time()
-    for piece in found:
-        alone(session.model.recipe.postprocess, piece, session.backend)
+    shown = [alone(session.model.recipe.postprocess, piece, session.backend) for piece in found]
     seconds, size = time.process_time() - began, sum(piece.box.size for piece in found)
-    return Sample(here.pace, seconds / size, sum(map(_voxels, found)) / size, sum(p.nbytes for p in found) / size)
+    kept, held = sum(map(_voxels, found)), sum(p.nbytes for p in found)
+    return Sample(here.pace, seconds / size, kept / size, held / size, _extent(shown))
+
+
+def _extent(shown: Sequence[Instances]) -> tuple[float, ...]:
+    """What nine of ten objects do not exceed along each axis."""
+    boxes = np.concatenate([found.boxes for found in shown])
+    if not len(boxes):
+        return (0.0,) * len(shown[0].shape)
+    return tuple(np.percentile(boxes[:, 1] - boxes[:, 0] + 1, MOST, axis=0).tolist())
 
 
 def _voxels(piece: Piece) -> int:
