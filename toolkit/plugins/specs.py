@@ -192,6 +192,10 @@ class PostProcessor(Spec):
         """Bytes that a pass over a block takes for each voxel of the block that is kept, beside its piece."""
         return 0
 
+    def beyond(self) -> float:
+        """Extents of an object that a pass reads on each side of a block if it looks around it: for the plan, too."""
+        return 0.5
+
     def check(self, heads: Mapping[str, Head], ndim: int) -> None:
         """Raise `ValueError` if these heads are not what this post-processor reads."""
 

@@ -36,8 +36,6 @@ STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
 WRITES, MOST_WRITES = 16, 2**27
 """Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
-BEYOND = 0.9
-"""Extents of an object that a block reads on each of its sides where a pass looks around it. Measured on balls."""
 MOST = 90
 """Percent of the objects."""
 BESIDE = 1e-7
@@ -114,11 +112,13 @@ def _measured(one: Found, images: int, bench: Bench, options: Options, image: Im
     works = 2 * pieces * share + sample.kept * voxels * postprocess.works()
     if len(work) > 1 and any(step.around is not None for step in postprocess.passes()):
         block = [max(b.core.shape[axis] for b in work) for axis in range(here.image.ndim)]
-        reads = [min(n, b + 2 * BEYOND * e) / b for n, b, e in zip(size, block, sample.extent, strict=True)]
+        reads = [
+            min(n, b + 2 * postprocess.beyond() * e) / b for n, b, e in zip(size, block, sample.extent, strict=True)
+        ]
         works *= prod(reads)
     writes = min(WRITES * prod(original.shape), MOST_WRITES)
     reduced = max(0.0, holds - (0 if gathers else works))  # a reduce begins when the blocks are done
-    each = max(peak(), held() + (writes + (0 if gathers else works)) / 2**30)
+    each = max(peak(), held() + max(writes, 0 if gathers else works) / 2**30)  # objects are written after the passes
     leads = held() if split > 1 else 0.0  # this process, while others work
     kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(

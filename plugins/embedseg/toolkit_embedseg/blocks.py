@@ -204,10 +204,10 @@ def _open(piece: Voxels, rest: NDArray[np.bool_], open_: NDArray[np.bool_]) -> V
 
 def _within(piece: Voxels, how: How, low: Floats, high: Floats) -> NDArray[np.bool_]:
     """Which pixels embed themselves between two corners."""
-    found = np.ones(len(piece), bool)
-    for axis, (place, step) in enumerate(zip(piece.where, how.units(len(low)), strict=True)):
-        at = place + piece["offset"][:, axis] / np.float64(step)
-        found &= (at >= low[axis]) & (at < high[axis])
+    from toolkit_embedseg.cells import within
+
+    step, extent, found = np.array(how.units(len(low))), np.array(piece.shape), np.empty(len(piece), np.bool_)
+    within(piece.start, piece.length, extent, piece["offset"], step, low, high, found)
     return found
 
 

@@ -35,6 +35,26 @@ def coordinates(start: Any, length: Any, extent: Any, voxel: Any) -> None:
 
 
 @jit
+def within(start: Any, length: Any, extent: Any, offset: Any, step: Any, low: Any, high: Any, found: Any) -> None:
+    """Fill `found` `(P,)`: whether a pixel embeds itself between two corners `(D,)`. `extent` `(D,)`: of the image;
+    `offset` `(P, D)`, `step` `(D,)`: in units of the embedding. Without arrays of its own."""
+    ndim, at = len(extent), 0
+    place = np.zeros(ndim, np.int64)
+    for r in range(len(start)):
+        left = start[r]
+        for axis in range(ndim - 1, -1, -1):
+            left, place[axis] = divmod(left, extent[axis])
+        for _ in range(length[r]):
+            inside = True
+            for axis in range(ndim):
+                there = place[axis] + np.float64(offset[at, axis]) / step[axis]
+                inside = inside and low[axis] <= there < high[axis]
+            found[at] = inside
+            place[ndim - 1] += 1
+            at += 1
+
+
+@jit
 def cell_of(voxel: Any, offset: Any, step: Any, cells: Any, p: int) -> int:
     """The cell in which pixel p embeds itself; beyond the image the nearest."""
     place = 0
