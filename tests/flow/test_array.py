@@ -87,6 +87,8 @@ def test_a_stage_needs_the_run_that_it_belongs_to(here: Path, capfd: pytest.Capt
     assert (code, "begun with something else: recipe.tiling.overlap" in error) == (2, True)
     code, error = said("--stage", "pass-1")
     assert (code, "16 windows are missing" in error) == (2, True)
+    code, error = said("--stage", "pieces", "--only-blocks", "50:60")
+    assert (code, "stage pieces has 16 parts, none of these: --only-blocks 50:60" in error) == (2, True)
     code, error = said("--stage", "more")
     assert (code, "choose one of scale, pieces, pass-1, reduce-1, pass-2" in error) == (2, True)
     code, error = said("--only-blocks", "0:3")

@@ -136,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(Remarks())
     logging.captureWarnings(True)
+    # What a task of a library says at its end was said before, as the error that it is.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         if sys.platform == "win32":
             raise UsageError("seg does not run on Windows", sys.platform, "run it under WSL, where it finds a Linux")

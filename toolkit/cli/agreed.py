@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def within(ahead: Plan, options: Options, wish: Wish, room: float) -> tuple[Plan, Options]:
-    """The plan with no more processes than memory has `room` for, in GiB, unless the user said how many."""
-    from toolkit.running.afford import fewer
+    """The plan with no more processes than memory has `room` for, in GiB, and with one where others would only begin
+    when it is done; unless the user said how many."""
+    from toolkit.running.afford import fewer, lone
 
+    if not wish.workers and not options.scheduler and ahead.processes > 1 and ahead.alone <= ahead.seconds:
+        ahead, options = lone(ahead), replace(options, workers=1)
     smaller = fewer(ahead, room)
     if wish.workers or ahead.gigabytes <= room or smaller.processes == ahead.processes:
         return ahead, options

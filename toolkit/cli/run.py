@@ -142,7 +142,9 @@ def _range(text: str | None, stage: str | None) -> range | None:
         return None
     first, colon, last = text.partition(":")
     if stage is None or not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
-        raise UsageError("these are no blocks of a stage", f"--only-blocks {text}", "such as --stage pieces 0:64")
+        raise UsageError(
+            "these are no blocks of a stage", f"--only-blocks {text}", "such as --stage pieces --only-blocks 0:64"
+        )
     return range(int(first), int(last))
 
 

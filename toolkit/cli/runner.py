@@ -33,6 +33,10 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
         need_parquet()
     if wish.also:
         also.known(wish.also)
+    if wish.scheduler:
+        from toolkit.pipeline.cluster import reachable
+
+        reachable(wish.scheduler)
     if not wish.dry_run and wish.stage is None:
         writable(Workspace(out, wish.overwrite, wish.work))
     asked = wish.diameter or ("off" if any(map(io.is_split, wish.inputs)) else "auto")

@@ -52,12 +52,21 @@ class Limit:
 
     def broken(self, data: memoryview, whole: bool) -> bool:
         """Whether a piece of a file, or the whole of it, holds a chunk that unpacks to more."""
-        pieces = self._pieces(data) if self.inner and whole else [data]
-        return any(unpacked(piece, self.codec, self.most) > self.most for piece in pieces)
+        return any(unpacked(piece, self.codec, self.most) > self.most for piece in self._chunks(data, whole))
 
-    def _pieces(self, data: memoryview) -> list[memoryview]:
-        """The chunks of a shard: its index holds where each begins and how long it is, and a checksum."""
+    def cut(self, data: memoryview, whole: bool) -> bool:
+        """Whether a chunk is shorter than it says itself: Blosc then unpacks what lies behind it in memory."""
+        return self.codec == "blosc" and any(
+            len(piece) < 16 or struct.unpack_from("<I", piece, 12)[0] > len(piece)
+            for piece in self._chunks(data, whole)
+        )
+
+    def _chunks(self, data: memoryview, whole: bool) -> list[memoryview]:
+        """The chunks of a piece of a file. The index of a shard holds where each begins and how long it is, and a
+        checksum; it is a piece of its own where not the whole shard is read."""
         size = 16 * self.inner
+        if not self.inner or not whole:
+            return [] if self.inner and len(data) == size + 4 else [data]
         index = data[:size] if self.first else data[-size - 4 : -4]
         places = struct.iter_unpack("<QQ", index[: len(index) // 16 * 16])
         return [data[at : at + length] for at, length in places if ABSENT not in (at, length)]
@@ -86,6 +95,8 @@ class Checked(WrapperStore[LocalStore]):
         data: Any = found.as_numpy_array()
         if limit.broken(memoryview(data).cast("B"), whole=byte_range is None):
             raise InputError("a chunk unpacks to more than it should", path, "the file is damaged")
+        if limit.cut(memoryview(data).cast("B"), whole=byte_range is None):
+            raise InputError("a chunk of this Zarr is cut off", path, "the file is damaged: copy it again")
         return found
 
 

@@ -34,7 +34,7 @@ def write_overlay(path: Path, image: Image, instances: Objects) -> None:
     import imagecodecs
 
     height, width = image.shape[-2:]
-    shrink = -(-max(height, width) // LONGEST)
+    shrink = max(1, min(-(-max(height, width) // LONGEST), height, width))  # a line is not shrunk to nothing
     zoom = next(z for z in (8, 4, 2, 1) if z == 1 or z * max(height, width) <= SHORT)
     picture = magnified(backdrop(image, shrink), zoom)
     light = float(picture.mean()) > 0.6

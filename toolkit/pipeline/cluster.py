@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from socket import create_connection
 from threading import Lock
 from typing import Any
 
@@ -17,11 +18,27 @@ Versions = Callable[[], dict[str, str]]
 """A function of a module: what the result depends on, by name."""
 FLIGHT = 2
 """Items in flight for each worker."""
-WAIT = "10s"
+WAIT, KNOCK = "10s", 10.0
 PAUSE, PATIENCE = 2.0, 120.0
 """Seconds between two looks at who works, and for which somebody may be waited for."""
+PLAIN, OTHER = ("", "tcp", "tls"), ("ucx", "ws", "wss")
+"""Schemes of addresses at which anybody can knock, and those that only dask knows how to speak."""
 _ONE = Lock()
 _made: dict[str, Any] = {}
+
+
+def reachable(address: str) -> None:
+    """Raise `UsageError` unless this is the address of a scheduler, and somebody listens there."""
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in (*PLAIN, *OTHER) or not host or not port.isdecimal() or int(port) >= 2**16:
+        raise UsageError("this is no address of a scheduler", address, "name one such as tcp://HOST:8786")
+    if scheme in OTHER:
+        return
+    try:
+        create_connection((host.strip("[]"), int(port)), KNOCK).close()
+    except OSError as error:
+        raise UsageError("no scheduler answers", address, "start one with dask scheduler, or name another") from error
 
 
 @contextmanager
@@ -39,6 +56,7 @@ def cluster(
         )
     from distributed import Client
 
+    reachable(address)
     try:
         client = Client(address, timeout=WAIT, set_as_default=False)
     except (OSError, ValueError) as error:

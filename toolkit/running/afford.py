@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,12 @@ def fewer(ahead: Plan, room: float) -> Plan:
     processes = max(1, min(ahead.processes, int((room - once) / each)))
     return replace(ahead, processes=processes, seconds=ahead.seconds * ahead.processes / processes,
                    gigabytes=once + processes * each)  # fmt: skip
+
+
+def lone(ahead: Plan) -> Plan:
+    """The plan with one process."""
+    shared = ahead.gigabytes - ahead.processes * ahead.each
+    return replace(ahead, processes=1, seconds=ahead.alone, gigabytes=max(shared, ahead.each + ahead.reduced))
 
 
 def affordable(ahead: Plan, room: float, out: Path, scratch: Path | None = None) -> None:
@@ -51,6 +58,8 @@ def affordable(ahead: Plan, room: float, out: Path, scratch: Path | None = None)
 
 def _stored(wanted: float, where: Path, what: str, option: str) -> None:
     there = next(p for p in (where.absolute(), *where.absolute().parents) if p.exists())
+    if not os.access(there, os.W_OK):
+        raise StorageError("nothing can be written there", there, f"choose another {option}")
     free = shutil.disk_usage(there).free / 2**30
     if wanted > free:
         raise StorageError(

@@ -67,7 +67,7 @@ def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, onl
     here, postprocess = _seen(bench, replace(where, by=seen.by), options, scale), session.model.recipe.postprocess
     kept = session.pieces(here, shelf=shelf, only=only if stage == STAGE else range(0))
     if stage == STAGE:
-        return len(kept.windows)
+        return _counted(len(kept.windows), stage, only)
     if left := len(kept.missing()):
         raise UsageError(f"{left} windows are missing", options.out, f"run it with --stage {STAGE} for all of them")
     work, number = divided(kept.lattice, options.block, postprocess), int(stage.partition("-")[2]) - 1
@@ -76,11 +76,20 @@ def make(found: Sequence[Found], bench: Bench, options: Options, stage: str, onl
     state = shelf.load(before, kind, f"{before}.{parts}") if number else None
     if number and state is None:
         raise UsageError("the pass before is not reduced", options.out, f"run it with --stage {before}")
+    _counted(len(work), stage, only)
     todo = [w for w in work_of(number, state, postprocess, kept, work) if only is None or w.block.index in only]
     fragments = shelved(postprocess, kept, number, todo, len(todo), shelf)
     if stage.startswith("reduce"):
         shelf.save(stage, reduced(postprocess, number, fragments, state, session.backend), f"{stage}.{parts}")
     return len(work)
+
+
+def _counted(parts: int, stage: str, only: range | None) -> int:
+    """How many parts a stage has, of which there must be some among those that are asked for."""
+    if only is not None and only.start >= parts:
+        asked = f"--only-blocks {only.start}:{only.stop}"
+        raise UsageError(f"stage {stage} has {parts} parts, none of these", asked, f"the last is {parts - 1}")
+    return parts
 
 
 def _seen(bench: Bench, where: Source, options: Options, scale: Scale | None = None) -> Prepared:

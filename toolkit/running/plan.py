@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import InputError
-from toolkit.gpu.memory import held_by
+from toolkit.gpu.memory import held_by, shared_by
 from toolkit.io import Found
 from toolkit.pipeline.elsewhere import Bench
 from toolkit.pipeline.passes import alone
@@ -36,6 +36,8 @@ STORED = 0.25
 """Bytes that the results take for each voxel: labels twice, compressed, and a table. Measured: .05 to .4."""
 WRITES, MOST_WRITES = 16, 2**27
 """Bytes for each voxel, and at most, that it takes to measure and write the objects of an image in parts."""
+BEGIN = 2.0
+"""Seconds until a new process works: it imports what this one has."""
 MOST = 90
 """Percent of the objects."""
 BESIDE = 1e-7
@@ -44,7 +46,8 @@ BESIDE = 1e-7
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on three windows of the first image. `gigabytes` are those of all `processes` and,
+    """What a run will cost, measured on three windows of the first image: `seconds`, and those that it would take one
+    process `alone`. `gigabytes` are those of all `processes` and,
     if they are several, of the one that leads them; one more takes `each`, and what all blocks are reduced to
     `reduced`; `disk` those of the results and of
     what is kept until then, `kept`; `block` is the longest side of a block in voxels."""
@@ -53,6 +56,7 @@ class Plan:
     blocks: int
     windows: int
     seconds: float
+    alone: float
     gigabytes: float
     first: str
     image: str
@@ -117,17 +121,20 @@ def _measured(one: Found, images: int, bench: Bench, options: Options, image: Im
         ]
         works *= prod(reads)
     writes = min(WRITES * prod(original.shape), MOST_WRITES)
-    reduced = max(0.0, holds - (0 if gathers else works))  # a reduce begins when the blocks are done
-    each = max(peak(), held() + max(writes, 0 if gathers else works) / 2**30)  # objects are written after the passes
-    leads = held() if split > 1 else 0.0  # this process, while others work
+    # A reduce begins when the blocks are done, of which others may hold something; objects are written after it.
+    reduced = max(0.0, holds - (0 if gathers or split > 1 else works))
+    each = max(peak(), held() + max(writes, 0 if gathers else works) / 2**30)
+    leads = 0.0
+    if split > 1:
+        leads, each = held(), max(0.0, each - shared_by(os.getpid()) / 2**30)
+    network, rest = windows * sample.window + prod(size) * sample.voxel, prod(original.shape) * BESIDE
     kept = split * pieces if windows > FEW or len(work) > 1 else 0.0
     return Plan(
         images=images,
         blocks=len(work),
         windows=windows,
-        seconds=images
-        * frames
-        * ((windows * sample.window + prod(size) * sample.voxel) / split + prod(original.shape) * BESIDE),
+        seconds=images * frames * (network / split + rest) + (BEGIN if split > 1 else 0),
+        alone=images * frames * (network + rest),
         gigabytes=leads + (split if images > 1 else 1) * reduced / 2**30 + split * each,
         first=one.stem,
         image=described(original, here.image.seen, frames),

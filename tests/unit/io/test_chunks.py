@@ -15,6 +15,7 @@ from toolkit import io
 from toolkit.errors import InputError
 from toolkit.io import unpacked as module
 from toolkit.io.chunks import bound, opened
+from toolkit.values.tiles import Box
 
 BOMB = np.zeros(2**29, np.uint8)
 """More than any chunk of these small arrays may hold."""
@@ -69,6 +70,28 @@ def test_so_it_is_with_the_codecs_of_version_2(tmp_path: Path, codec: str, monke
     (path / "1.1").write_bytes(OLD[codec].encode(BOMB))
     with pytest.raises(InputError, match="unpacks to more"):
         everything(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("left", [0.02, 0.5, 0.99])
+def test_a_chunk_of_blosc_that_is_cut_off_is_refused(tmp_path: Path, version: int, left: float) -> None:
+    path = tmp_path / "a.zarr"
+    written(path, compressors=OLD["blosc"] if version == 2 else BloscCodec(cname="lz4"), zarr_format=version)
+    chunk = path / ("2.2" if version == 2 else "c/2/2")
+    os.truncate(chunk, int(chunk.stat().st_size * left))
+    with pytest.raises(InputError, match="cut off"):
+        everything(path)
+
+
+def test_parts_of_shards_of_blosc_are_read_where_chunks_are_absent(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    voxels = np.zeros((64, 64), np.uint8)
+    voxels[20:30, 20:60] = 7
+    zarr.create_array(path, shape=(64, 64), chunks=(16, 16), shards=(32, 32), dtype="u1", compressors=BloscCodec())[
+        :
+    ] = voxels
+    part = Box((18, 17), (31, 25))
+    assert np.array_equal(io.read(path).read(part)[0], voxels[part.slices])
 
 
 @pytest.mark.parametrize("codec", sorted(module.UNPACKED))

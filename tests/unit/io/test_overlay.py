@@ -35,6 +35,14 @@ def test_small_images_are_magnified_and_large_ones_shrunk(tmp_path: Path) -> Non
     assert max(picture(tmp_path / "a.png").shape) <= LONGEST
 
 
+@pytest.mark.parametrize("shape", [(1, 4000), (4000, 1), (3, 40_000), (1, 1)])
+def test_a_line_has_a_picture(tmp_path: Path, shape: tuple[int, int]) -> None:
+    labels = np.zeros(shape, int)
+    labels[:, : shape[1] // 2 + 1] = 1
+    write_overlay(tmp_path / "a.png", Image.from_array(np.full(shape, 9, np.uint8)), Instances.from_labels(labels))
+    assert min(picture(tmp_path / "a.png").shape[:2]) >= 1
+
+
 def test_an_outline_surrounds_its_object_and_leaves_inside_and_outside_alone(tmp_path: Path) -> None:
     mask = disc((100, 100), (50, 50), 30)
     image = Image.from_array(np.where(mask, 100, 0).astype(np.uint8))

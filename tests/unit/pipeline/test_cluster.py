@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import BlocksFailed, InputError, UsageError
-from toolkit.pipeline.cluster import cluster
+from toolkit.pipeline.cluster import cluster, reachable
 from toolkit.pipeline.tools import tools
 
 pytestmark = pytest.mark.slow
@@ -100,3 +100,9 @@ def test_where_no_scheduler_is_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         cluster("tcp://127.0.0.1:9", bench, same),
     ):
         pass
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://here:1", "tcp://here", "tcp://:8786", "tcp://a:99999"])
+def test_what_is_no_address_of_a_scheduler_is_refused_at_once(address: str) -> None:
+    with pytest.raises(UsageError, match="no address of a scheduler"):
+        reachable(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.cli.agreed import within
+from toolkit.cli.wish import Wish
 from toolkit.errors import OutOfMemory, StorageError
 from toolkit.gpu.memory import amount
 from toolkit.pipeline.remarks import CUBES
 from toolkit.running.afford import affordable, fewer
+from toolkit.running.options import Options
 from toolkit.running.plan import Plan, _notes
 from toolkit.values.image import Image
 from toolkit.values.rescaling import Rescaling
@@ -27,8 +31,8 @@ def test_a_volume_of_unknown_voxel_size_is_said_to_be_of_cubes() -> None:
 
 
 def ahead(**change: Any) -> Plan:
-    fields = {"images": 1, "blocks": 1, "windows": 9, "seconds": 8.0, "gigabytes": 8.0, "first": "a", "image": "a",
-              "notes": (), "path": Path("a.tif"), "sized": Rescaling(),
+    fields = {"images": 1, "blocks": 1, "windows": 9, "seconds": 8.0, "alone": 32.0, "gigabytes": 8.0,
+              "first": "a", "image": "a", "notes": (), "path": Path("a.tif"), "sized": Rescaling(),
               "processes": 4, "each": 2.0, "disk": 0.0, "block": 4096, "ndim": 2}  # fmt: skip
     return Plan(**{**fields, **change})
 
@@ -67,3 +71,13 @@ def test_what_is_small_is_said_in_the_unit_below(tmp_path: Path, monkeypatch: py
     with pytest.raises(StorageError, match=r"about 8 MB, and 3 MB are free at"):
         affordable(ahead(disk=8 / 1024), 8.0, tmp_path)
     assert [amount(g) for g in (12.34, 0.0999, 1e-6)] == ["12.3 GB", "102 MB", "less than 1 MB"]
+
+
+def test_others_work_only_where_they_begin_before_all_is_done(tmp_path: Path) -> None:
+    wish, options = Wish(inputs=("a.tif",)), Options(tmp_path, workers=4)
+    short = ahead(alone=8.0)
+    alone = ahead(alone=8.0, processes=1, gigabytes=2.0)
+    assert within(short, options, wish, 99.0) == (alone, replace(options, workers=1))
+    assert within(ahead(), options, wish, 99.0) == (ahead(), options)
+    assert within(short, options, replace(wish, workers=4), 99.0) == (short, options)
+    assert within(short, replace(options, scheduler="tcp://a:1"), wish, 99.0)[0] == short
