@@ -59,7 +59,9 @@ def affordable(ahead: Plan, room: float, out: Path, scratch: Path | None = None)
 def _stored(wanted: float, where: Path, what: str, option: str) -> None:
     there = next(p for p in (where.absolute(), *where.absolute().parents) if p.exists())
     if not os.access(there, os.W_OK):
-        raise StorageError("nothing can be written there", there, f"choose another {option}")
+        shut = os.statvfs(there).f_flag & os.ST_RDONLY
+        reason = "Read-only file system" if shut else "Permission denied"
+        raise StorageError(reason, there, f"choose another {option}")
     free = shutil.disk_usage(there).free / 2**30
     if wanted > free:
         raise StorageError(
