@@ -1,8 +1,9 @@
 """What a command takes: seconds, CPU seconds, and the most memory that it and all that it starts hold at once.
 
-    python benchmarks/memory.py seg run image.tif -o out --plugin ppp --workers 2
+    python benchmarks/memory.py [--make 8192x8192] seg run {image} -o out --plugin ppp --workers 2
 
-Memory is PSS, twice a second: pages that processes share count once.
+With `--make`, `{image}` is an image of generated nuclei of that size, as in `against.py`, removed at the end. Memory is
+PSS, twice a second: pages that processes share count once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.against import make as made
 
 EVERY = 0.5
 """Seconds between two looks."""
@@ -39,8 +45,19 @@ def pss(process: int) -> int:
 
 
 def main() -> int:
+    words = sys.argv[1:]
+    if words[:1] != ["--make"]:
+        return told(words)
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "image.tif"
+        made(image, tuple(map(int, words[1].split("x"))))
+        return told([word.replace("{image}", str(image)) for word in words[2:]])
+
+
+def told(command: list[str]) -> int:
+    """Run a command, print what it took, and give its exit code."""
     began, most = time.monotonic(), [0]
-    child = subprocess.Popen(sys.argv[1:])
+    child = subprocess.Popen(command)
     while child.poll() is None:
         now = [pss(one) for one in family(child.pid)]
         most = max(most, now, key=sum)
