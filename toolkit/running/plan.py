@@ -39,18 +39,19 @@ WRITES, MOST_WRITES = 16, 2**27
 BEGIN = 2.0
 """Seconds until a new process works: it imports what this one has."""
 MOST = 90
-"""Percent of the objects."""
+"""Percent of the objects that count for how large objects are."""
 BESIDE = 1e-7
 """Seconds for each voxel that an image is read, measured and written in. Measured: 0.6e-7 to 1.4e-7."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, measured on three windows of the first image: `seconds`, and those that it would take one
-    process `alone`. `gigabytes` are those of all `processes` and,
-    if they are several, of the one that leads them; one more takes `each`, and what all blocks are reduced to
-    `reduced`; `disk` those of the results and of
-    what is kept until then, `kept`; `block` is the longest side of a block in voxels."""
+    """What a run will cost, measured on three windows of the first image.
+
+    `seconds`, and those that it would take one process `alone`. `gigabytes`: of all `processes` and, if they are
+    several, of the one that leads them; one more takes `each`, and what all blocks are reduced to `reduced`. `disk`:
+    of the results and of what is kept until then, `kept`. `block`: the longest side of a block in voxels.
+    """
 
     images: int
     blocks: int
