@@ -50,7 +50,7 @@ def main() -> int:
         return told(words)
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.tif"
-        made(image, tuple(map(int, words[1].split("x"))))
+        made(str(image), tuple(map(int, words[1].split("x"))))
         return told([word.replace("{image}", str(image)) for word in words[2:]])
 
 

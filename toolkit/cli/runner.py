@@ -85,6 +85,7 @@ def execute(wish: Wish, catalogue: Catalogue, as_json: bool) -> dict[str, Any]:
     if wish.stage is not None:
         from toolkit.running.array import make
 
+        start.over()
         count = make(found, bench, options, wish.stage, wish.only)
         screen.print(f"done   stage {wish.stage}, which has {count} parts")
         return {"stage": wish.stage, "parts": count}

@@ -34,16 +34,19 @@ def _said(words: list[str], module: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "answer"),
+    ("module", "name", "answer", "more"),
     [
-        ("toolkit.running.plan", "plan", "not yet False"),
-        ("toolkit.running.run", "run", "searched True"),
+        ("toolkit.running.plan", "plan", "not yet False", ()),
+        ("toolkit.running.run", "run", "searched True", ()),
+        ("toolkit.running.array", "make", "searched True", ("--stage", "scale")),
     ],
 )
-def test_the_start_of_a_run_ends_with_its_plan(tmp_path: Path, module: str, name: str, answer: str) -> None:
+def test_the_start_of_a_run_ends_with_its_plan(
+    tmp_path: Path, module: str, name: str, answer: str, more: tuple[str, ...]
+) -> None:
     tifffile.imwrite(tmp_path / "image.tif", np.full((32, 32), 7, np.uint8))
     words = ["run", str(tmp_path / "image.tif"), "--plugin", "embedseg", "-o", str(tmp_path / "out"), "--workers", "1"]
-    assert _said(words, module, name) == answer
+    assert _said([*words, *more], module, name) == answer
 
 
 def test_other_verbs_search_from_their_beginning() -> None:
